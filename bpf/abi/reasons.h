@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Every packet ends under exactly one of these. The table feeds the
+ * counters, the command line, the metrics, the trace and the reference in
+ * docs/; append only, a number is never used twice.
+ *
+ * X(name, kind, text, advice)  kind: SEND a packet left for the underlay,
+ * DELIVER it reached an endpoint, ANSWER we replied ourselves, PASS left to
+ * the kernel, DROP discarded. */
+#ifndef MZ_ABI_REASONS_H
+#define MZ_ABI_REASONS_H
+
+#define MZ_REASONS(X) \
+	X(NONE, PASS, "no decision was taken", "a defect: report it with the packet") \
+	/* sent and delivered */ \
+	X(LOCAL, DELIVER, "delivered to an endpoint on the same host", "") \
+	X(DIRECT, SEND, "sent straight to the endpoint's host", "") \
+	X(TO_BOUNCER, SEND, "sent to a bouncer of the destination's network", "the direct path is learned from the reply") \
+	X(TO_DIVIDER, SEND, "sent to a divider of the VPC", "the direct path is learned from the reply") \
+	X(DELIVERED, DELIVER, "decapsulated and delivered to a local endpoint", "") \
+	X(BOUNCED, SEND, "bouncer: forwarded to the endpoint's host", "") \
+	X(DIVIDED, SEND, "divider: forwarded to a bouncer of the network", "") \
+	X(REDIRECTED, SEND, "came here directly for an endpoint that is not here; forwarded to its bouncer", "the sender is told; it stops within the path's age") \
+	X(ARP_REPLY, ANSWER, "ARP request answered for the network", "") \
+	X(HINT, ANSWER, "a host told us a direct path, or took one back", "") \
+	X(PROBE, ANSWER, "liveness probe of another host sent back", "") \
+	X(NOT_TUNNEL, PASS, "not a tunnel packet for this host, left to the kernel", "") \
+	/* from an endpoint */ \
+	X(NO_PORT, DROP, "the interface belongs to no endpoint", "transit endpoint list; transit doctor") \
+	X(ETH_TRUNCATED, DROP, "shorter than an Ethernet header", "the sender builds broken frames") \
+	X(SRC_MAC, DROP, "source MAC is not the endpoint's (anti-spoofing)", "compare with transit endpoint get") \
+	X(L3_UNSUPPORTED, DROP, "neither IPv4 nor ARP", "VLAN tags and other protocols are not carried") \
+	X(ARP_INVALID, DROP, "ARP truncated or not Ethernet/IPv4", "the sender builds broken frames") \
+	X(ARP_SPOOF, DROP, "ARP sender is not the endpoint (anti-spoofing)", "compare with transit endpoint get") \
+	X(ARP_IGNORED, DROP, "ARP that needs no answer (reply, own address, announcement)", "") \
+	X(IP4_TRUNCATED, DROP, "IPv4 header runs past the end of the packet", "the sender builds broken frames") \
+	X(IP4_INVALID, DROP, "IPv4 version, header length or total length invalid", "the sender builds broken frames") \
+	X(SRC_IP, DROP, "source address is not the endpoint's (anti-spoofing)", "compare with transit endpoint get") \
+	X(MULTICAST, DROP, "broadcast or multicast", "not carried yet") \
+	X(TOO_BIG, DROP, "larger than the endpoint's MTU", "set the MTU shown by transit endpoint get inside the endpoint") \
+	/* no way to go */ \
+	X(UNKNOWN_VNI, DROP, "the VNI is no VPC this host knows", "transit vpc list; transit get") \
+	X(NO_NETWORK, DROP, "no network of the VPC has this address", "transit network list") \
+	X(NO_ENDPOINT, DROP, "no endpoint has this address", "transit endpoint list on the bouncer") \
+	X(NO_HOP, DROP, "the bucket has no bouncer or divider", "transit shard list; apply a newer plan") \
+	X(NO_HOST, DROP, "the chosen host is not in the hosts table", "transit host list") \
+	X(NO_NEIGHBOUR, DROP, "the next hop towards the host is not resolved", "transit doctor; look at the route and ARP on the underlay") \
+	X(HOP_LIMIT, DROP, "forwarded too often: a loop", "shard tables of two hosts disagree; compare revisions") \
+	X(NO_ROOM, DROP, "headers could not be added or removed", "driver headroom or segmentation type; transit doctor") \
+	/* from the underlay */ \
+	X(OUTER_TRUNCATED, DROP, "tunnel packet shorter than its headers", "") \
+	X(OUTER_INVALID, DROP, "outer IPv4 header invalid", "") \
+	X(OUTER_FRAGMENT, DROP, "outer packet is a fragment", "the underlay's MTU is too small; transit doctor") \
+	X(OWN_SOURCE, DROP, "tunnel packet with our own address as source", "somebody forges it, or the underlay loops") \
+	X(UNKNOWN_SENDER, DROP, "tunnel packet from a host that is not known", "transit host list; apply a newer plan") \
+	X(GENEVE_VERSION, DROP, "Geneve version is not 0", "") \
+	X(GENEVE_LENGTH, DROP, "Geneve options run past their end or the packet's", "") \
+	X(GENEVE_CRITICAL, DROP, "unknown critical Geneve option", "") \
+	X(GENEVE_PROTOCOL, DROP, "Geneve payload is not Ethernet", "") \
+	X(GENEVE_CONTROL, DROP, "Geneve control packet we do not know", "") \
+	X(OPTION_INVALID, DROP, "our Geneve option is malformed or given twice", "the sender runs another version") \
+	X(INNER_TRUNCATED, DROP, "inner frame runs past the end of the packet", "") \
+	X(INNER_UNSUPPORTED, DROP, "inner frame is not IPv4", "") \
+	X(INNER_INVALID, DROP, "inner IPv4 header invalid", "") \
+	X(INNER_SOURCE, DROP, "inner source address cannot be an endpoint's", "") \
+	X(INNER_MULTICAST, DROP, "inner destination is broadcast or multicast", "not carried yet") \
+	X(ECN_LOST, DROP, "congestion marked outside, inner not ECN-capable (RFC 6040)", "")
+
+enum mz_reason {
+#define X(name, kind, text, advice) MZ_R_##name,
+	MZ_REASONS(X)
+#undef X
+	MZ_REASON_COUNT
+};
+
+/* Counter slots a direction; room for reasons to come. */
+#define MZ_REASON_SLOTS 64u
+
+#ifdef __cplusplus
+static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
+#else
+_Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
+#endif
+
+/* Stages and objects a trace names. */
+#define MZ_STAGES(X) \
+	X(PORT, "endpoint by interface") \
+	X(PARSE, "frame") \
+	X(SPOOF, "anti-spoofing") \
+	X(RESPOND, "responder") \
+	X(SENDER, "known sender") \
+	X(TUNNEL, "tunnel header") \
+	X(ENDPOINTS, "endpoints table") \
+	X(PATHS, "learned paths") \
+	X(NETWORKS, "networks table") \
+	X(VPCS, "VPC's dividers") \
+	X(SHARD, "shard of the bucket") \
+	X(HOST, "host") \
+	X(NEXTHOP, "next hop") \
+	X(LEARN, "path learning") \
+	X(REWRITE, "rewrite")
+
+enum mz_stage {
+#define X(name, text) MZ_ST_##name,
+	MZ_STAGES(X)
+#undef X
+	MZ_STAGE_COUNT
+};
+
+#define MZ_OBJECTS(X) \
+	X(NONE, "") X(PORT, "interface") X(ENDPOINT, "endpoint") X(NETWORK, "network") \
+	X(VPC, "vpc") X(BUCKET, "bucket") X(HOST, "host") X(MISS, "no entry")
+
+enum mz_object {
+#define X(name, text) MZ_OBJ_##name,
+	MZ_OBJECTS(X)
+#undef X
+	MZ_OBJECT_COUNT
+};
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Keys and values of the data plane's tables. One definition for BPF, the
+ * daemon, the native build and the tests. bpf/lib/maps.h says who writes and
+ * who reads each table and what happens when it is full. */
+#ifndef MZ_ABI_TABLES_H
+#define MZ_ABI_TABLES_H
+
+#include "bpf/abi/types.h"
+
+/* Raised when a layout below changes: pins stand under a directory of this name. */
+#define MZ_ABI_VERSION "v1"
+
+/* (VNI, address): every table of tenants' addresses has this key. */
+struct mz_ep_key {
+	__u32 vni;
+	struct mz_addr ip;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_ep_key) == 20);
+
+/* An endpoint this host carries (ifindex set), or one it knows as bouncer. */
+struct mz_endpoint {
+	__u32 host;    /* host id of the owner */
+	__u32 ifindex; /* local: the host end of its veth, or its tap; else 0 */
+	__u32 vpc;     /* counter slot of its VPC */
+	__u16 flags;   /* MZ_EP_F_* */
+	__u8  mac[MZ_ETH_ALEN];
+};
+MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 20);
+
+#define MZ_EP_F_PEER 0x1 /* behind a veth: deliver with bpf_redirect_peer */
+
+/* What the host believes of an interface: slot ifindex % MZ_PORTS. */
+struct mz_port {
+	__u32 ifindex; /* 0 = free slot */
+	__u32 vni;
+	struct mz_addr ip; /* the only source address it may use */
+	__u8  mac[MZ_ETH_ALEN];
+	__u8  qos_class;
+	__u8  flags; /* none yet */
+	__u32 label;
+	__u32 vpc; /* counter slot of its VPC */
+	__u32 mtu; /* largest IP packet it may send, bytes */
+};
+MZ_ABI_ASSERT(sizeof(struct mz_port) == 44);
+
+#define MZ_PORTS 65536u /* a power of two */
+
+struct mz_net_key {
+	__u32  prefixlen; /* 32 (VNI) + 96 + IPv4 prefix, or 32 + IPv6 prefix */
+	__be32 vni;       /* network order: LPM compares bits in memory order */
+	struct mz_addr ip;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_net_key) == 24);
+
+/* A network whose bouncers this host knows: its own networks, and as divider
+ * all of the VPC. */
+struct mz_network {
+	__u32 shard; /* first of MZ_BUCKETS rows in the shards table */
+	__u32 vpc;   /* counter slot of its VPC */
+};
+MZ_ABI_ASSERT(sizeof(struct mz_network) == 8);
+
+struct mz_vpc {
+	__u32 shard; /* the dividers: first of MZ_BUCKETS rows */
+	__u32 vpc;   /* counter slot */
+};
+MZ_ABI_ASSERT(sizeof(struct mz_vpc) == 8);
+
+/* Who serves one bucket. Host ids; 0 = nobody. */
+struct mz_shard {
+	__u32 primary;
+	__u32 backup;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_shard) == 8);
+
+/* One underlay host, slot = host id. An absent host has flags 0. */
+struct mz_host {
+	struct mz_addr ip;
+	__u32 flags;   /* MZ_HOST_F_* */
+	__u32 ifindex; /* next hop: interface; valid with MZ_HOST_F_NEXTHOP */
+	__u8  dmac[MZ_ETH_ALEN];
+	__u8  smac[MZ_ETH_ALEN];
+};
+MZ_ABI_ASSERT(sizeof(struct mz_host) == 36);
+
+#define MZ_HOST_F_KNOWN   0x1 /* may send us tunnel packets */
+#define MZ_HOST_F_DOWN    0x2 /* does not answer probes: use its backup */
+#define MZ_HOST_F_NEXTHOP 0x4 /* ifindex, dmac and smac are fresh */
+
+/* A learned direct path. Times are jiffies, low 32 bits. */
+struct mz_path {
+	__u32 host;    /* host id of the endpoint's owner */
+	__u32 seen;    /* last packet from there */
+	__u32 bounced; /* last time a hint was asked for, or the path was made */
+};
+MZ_ABI_ASSERT(sizeof(struct mz_path) == 12);
+
+/* Packets and bytes that ended under one reason. Slot:
+ * ((vpc * MZ_DIRS) + dir) * MZ_REASON_SLOTS + reason. VPC slot 0 is "none". */
+struct mz_count {
+	__u64 packets;
+	__u64 bytes;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_count) == 16);
+
+enum mz_dir {
+	MZ_DIR_EGRESS,  /* an endpoint sent it */
+	MZ_DIR_INGRESS, /* the underlay sent it */
+	MZ_DIRS
+};
+
+/* What the data plane tells the daemon, through a ring buffer. */
+struct mz_event {
+	__u32 type; /* MZ_EVENT_* */
+	__u32 vni;
+	struct mz_addr src; /* inner */
+	struct mz_addr dst; /* inner */
+	__u32 host;         /* hint, moved: whom to tell; neighbour: whom to resolve */
+	__u32 pad;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_event) == 48);
+
+#define MZ_EVENT_HINT  1 /* bounced traffic for a local endpoint keeps coming */
+#define MZ_EVENT_MOVED 2 /* a direct packet came for an endpoint that is not here */
+#define MZ_EVENT_NEIGH 3 /* the next hop towards a host is not resolved */
+
+/* Set before a program is loaded; a change is a new load and an atomic
+ * replacement. */
+struct mz_cfg {
+	struct mz_addr self_ip;   /* our tunnel address */
+	__u32 self_id;            /* our host id */
+	__u32 uplink;             /* ifindex of the underlay interface */
+	__u32 path_ttl;           /* jiffies after which a silent path is not used */
+	__u32 hint_interval;      /* jiffies between two hints for one address */
+	__u32 flags;              /* MZ_CFG_F_* */
+};
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 36);
+
+#define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
+
+/* One note of a traced packet: which stage decided what, and by which object. */
+struct mz_note {
+	__u32 stage;  /* MZ_ST_* */
+	__u32 object; /* MZ_OBJ_* */
+	__u32 id;     /* host id, ifindex, bucket, slot: by object */
+	__u32 value;  /* stage's own: hops, prefix, ... */
+};
+MZ_ABI_ASSERT(sizeof(struct mz_note) == 16);
+
+#define MZ_NOTES 32u
+
+struct mz_trace {
+	__u32 used;   /* notes written */
+	__u32 reason; /* MZ_R_* at the end */
+	struct mz_note note[MZ_NOTES];
+};
+MZ_ABI_ASSERT(sizeof(struct mz_trace) == 520);
+
+/* skb->mark, or the XDP metadata word, of a packet that is only described:
+ * it is decided and rewritten as any other, but counts nothing and teaches
+ * nothing. Marks do not survive the way out of an endpoint's namespace, and
+ * no driver writes metadata of its own here. */
+#define MZ_TRACE_MARK 0x4d5a7472u
+
+#endif

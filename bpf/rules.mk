@@ -1,0 +1,20 @@
+# The data plane: bpf/*.bpf.c -> $(O)/bpf/*.bpf.o -> $(O)/bpf/*.skel.h
+MULTIARCH   := $(shell $(CC) -print-multiarch)
+BPF_SRC     := $(wildcard bpf/*.bpf.c)
+BPF_OBJ     := $(BPF_SRC:%.bpf.c=$(O)/%.bpf.o)
+BPF_SKEL    := $(BPF_SRC:%.bpf.c=$(O)/%.skel.h)
+BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Wshadow \
+	-Wimplicit-int-conversion -Werror -I. -isystem /usr/include/$(MULTIARCH)
+
+ALL += $(BPF_SKEL)
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c bpf/rules.mk | $(O)/bpf/
+	$(call say,BPF,$@)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+
+# The skeleton's functions are named mz_<file>__*.
+$(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name mz_$* > $@
+
+-include $(BPF_OBJ:.o=.d)
