@@ -50,7 +50,4 @@ help: ## this list
 	@echo 'Centaurus $(VERSION)'
 	@awk -F ':.*## ' '/^[a-z][a-z-]*:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-%/:
-	$(Q)mkdir -p $@
-
 .SECONDARY:

@@ -3,13 +3,14 @@ MULTIARCH   := $(shell $(CC) -print-multiarch)
 BPF_SRC     := $(wildcard bpf/*.bpf.c)
 BPF_OBJ     := $(BPF_SRC:%.bpf.c=$(O)/%.bpf.o)
 BPF_SKEL    := $(BPF_SRC:%.bpf.c=$(O)/%.skel.h)
-BPF_CFLAGS  := -O2 -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Wshadow \
+BPF_CFLAGS  := -O2 -fno-strict-aliasing -Wno-address-of-packed-member -g -target bpf -mcpu=v3 -std=gnu11 -Wall -Wextra -Wshadow \
 	-Wimplicit-int-conversion -Werror -I. -isystem /usr/include/$(MULTIARCH)
 
 ALL += $(BPF_SKEL)
 
-$(O)/bpf/%.bpf.o: bpf/%.bpf.c bpf/rules.mk | $(O)/bpf/
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c bpf/rules.mk
 	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
 # The skeleton's functions are named mz_<file>__*.
@@ -18,3 +19,14 @@ $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name mz_$* > $@
 
 -include $(BPF_OBJ:.o=.d)
+
+# The same stages as a native library.
+NATIVE_OBJ    := $(O)/bpf/native.o $(O)/bpf/target/native_maps.o
+NATIVE_LIB    := $(O)/lib/pipeline.a
+NATIVE_CFLAGS := -fno-strict-aliasing -Wno-address-of-packed-member -fno-sanitize=alignment
+$(NATIVE_OBJ): CFLAGS_ += $(NATIVE_CFLAGS)
+$(NATIVE_LIB): $(NATIVE_OBJ)
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)rm -f $@ && $(AR) rcs $@ $^
+ALL += $(NATIVE_LIB)

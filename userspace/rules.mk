@@ -20,11 +20,13 @@ GRPC_CC   := $(O)/userspace/proto/transit.grpc.pb.cc
 PROTO_OBJ := $(PROTO_CC:.cc=.o) $(GRPC_CC:.cc=.o)
 PROTO_H   := $(PROTO_CC:.cc=.h) $(GRPC_CC:.cc=.h)
 
-$(O)/%.pb.cc $(O)/%.pb.h: %.proto | $(O)/userspace/proto/ $(O)/control/proto/
+$(O)/%.pb.cc $(O)/%.pb.h: %.proto
 	$(call say,PROTO,$<)
+	$(Q)mkdir -p $(O)
 	$(Q)protoc -I. --cpp_out=$(O) $<
-$(O)/%.grpc.pb.cc $(O)/%.grpc.pb.h: %.proto | $(O)/userspace/proto/
+$(O)/%.grpc.pb.cc $(O)/%.grpc.pb.h: %.proto
 	$(call say,GRPC,$<)
+	$(Q)mkdir -p $(O)
 	$(Q)protoc -I. --plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin --grpc_out=$(O) $<
 $(PROTO_OBJ): CXXFLAGS_ := -std=c++20 -O1 $(SANFLAGS)
 
@@ -34,13 +36,15 @@ LIB_DIRS := userspace/transitd userspace/dataplane userspace/net userspace/base 
 lib_of    = $(O)/lib/$(subst /,-,$(1)).a
 srcs_of   = $(filter-out %_main.cpp,$(wildcard $(1)/*.cpp))
 define lib_rule
-$(call lib_of,$(1)): $$(patsubst %.cpp,$$(O)/%.o,$$(call srcs_of,$(1))) | $(O)/lib/
+$(call lib_of,$(1)): $$(patsubst %.cpp,$$(O)/%.o,$$(call srcs_of,$(1)))
 	$$(call say,AR,$$@)
+	$$(Q)mkdir -p $$(@D)
 	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach d,$(LIB_DIRS),$(eval $(call lib_rule,$(d))))
-$(O)/lib/proto.a: $(PROTO_OBJ) | $(O)/lib/
+$(O)/lib/proto.a: $(PROTO_OBJ)
 	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 LIBS := $(foreach d,$(LIB_DIRS),$(call lib_of,$(d))) $(O)/lib/proto.a
 

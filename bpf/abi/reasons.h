@@ -10,7 +10,6 @@
 #define MZ_ABI_REASONS_H
 
 #define MZ_REASONS(X) \
-	X(NONE, PASS, "no decision was taken", "a defect: report it with the packet") \
 	/* sent and delivered */ \
 	X(LOCAL, DELIVER, "delivered to an endpoint on the same host", "") \
 	X(DIRECT, SEND, "sent straight to the endpoint's host", "") \
@@ -66,6 +65,7 @@
 	X(ECN_LOST, DROP, "congestion marked outside, inner not ECN-capable (RFC 6040)", "")
 
 enum mz_reason {
+	MZ_R_NONE, /* no decision taken; no packet ends so */
 #define X(name, kind, text, advice) MZ_R_##name,
 	MZ_REASONS(X)
 #undef X

@@ -57,8 +57,11 @@ MZ_ABI_ASSERT(sizeof(struct mz_net_key) == 24);
 struct mz_network {
 	__u32 shard; /* first of MZ_BUCKETS rows in the shards table */
 	__u32 vpc;   /* counter slot of its VPC */
+	__u32 flags; /* MZ_NET_F_* */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_network) == 8);
+MZ_ABI_ASSERT(sizeof(struct mz_network) == 12);
+
+#define MZ_NET_F_DIVIDER 0x1 /* this host divides the VPC: others send by intent */
 
 struct mz_vpc {
 	__u32 shard; /* the dividers: first of MZ_BUCKETS rows */

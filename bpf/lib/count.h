@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The notes of a traced packet, and the one exit of every packet. */
+#ifndef MZ_LIB_COUNT_H
+#define MZ_LIB_COUNT_H
+
+#include "bpf/lib/maps.h"
+#include "bpf/lib/pkt.h"
+
+static __noinline int mz_note_slow(__u32 stage, __u32 object, __u32 id, __u32 value)
+{
+	__u32 zero = 0;
+	struct mz_trace *t = mz_lookup(mz_trace, &zero);
+	struct mz_note *n;
+	__u32 at;
+
+	if (!t)
+		return 0;
+	at = t->used;
+	if (at >= MZ_NOTES)
+		return 0;
+	n = &t->note[at & (MZ_NOTES - 1)];
+	n->stage = stage;
+	n->object = object;
+	n->id = id;
+	n->value = value;
+	t->used = at + 1;
+	return 0;
+}
+
+/* Says, for a traced packet only, what a stage decided and by which object. */
+static __always_inline void mz_note(struct mz_pkt *p, enum mz_stage stage, enum mz_object object,
+				    __u32 id, __u32 value)
+{
+	if (mz_unlikely(p->trace))
+		mz_note_slow(stage, object, id, value);
+}
+
+static __always_inline void mz_count(struct mz_pkt *p)
+{
+	__u32 slot = (p->vpc * MZ_DIRS + p->dir) * MZ_REASON_SLOTS + p->why;
+	struct mz_count *c = mz_lookup(mz_counters, &slot);
+
+	if (!c)
+		return; /* cannot be: the daemon hands out slots inside the table */
+	c->packets++;
+	c->bytes += p->len;
+}
+
+/* Counts the packet under its reason and turns the decision into what the
+ * hook understands. Every program ends here. */
+static __always_inline int mz_finish(struct mz_pkt *p)
+{
+	__u32 zero = 0;
+	struct mz_trace *t;
+
+	if (mz_unlikely(p->trace)) {
+		t = mz_lookup(mz_trace, &zero);
+		if (t)
+			t->reason = p->act == MZ_ACT_DEFER ? MZ_REASON_COUNT : p->why;
+	} else if (p->act != MZ_ACT_DEFER) {
+		mz_count(p);
+	}
+	return mz_verdict(p);
+}
+
+#endif

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All an endpoint sends, in order. */
+#ifndef MZ_LIB_EGRESS_H
+#define MZ_LIB_EGRESS_H
+
+#include "bpf/lib/arp.h"
+#include "bpf/lib/eth.h"
+#include "bpf/lib/ip4.h"
+#include "bpf/lib/rewrite.h"
+#include "bpf/lib/route.h"
+
+static __always_inline int mz_egress_route(struct mz_pkt *p)
+{
+	/* A host that bounces for the network sends straight to the owner. */
+	MZ_TRY(mz_route_endpoint(p, MZ_R_LOCAL, MZ_R_DIRECT));
+	if (p->out_ifindex || p->to_host)
+		return MZ_NEXT;
+	MZ_TRY(mz_route_path(p));
+	if (p->to_host)
+		return MZ_NEXT;
+	return mz_route_hops(p, 0);
+}
+
+static __always_inline int mz_egress_stages(struct mz_pkt *p)
+{
+	const struct mz_port *port = NULL;
+	enum mz_act act;
+	__be16 type = 0;
+
+	MZ_TRY(mz_stage_port(p, &port));
+	MZ_TRY(mz_stage_eth(p, port, &type));
+	if (type == mz_htons(ETH_P_ARP))
+		return mz_stage_arp(p, port);
+	MZ_TRY(mz_stage_ip4(p, port));
+	MZ_TRY(mz_egress_route(p));
+	if (p->out_ifindex)
+		return mz_address_frame(p);
+	MZ_TRY(mz_stage_host(p, &act));
+	return mz_encap(p, port, act);
+}
+
+static __always_inline int mz_egress(mz_ctx_t *ctx)
+{
+	struct mz_pkt p = { .ctx = ctx, .dir = MZ_DIR_EGRESS };
+
+	mz_open(&p);
+	mz_egress_stages(&p);
+	return mz_finish(&p);
+}
+
+#endif

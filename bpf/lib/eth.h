@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The endpoint's Ethernet header: who sends, and what is inside. */
+#ifndef MZ_LIB_ETH_H
+#define MZ_LIB_ETH_H
+
+#include "bpf/lib/count.h"
+
+/* Finds the endpoint by the interface its packet came from. */
+static __always_inline int mz_stage_port(struct mz_pkt *p, const struct mz_port **port)
+{
+	__u32 ifindex = mz_in_ifindex(p);
+	__u32 slot = ifindex & (MZ_PORTS - 1);
+	const struct mz_port *found = mz_lookup(mz_ports, &slot);
+
+	if (!found || found->ifindex != ifindex) {
+		mz_note(p, MZ_ST_PORT, MZ_OBJ_MISS, ifindex, 0);
+		return mz_drop(p, MZ_R_NO_PORT);
+	}
+	*port = found;
+	p->vni = found->vni;
+	p->vpc = found->vpc;
+	p->label = found->label;
+	p->qos_class = found->qos_class;
+	mz_note(p, MZ_ST_PORT, MZ_OBJ_PORT, ifindex, found->vni);
+	return MZ_NEXT;
+}
+
+/* Reads the frame's Ethernet header; only the endpoint's own MAC may send. */
+static __always_inline int mz_stage_eth(struct mz_pkt *p, const struct mz_port *port, __be16 *type)
+{
+	const struct mz_eth *eth = mz_at(p, p->l2, sizeof(*eth));
+
+	if (!eth)
+		return mz_drop(p, MZ_R_ETH_TRUNCATED);
+	if (!mz_mac_eq(eth->src, port->mac)) {
+		mz_note(p, MZ_ST_SPOOF, MZ_OBJ_PORT, port->ifindex, 0);
+		return mz_drop(p, MZ_R_SRC_MAC);
+	}
+	*type = eth->proto;
+	if (*type != mz_htons(ETH_P_IP) && *type != mz_htons(ETH_P_ARP))
+		return mz_drop(p, MZ_R_L3_UNSUPPORTED);
+	if (*type == mz_htons(ETH_P_IP) && (eth->dst[0] & 1))
+		return mz_drop(p, MZ_R_MULTICAST);
+	return MZ_NEXT;
+}
+
+#endif

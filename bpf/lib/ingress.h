@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All the underlay sends, in order. The tables decide which role this host
+ * plays for the packet: endpoint host, bouncer, divider. */
+#ifndef MZ_LIB_INGRESS_H
+#define MZ_LIB_INGRESS_H
+
+#include "bpf/lib/control.h"
+#include "bpf/lib/geneve.h"
+#include "bpf/lib/ip4.h"
+#include "bpf/lib/rewrite.h"
+#include "bpf/lib/route.h"
+#include "bpf/lib/sender.h"
+
+static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
+{
+	if (mz_defers_delivery())
+		return mz_end(p, MZ_ACT_DEFER, MZ_R_DELIVERED);
+	mz_learn(p);
+	return mz_decap(p);
+}
+
+static __always_inline int mz_ingress_forward(struct mz_pkt *p)
+{
+	enum mz_act act;
+
+	if (!p->to_host)
+		MZ_TRY(mz_route_hops(p, 1));
+	MZ_TRY(mz_stage_host(p, &act));
+	if (p->why == MZ_R_REDIRECTED && !p->hops)
+		mz_report_moved(p);
+	return mz_hop(p, act);
+}
+
+static __always_inline int mz_ingress_stages(struct mz_pkt *p)
+{
+	MZ_TRY(mz_stage_outer(p));
+	MZ_TRY(mz_stage_geneve(p));
+	MZ_TRY(mz_stage_sender(p));
+	MZ_TRY(mz_stage_control(p));
+	MZ_TRY(mz_stage_inner_ip4(p));
+	MZ_TRY(mz_route_endpoint(p, MZ_R_DELIVERED, MZ_R_BOUNCED));
+	if (p->out_ifindex)
+		return mz_ingress_deliver(p);
+	return mz_ingress_forward(p);
+}
+
+static __always_inline int mz_ingress(mz_ctx_t *ctx)
+{
+	struct mz_pkt p = { .ctx = ctx, .dir = MZ_DIR_INGRESS };
+
+	mz_open(&p);
+	mz_ingress_stages(&p);
+	return mz_finish(&p);
+}
+
+#endif

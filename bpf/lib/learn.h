@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Direct paths: (VNI, source) came from that host, so packets to it may go
+ * straight there. Learned from tenants' packets and from hints of known hosts,
+ * aged by silence, taken back by the host an endpoint has left. */
+#ifndef MZ_LIB_LEARN_H
+#define MZ_LIB_LEARN_H
+
+#include "bpf/lib/count.h"
+
+static __always_inline int mz_path_fresh(const struct mz_path *path)
+{
+	return mz_now() - path->seen < mz_cfg.path_ttl;
+}
+
+static __always_inline int mz_origin_usable(struct mz_pkt *p)
+{
+	const struct mz_host *h;
+
+	if (!p->origin || p->origin == mz_cfg.self_id || p->trace)
+		return 0;
+	h = mz_lookup(mz_hosts, &p->origin);
+	return h && (h->flags & MZ_HOST_F_KNOWN);
+}
+
+/* Asks the daemon to tell the origin that we are here: it still bounces. */
+static __always_inline void mz_ask_hint(struct mz_pkt *p, struct mz_path *path, __u32 now)
+{
+	struct mz_event e = { .type = MZ_EVENT_HINT, .vni = p->vni, .src = p->src, .dst = p->dst,
+			      .host = p->origin };
+
+	if (!p->hops || now - path->bounced < mz_cfg.hint_interval)
+		return;
+	path->bounced = now;
+	mz_ring_output(mz_events, &e, sizeof(e));
+}
+
+/* Learns from a packet that is about to be delivered, or from a hint. A path
+ * that stands is only touched now and then, so a busy flow writes nothing. */
+static __always_inline void mz_learn(struct mz_pkt *p)
+{
+	struct mz_ep_key key = { .vni = p->vni, .ip = p->src };
+	struct mz_path fresh = { .host = p->origin };
+	struct mz_path *path;
+	__u32 now;
+
+	if (!mz_origin_usable(p))
+		return;
+	now = mz_now();
+	path = mz_lookup(mz_paths, &key);
+	if (!path) {
+		fresh.seen = now;
+		fresh.bounced = now;
+		mz_insert(mz_paths, &key, &fresh);
+		return;
+	}
+	if (path->host != p->origin) {
+		path->host = p->origin;
+		path->seen = now;
+	} else if (now - path->seen > mz_cfg.path_ttl / 8) {
+		path->seen = now;
+	}
+	mz_ask_hint(p, path, now);
+}
+
+/* A host takes a path back: only the one that points to it. */
+static __always_inline void mz_forget(struct mz_pkt *p)
+{
+	struct mz_ep_key key = { .vni = p->vni, .ip = p->src };
+	const struct mz_path *path = mz_lookup(mz_paths, &key);
+
+	if (path && path->host == p->sender && !p->trace)
+		mz_remove(mz_paths, &key);
+}
+
+/* Tells the daemon that `p` came straight here for an endpoint that is not
+ * here, so that it takes the path back at the origin. */
+static __always_inline void mz_report_moved(struct mz_pkt *p)
+{
+	struct mz_event e = { .type = MZ_EVENT_MOVED, .vni = p->vni, .src = p->src, .dst = p->dst,
+			      .host = p->origin };
+
+	if (!p->origin || p->trace)
+		return;
+	mz_ring_output(mz_events, &e, sizeof(e));
+}
+
+#endif

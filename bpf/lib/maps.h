@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The tables. MZ_MAP(name, type, key, value, entries, flags) is the target's:
+ * a pinned BPF map, or an in-memory table of the native build.
+ *
+ * Sizes are those of a small host; the daemon sets others before it loads,
+ * from the declared scale. Bytes are for x86-64 and the default size. */
+#ifndef MZ_LIB_MAPS_H
+#define MZ_LIB_MAPS_H
+
+#include "bpf/abi/reasons.h"
+#include "bpf/abi/tables.h"
+
+/* ifindex % MZ_PORTS -> what that interface may send. Writer: daemon. Reader:
+ * every packet of an endpoint. 65,536 x 48 B = 3 MiB. Cannot fill up; two
+ * interfaces of one slot are refused by the daemon, which picks ifindexes. */
+MZ_MAP(mz_ports, ARRAY, __u32, struct mz_port, MZ_PORTS, MZ_MAP_RDONLY);
+
+/* (VNI, address) -> endpoint: local ones, and a bouncer's share. Writer:
+ * daemon. Reader: every packet. 104 B an entry, allocated when written; a full
+ * table refuses the goal state. */
+MZ_MAP(mz_endpoints, HASH, struct mz_ep_key, struct mz_endpoint, 131072, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* (VNI, address) -> host a packet of that address last came from. Writers: the
+ * data plane, and the daemon when an endpoint goes. Reader: packets to other
+ * hosts. LRU: 65,536 x 104 B = 6.5 MiB; full means the longest unused path is
+ * forgotten and learned again through a bouncer. */
+MZ_MAP(mz_paths, LRU_HASH, struct mz_ep_key, struct mz_path, 65536, 0);
+
+/* (VNI, prefix) -> network. Writer: daemon. Reader: packets without a direct
+ * path. 60 B an entry, allocated when written; full refuses the goal state. */
+MZ_MAP(mz_networks, LPM_TRIE, struct mz_net_key, struct mz_network, 16384, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* VNI -> dividers. Writer: daemon. Reader: packets to networks this host does
+ * not know. 80 B an entry, allocated when written; full refuses the goal state. */
+MZ_MAP(mz_vpcs, HASH, __u32, struct mz_vpc, 16384, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* Shard tables of networks and VPCs, MZ_BUCKETS rows each. Writer: daemon.
+ * Reader: packets without a direct path. 131,072 x 8 B = 1 MiB = 1,024 tables;
+ * full refuses the goal state. */
+MZ_MAP(mz_shards, ARRAY, __u32, struct mz_shard, 131072, MZ_MAP_RDONLY);
+
+/* Host id -> underlay address, next hop, state. Writer: daemon. Reader: every
+ * packet from or to another host. 65,536 x 40 B = 2.5 MiB; a host id past the
+ * end is refused by the daemon. */
+MZ_MAP(mz_hosts, ARRAY, __u32, struct mz_host, 65536, MZ_MAP_RDONLY);
+
+/* Underlay address -> host id, for senders whose packets lack our option.
+ * Writer: daemon. Reader: packets of foreign Geneve stacks. */
+MZ_MAP(mz_host_ids, HASH, struct mz_addr, __u32, 65536, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* Packets and bytes per (VPC slot, direction, reason). Writer: every packet,
+ * on its own CPU. Reader: daemon. 256 slots x 2 KiB = 512 KiB a CPU; VPCs past
+ * the last slot share slot 0, which the daemon reports. */
+MZ_MAP(mz_counters, PERCPU_ARRAY, __u32, struct mz_count, 256 * MZ_DIRS * MZ_REASON_SLOTS, 0);
+
+/* Notes of the traced packet. Writers: programs run on a described packet, one
+ * at a time. Reader: daemon. */
+MZ_MAP(mz_trace, ARRAY, __u32, struct mz_trace, 1, 0);
+
+/* Events to the daemon. Full: the event is lost, which costs a bounce longer. */
+MZ_RING(mz_events, 65536);
+
+#endif

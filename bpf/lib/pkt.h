@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* One packet on its way through the stages. Needs a target (bpf/target/) to
+ * be included before it.
+ *
+ * A stage reads one header or takes one decision. It returns MZ_NEXT, or ends
+ * the packet with an action and a reason. Parsers touch no tables, decisions
+ * touch no bytes, rewrites come last and reload the pointers. */
+#ifndef MZ_LIB_PKT_H
+#define MZ_LIB_PKT_H
+
+#include <linux/if_ether.h>
+#include <linux/in.h>
+#include <linux/ip.h>
+#include <linux/udp.h>
+
+#include "bpf/abi/hash.h"
+#include "bpf/abi/reasons.h"
+#include "bpf/abi/tables.h"
+#include "bpf/abi/wire.h"
+
+/* <linux/if_ether.h> packs its header, which makes compilers read it byte by
+ * byte; every packet here is at least 2-aligned. */
+struct mz_eth {
+	__u8   dst[MZ_ETH_ALEN];
+	__u8   src[MZ_ETH_ALEN];
+	__be16 proto;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_eth) == ETH_HLEN);
+
+#define MZ_NEXT 0
+#define MZ_END  1
+
+/* Leaves the pipeline when a stage has ended the packet. */
+#define MZ_TRY(stage)                   \
+	do {                            \
+		if ((stage) != MZ_NEXT) \
+			return MZ_END;  \
+	} while (0)
+
+enum mz_act {
+	MZ_ACT_DROP,
+	MZ_ACT_PASS,    /* to the kernel, or the next program on the hook */
+	MZ_ACT_DEFER,   /* the same, but the next program of ours counts it */
+	MZ_ACT_SEND,    /* out of p->out_ifindex */
+	MZ_ACT_RESOLVE, /* the same, MAC addresses by the kernel */
+	MZ_ACT_DELIVER, /* to the endpoint behind p->out_ifindex */
+	MZ_ACT_ANSWER,  /* back out of the interface it came from */
+};
+
+struct mz_pkt {
+	mz_ctx_t *ctx;
+	__u8 *data; /* first byte; reload with mz_reload() after a resize */
+	__u8 *end;
+	__u32 len;  /* whole packet, bytes */
+
+	/* Tenant's side: the packet itself at egress, the inner one at ingress. */
+	__u32 l2; /* offset of the Ethernet header */
+	__u32 vni;
+	__u32 vpc; /* counter slot, 0 until known */
+	struct mz_addr src, dst;
+	__u8 ihl; /* bytes */
+	__u8 tos;
+	__u8 proto;
+	__u8 fragment; /* any fragment: its ports are not looked at */
+
+	/* Tunnel's side. */
+	__be32 outer_src;
+	__u32 opt;    /* offset of our option, 0 = none */
+	__u32 label;  /* label set of the source endpoint */
+	__u32 origin; /* host of the source endpoint, 0 = unknown */
+	__u32 sender; /* host that sent the outer packet */
+	__u8 qos_class;
+	__u8 hops;
+	__u8 opt_flags;
+	__u8 outer_tos;
+	__u8 oam;
+
+	/* Decision. */
+	__u8 act;
+	__u8 dir;
+	__u8 deliver_flags; /* MZ_EP_F_* of the endpoint delivered to */
+	__u8 trace;
+	__u16 why;
+	__u32 to_host;     /* host id to send to */
+	__u32 out_ifindex;
+	__u8 mac[MZ_ETH_ALEN] __attribute__((aligned(2))); /* delivered to */
+	struct mz_host nh;     /* the host sent to, copied from its table */
+};
+
+/* `size` bytes at `off`, or NULL. The mask tells the verifier that an offset
+ * from parsed lengths stays small; real offsets are below it. */
+#define MZ_OFF_MASK 0x3ffu
+
+static __always_inline void *mz_at(struct mz_pkt *p, __u32 off, __u32 size)
+{
+	__u8 *at = p->data + (off & MZ_OFF_MASK);
+
+	return at + size <= p->end ? at : NULL;
+}
+
+static __always_inline int mz_end(struct mz_pkt *p, enum mz_act act, enum mz_reason why)
+{
+	p->act = (__u8)act;
+	p->why = (__u16)why;
+	return MZ_END;
+}
+
+static __always_inline int mz_drop(struct mz_pkt *p, enum mz_reason why)
+{
+	return mz_end(p, MZ_ACT_DROP, why);
+}
+
+static __always_inline struct mz_addr mz_addr4(__be32 v)
+{
+	struct mz_addr a = { .w = { 0, 0, mz_htonl(0xffff), v } };
+
+	return a;
+}
+
+static __always_inline int mz_addr_eq(const struct mz_addr *a, const struct mz_addr *b)
+{
+	return a->w[3] == b->w[3] && a->w[2] == b->w[2] && a->w[1] == b->w[1] && a->w[0] == b->w[0];
+}
+
+/* MAC addresses in halves: 2-aligned everywhere, three loads instead of six. */
+static __always_inline int mz_mac_eq(const void *a, const void *b)
+{
+	const __u16 *x = a, *y = b;
+
+	return !((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2]));
+}
+
+static __always_inline void mz_mac_copy(void *to, const void *from)
+{
+	const __u16 *f = from;
+	__u16 *t = to;
+
+	t[0] = f[0];
+	t[1] = f[1];
+	t[2] = f[2];
+}
+
+/* Addresses that are never one endpoint's: 0/8, 127/8, multicast, broadcast. */
+static __always_inline int mz_ip4_is_group(__be32 be)
+{
+	return mz_ntohl(be) >= 0xe0000000u;
+}
+
+static __always_inline int mz_ip4_is_odd(__be32 be)
+{
+	__u32 first = mz_ntohl(be) >> 24;
+
+	return first == 0 || first == 127 || first >= 224;
+}
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Where a tenant's packet goes next. Touches no bytes. */
+#ifndef MZ_LIB_ROUTE_H
+#define MZ_LIB_ROUTE_H
+
+#include "bpf/lib/learn.h"
+
+/* The hop that serves the destination's bucket: the primary, or its backup
+ * while the primary does not answer. */
+static __always_inline __u32 mz_pick_hop(struct mz_pkt *p, __u32 shard)
+{
+	__u32 bucket = mz_bucket(&p->dst);
+	__u32 row = shard + bucket;
+	const struct mz_shard *s = mz_lookup(mz_shards, &row);
+	const struct mz_host *h;
+	__u32 primary, backup;
+
+	if (!s)
+		return 0;
+	primary = s->primary;
+	backup = s->backup;
+	mz_note(p, MZ_ST_SHARD, MZ_OBJ_BUCKET, bucket, primary);
+	h = mz_lookup(mz_hosts, &primary);
+	if (backup && h && (h->flags & MZ_HOST_F_DOWN)) {
+		mz_note(p, MZ_ST_SHARD, MZ_OBJ_HOST, backup, primary);
+		return backup;
+	}
+	return primary;
+}
+
+/* Sends to the hop of `shard`. A hop that would send to itself is the last to
+ * ask: the address does not exist (`unknown`). */
+static __always_inline int mz_to_hop(struct mz_pkt *p, __u32 shard, enum mz_reason why,
+				     enum mz_reason unknown)
+{
+	__u32 hop = mz_pick_hop(p, shard);
+
+	if (!hop)
+		return mz_drop(p, MZ_R_NO_HOP);
+	if (hop == mz_cfg.self_id)
+		return mz_drop(p, unknown);
+	p->to_host = hop;
+	p->why = (__u16)why;
+	return MZ_NEXT;
+}
+
+/* The destination in the endpoints table: local (p->out_ifindex set), or on a
+ * host this bouncer knows (p->to_host set). Else neither. */
+static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_reason local,
+					     enum mz_reason remote)
+{
+	struct mz_ep_key key = { .vni = p->vni, .ip = p->dst };
+	const struct mz_endpoint *ep = mz_lookup(mz_endpoints, &key);
+
+	if (!ep) {
+		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_MISS, 0, 0);
+		return MZ_NEXT;
+	}
+	p->vpc = ep->vpc;
+	if (ep->ifindex) {
+		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_PORT, ep->ifindex, ep->host);
+		p->out_ifindex = ep->ifindex;
+		p->deliver_flags = (__u8)ep->flags;
+		mz_mac_copy(p->mac, ep->mac);
+		p->why = (__u16)local;
+		return MZ_NEXT;
+	}
+	mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_HOST, ep->host, 0);
+	if (ep->host == mz_cfg.self_id)
+		return mz_drop(p, MZ_R_NO_ENDPOINT); /* ours, but not connected yet */
+	p->to_host = ep->host;
+	p->why = (__u16)remote;
+	return MZ_NEXT;
+}
+
+/* A learned direct path, if there is a fresh one. */
+static __always_inline int mz_route_path(struct mz_pkt *p)
+{
+	struct mz_ep_key key = { .vni = p->vni, .ip = p->dst };
+	const struct mz_path *path = mz_lookup(mz_paths, &key);
+
+	if (!path || !mz_path_fresh(path)) {
+		mz_note(p, MZ_ST_PATHS, MZ_OBJ_MISS, 0, path != NULL);
+		return MZ_NEXT;
+	}
+	mz_note(p, MZ_ST_PATHS, MZ_OBJ_HOST, path->host, mz_now() - path->seen);
+	p->to_host = path->host;
+	p->why = MZ_R_DIRECT;
+	return MZ_NEXT;
+}
+
+/* By the network's bouncers, or, for a network this host does not know, by
+ * the VPC's dividers. Sets p->to_host, or ends the packet. */
+static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
+{
+	struct mz_net_key key = { .prefixlen = 32 + 128, .vni = mz_htonl(p->vni), .ip = p->dst };
+	const struct mz_network *net = mz_lookup(mz_networks, &key);
+	const struct mz_vpc *vpc;
+	enum mz_reason why = MZ_R_TO_BOUNCER;
+
+	if (net) {
+		p->vpc = net->vpc;
+		mz_note(p, MZ_ST_NETWORKS, MZ_OBJ_NETWORK, net->shard / MZ_BUCKETS, net->flags);
+		if (underlay)
+			why = net->flags & MZ_NET_F_DIVIDER ? MZ_R_DIVIDED : MZ_R_REDIRECTED;
+		return mz_to_hop(p, net->shard, why, MZ_R_NO_ENDPOINT);
+	}
+	mz_note(p, MZ_ST_NETWORKS, MZ_OBJ_MISS, 0, 0);
+	vpc = mz_lookup(mz_vpcs, &p->vni);
+	if (!vpc) {
+		mz_note(p, MZ_ST_VPCS, MZ_OBJ_MISS, p->vni, 0);
+		return mz_drop(p, MZ_R_UNKNOWN_VNI);
+	}
+	p->vpc = vpc->vpc;
+	mz_note(p, MZ_ST_VPCS, MZ_OBJ_VPC, p->vni, 0);
+	return mz_to_hop(p, vpc->shard, underlay ? MZ_R_REDIRECTED : MZ_R_TO_DIVIDER,
+			 MZ_R_NO_NETWORK);
+}
+
+/* The way towards p->to_host: its address, and the interface and MACs the
+ * daemon keeps fresh in the hosts table. Where it has none, the kernel's FIB
+ * answers, and, on TC, the kernel's neighbour code also waits for ARP. */
+static __always_inline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
+{
+	struct bpf_fib_lookup fib = { .family = 2 /* AF_INET */, .ifindex = mz_cfg.uplink,
+				      .ipv4_src = mz_cfg.self_ip.w[3], .ipv4_dst = p->nh.ip.w[3] };
+	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = p->to_host };
+	int rc = mz_fib(p, &fib);
+
+	mz_note(p, MZ_ST_NEXTHOP, MZ_OBJ_HOST, p->to_host, (__u32)rc);
+	if (!p->trace)
+		mz_ring_output(mz_events, &e, sizeof(e));
+	p->nh.ifindex = fib.ifindex ? fib.ifindex : mz_cfg.uplink;
+	if (rc == BPF_FIB_LKUP_RET_SUCCESS) {
+		mz_mac_copy(p->nh.dmac, fib.dmac);
+		mz_mac_copy(p->nh.smac, fib.smac);
+		return MZ_NEXT;
+	}
+	if (MZ_CAN_RESOLVE && (rc == BPF_FIB_LKUP_RET_NO_NEIGH || rc == BPF_FIB_LKUP_RET_FWD_DISABLED)) {
+		*act = MZ_ACT_RESOLVE;
+		return MZ_NEXT;
+	}
+	return mz_drop(p, MZ_R_NO_NEIGHBOUR);
+}
+
+/* Copies the host's entry into p->nh and says how to leave. */
+static __always_inline int mz_stage_host(struct mz_pkt *p, enum mz_act *act)
+{
+	const struct mz_host *h = mz_lookup(mz_hosts, &p->to_host);
+
+	*act = MZ_ACT_SEND;
+	if (!h || !(h->flags & MZ_HOST_F_KNOWN)) {
+		mz_note(p, MZ_ST_HOST, MZ_OBJ_MISS, p->to_host, 0);
+		return mz_drop(p, MZ_R_NO_HOST);
+	}
+	p->nh = *h;
+	mz_note(p, MZ_ST_HOST, MZ_OBJ_HOST, p->to_host, mz_ntohl(h->ip.w[3]));
+	if (h->flags & MZ_HOST_F_NEXTHOP)
+		return MZ_NEXT;
+	return mz_resolve_fib(p, act);
+}
+
+#endif

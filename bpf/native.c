@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* The pipeline as a library: both orders of stages over the native target. */
+#include <string.h>
+
+#include "bpf/target/native.h"
+
+#include "bpf/lib/egress.h"
+#include "bpf/lib/ingress.h"
+
+int mz_native_egress(struct mz_native_packet *pkt)
+{
+	return mz_egress(pkt);
+}
+
+int mz_native_ingress(struct mz_native_packet *pkt)
+{
+	return mz_ingress(pkt);
+}
+
+void mz_native_configure(const struct mz_cfg *cfg)
+{
+	mz_cfg = *cfg;
+}
+
+void mz_native_set_clock(uint32_t now)
+{
+	mz_native_clock = now;
+}
+
+static struct mz_native_map *const tables[] = {
+	&mz_ports, &mz_endpoints, &mz_paths, &mz_networks, &mz_vpcs, &mz_shards, &mz_hosts,
+	&mz_host_ids, &mz_counters, &mz_trace,
+};
+
+struct mz_native_map *mz_native_table(const char *name)
+{
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (!strcmp(tables[i]->name, name))
+			return tables[i];
+	return NULL;
+}
+
+uint32_t mz_native_event_count(struct mz_event *last)
+{
+	if (last)
+		*last = mz_native_last_event;
+	return mz_native_events;
+}
+
+void mz_native_reset(void)
+{
+	for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		mz_native_clear(tables[i]);
+	memset(&mz_native_last_event, 0, sizeof(mz_native_last_event));
+	memset(&mz_cfg, 0, sizeof(mz_cfg));
+	mz_native_events = 0;
+	mz_native_clock = 0;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Native target: the stages as ordinary functions over a buffer and in-memory
+ * tables. Its verdict is the decision itself. */
+#ifndef MZ_TARGET_NATIVE_H
+#define MZ_TARGET_NATIVE_H
+
+#include <linux/bpf.h>
+
+#include "bpf/abi/tables.h"
+#include "bpf/target/native_api.h"
+#include "bpf/target/native_maps.h"
+
+#define mz_htons(x) __builtin_bswap16(x)
+#define mz_ntohs(x) __builtin_bswap16(x)
+#define mz_htonl(x) __builtin_bswap32(x)
+#define mz_ntohl(x) __builtin_bswap32(x)
+MZ_ABI_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+#define __noinline __attribute__((noinline))
+
+#define MZ_MAP_RDONLY 0
+#define MZ_MAP_SPARSE 0
+#define MZ_MAP(map, mkind, ktype, vtype, entries, mflags)                                  \
+	static struct mz_native_map map = { .name = #map, .kind = MZ_NATIVE_##mkind,       \
+					    .key_size = sizeof(ktype),                     \
+					    .value_size = sizeof(vtype),                   \
+					    .max_entries = (entries) }
+#define MZ_RING(map, bytes) static const uint32_t map __attribute__((unused)) = (bytes)
+
+#define mz_lookup(map, key)        mz_native_lookup(&map, key)
+#define mz_insert(map, key, value) mz_native_update(&map, key, value)
+#define mz_remove(map, key)        mz_native_delete(&map, key)
+#define mz_ring_output(ring, record, size) \
+	do {                                       \
+		(void)(ring);                      \
+		(void)(size);                      \
+		mz_native_last_event = *(record);  \
+		mz_native_events++;                \
+	} while (0)
+
+static struct mz_event mz_native_last_event;
+static uint32_t mz_native_events;
+static uint32_t mz_native_clock;
+static struct mz_cfg mz_cfg;
+
+static inline __u32 mz_now(void)
+{
+	return mz_native_clock;
+}
+
+#define mz_unlikely(x) __builtin_expect(!!(x), 0)
+
+typedef struct mz_native_packet mz_ctx_t;
+
+#include "bpf/lib/pkt.h"
+
+static inline void mz_reload(struct mz_pkt *p)
+{
+	p->data = p->ctx->data;
+	p->end = p->ctx->data + p->ctx->len;
+}
+
+static inline void mz_open(struct mz_pkt *p)
+{
+	mz_reload(p);
+	p->len = p->ctx->len;
+	p->trace = p->ctx->trace;
+}
+
+static inline __u32 mz_in_ifindex(struct mz_pkt *p)
+{
+	return p->ctx->ifindex;
+}
+
+static inline __u32 mz_gso_size(struct mz_pkt *p)
+{
+	return p->ctx->gso_size;
+}
+
+static inline int mz_push_outer(struct mz_pkt *p)
+{
+	if (p->ctx->headroom < MZ_OUTER_LEN4)
+		return -1;
+	p->ctx->headroom -= MZ_OUTER_LEN4;
+	p->ctx->data -= MZ_OUTER_LEN4;
+	p->ctx->len += MZ_OUTER_LEN4;
+	mz_reload(p);
+	return 0;
+}
+
+static inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
+{
+	if (len > p->ctx->len || p->ctx->fixed_head)
+		return -1;
+	p->ctx->headroom += len;
+	p->ctx->data += len;
+	p->ctx->len -= len;
+	mz_reload(p);
+	return 0;
+}
+
+static inline int mz_defers_delivery(void)
+{
+	return 0;
+}
+
+#define MZ_CAN_RESOLVE 0
+
+/* No kernel, no FIB: only the hosts table knows next hops. */
+static inline int mz_fib(struct mz_pkt *p, struct bpf_fib_lookup *fib)
+{
+	(void)p;
+	fib->ifindex = 0;
+	return BPF_FIB_LKUP_RET_NOT_FWDED;
+}
+
+static inline int mz_verdict(struct mz_pkt *p)
+{
+	p->ctx->out_ifindex = p->out_ifindex;
+	p->ctx->reason = p->why;
+	return p->act;
+}
+
+#endif

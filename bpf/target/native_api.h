@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the native build offers to its callers. Not thread-safe: one pipeline,
+ * one set of tables a process. */
+#ifndef MZ_TARGET_NATIVE_API_H
+#define MZ_TARGET_NATIVE_API_H
+
+#include <stdint.h>
+
+#include "bpf/abi/tables.h"
+#include "bpf/target/native_maps.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mz_native_packet {
+	uint8_t *data;     /* in: frame; out: frame, moved by what was added or removed */
+	uint32_t len;      /* bytes at data */
+	uint32_t headroom; /* free bytes in front of data */
+	uint32_t ifindex;  /* where it came from */
+	uint32_t gso_size; /* superpacket: payload bytes a segment, else 0 */
+	uint8_t  trace;    /* described only: counts and teaches nothing */
+	uint8_t  fixed_head; /* headers cannot be removed (tests) */
+	uint32_t out_ifindex; /* out */
+	uint32_t reason;      /* out: MZ_R_* */
+};
+
+/* Both return an enum mz_act. */
+int mz_native_egress(struct mz_native_packet *pkt);
+int mz_native_ingress(struct mz_native_packet *pkt);
+
+void mz_native_configure(const struct mz_cfg *cfg);
+/* The clock ages are measured with, jiffies. */
+void mz_native_set_clock(uint32_t now);
+/* The table of that name ("mz_endpoints"), or NULL. */
+struct mz_native_map *mz_native_table(const char *name);
+/* Events so far; the last one in `last` if not NULL. */
+uint32_t mz_native_event_count(struct mz_event *last);
+/* Empties every table, forgets events, sets clock and configuration to 0. */
+void mz_native_reset(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

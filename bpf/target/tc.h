@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* TC target: sk_buffs, with GSO superpackets and checksum offload intact. */
+#ifndef MZ_TARGET_TC_H
+#define MZ_TARGET_TC_H
+
+#include <linux/pkt_cls.h>
+
+#include "bpf/target/bpf.h"
+
+typedef struct __sk_buff mz_ctx_t;
+
+#include "bpf/lib/pkt.h"
+
+/* Headers that stages may read, made linear once. */
+#define MZ_TC_PULL 192u
+
+static __always_inline void mz_reload(struct mz_pkt *p)
+{
+	p->data = (__u8 *)(long)p->ctx->data;
+	p->end = (__u8 *)(long)p->ctx->data_end;
+}
+
+static __always_inline void mz_open(struct mz_pkt *p)
+{
+	__u32 want = p->ctx->len < MZ_TC_PULL ? p->ctx->len : MZ_TC_PULL;
+
+	mz_reload(p);
+	if (mz_unlikely(p->data + want > p->end)) {
+		bpf_skb_pull_data(p->ctx, want);
+		mz_reload(p);
+	}
+	p->len = p->ctx->len;
+	p->trace = p->ctx->mark == MZ_TRACE_MARK;
+}
+
+static __always_inline __u32 mz_in_ifindex(struct mz_pkt *p)
+{
+	return p->ctx->ifindex;
+}
+
+/* Payload bytes of each segment of a superpacket, 0 for a plain packet. */
+static __always_inline __u32 mz_gso_size(struct mz_pkt *p)
+{
+	return p->ctx->gso_size;
+}
+
+/* Opens MZ_OUTER_LEN4 bytes: the outer headers in front of the whole frame.
+ * The L2 length handed to the kernel is the inner Ethernet header alone;
+ * FIXED_GSO keeps the segment size that the sender chose. */
+static __always_inline int mz_push_outer(struct mz_pkt *p)
+{
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 |
+		      BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
+		      BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN);
+
+	if (bpf_skb_adjust_room(p->ctx, MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, flags))
+		return -1;
+	mz_reload(p);
+	return 0;
+}
+
+/* Removes `len` bytes of headers. */
+static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
+{
+	if (bpf_skb_adjust_room(p->ctx, -(__s32)len, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return -1;
+	mz_reload(p);
+	return 0;
+}
+
+/* The TC programs deliver themselves. */
+static __always_inline int mz_defers_delivery(void)
+{
+	return 0;
+}
+
+#define MZ_CAN_RESOLVE 1 /* bpf_redirect_neigh */
+
+static __always_inline int mz_fib(struct mz_pkt *p, struct bpf_fib_lookup *fib)
+{
+	return (int)bpf_fib_lookup(p->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
+}
+
+static __always_inline int mz_verdict(struct mz_pkt *p)
+{
+	switch (p->act) {
+	case MZ_ACT_PASS:
+	case MZ_ACT_DEFER:
+		return TC_ACT_UNSPEC;
+	case MZ_ACT_SEND:
+		return (int)bpf_redirect(p->out_ifindex, 0);
+	case MZ_ACT_RESOLVE:
+		return (int)bpf_redirect_neigh(p->out_ifindex, NULL, 0, 0);
+	case MZ_ACT_DELIVER:
+		if (p->deliver_flags & MZ_EP_F_PEER)
+			return (int)bpf_redirect_peer(p->out_ifindex, 0);
+		return (int)bpf_redirect(p->out_ifindex, 0);
+	case MZ_ACT_ANSWER:
+		return (int)bpf_redirect(p->ctx->ifindex, 0);
+	default:
+		return TC_ACT_SHOT;
+	}
+}
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* XDP target: raw frames before the kernel has made anything of them. */
+#ifndef MZ_TARGET_XDP_H
+#define MZ_TARGET_XDP_H
+
+#include "bpf/target/bpf.h"
+
+typedef struct xdp_md mz_ctx_t;
+
+#include "bpf/lib/pkt.h"
+
+static __always_inline void mz_reload(struct mz_pkt *p)
+{
+	p->data = (__u8 *)(long)p->ctx->data;
+	p->end = (__u8 *)(long)p->ctx->data_end;
+}
+
+static __always_inline void mz_open(struct mz_pkt *p)
+{
+	__u32 *meta = (void *)(long)p->ctx->data_meta;
+
+	mz_reload(p);
+	p->len = (__u32)bpf_xdp_get_buff_len(p->ctx);
+	p->trace = (__u8 *)(meta + 1) <= p->data && *meta == MZ_TRACE_MARK;
+}
+
+static __always_inline __u32 mz_in_ifindex(struct mz_pkt *p)
+{
+	return p->ctx->ingress_ifindex;
+}
+
+static __always_inline __u32 mz_gso_size(struct mz_pkt *p)
+{
+	(void)p;
+	return 0;
+}
+
+static __always_inline int mz_push_outer(struct mz_pkt *p)
+{
+	if (bpf_xdp_adjust_head(p->ctx, -(int)MZ_OUTER_LEN4))
+		return -1;
+	mz_reload(p);
+	return 0;
+}
+
+static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
+{
+	if (bpf_xdp_adjust_head(p->ctx, (int)len))
+		return -1;
+	mz_reload(p);
+	return 0;
+}
+
+/* Streams are delivered by the TC program, which keeps superpackets whole. */
+static __always_inline int mz_defers_delivery(void)
+{
+	return !(mz_cfg.flags & MZ_CFG_F_XDP_DELIVER);
+}
+
+#define MZ_CAN_RESOLVE 0
+
+static __always_inline int mz_fib(struct mz_pkt *p, struct bpf_fib_lookup *fib)
+{
+	return (int)bpf_fib_lookup(p->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
+}
+
+static __always_inline int mz_verdict(struct mz_pkt *p)
+{
+	switch (p->act) {
+	case MZ_ACT_PASS:
+	case MZ_ACT_DEFER:
+		return XDP_PASS;
+	case MZ_ACT_SEND:
+		if (p->out_ifindex == p->ctx->ingress_ifindex)
+			return XDP_TX;
+		return (int)bpf_redirect(p->out_ifindex, 0);
+	case MZ_ACT_DELIVER:
+		return (int)bpf_redirect(p->out_ifindex, 0);
+	case MZ_ACT_ANSWER:
+		return XDP_TX;
+	default:
+		return XDP_DROP;
+	}
+}
+
+#endif
