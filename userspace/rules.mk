@@ -5,7 +5,7 @@ SANFLAGS  := $(if $(SAN),-fsanitize=$(SAN) -fno-omit-frame-pointer)
 CPPFLAGS_ := -I. -I$(O) -DMZ_VERSION='"$(VERSION)"'
 CXXFLAGS_ := -std=c++20 -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror \
 	$(CXXFLAGS) $(SANFLAGS)
-CFLAGS_   := -std=gnu11 -Wall -Wextra -Wshadow -Werror $(CXXFLAGS) $(SANFLAGS)
+CFLAGS_   := -std=gnu11 -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror $(CXXFLAGS) $(SANFLAGS)
 
 PKGS      := libbpf libnl-3.0 libnl-route-3.0 grpc++ protobuf lmdb yaml-cpp \
 	libsystemd fmt spdlog libcap

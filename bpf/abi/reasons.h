@@ -25,7 +25,6 @@
 	X(NOT_TUNNEL, PASS, "not a tunnel packet for this host, left to the kernel", "") \
 	/* from an endpoint */ \
 	X(NO_PORT, DROP, "the interface belongs to no endpoint", "transit endpoint list; transit doctor") \
-	X(ETH_TRUNCATED, DROP, "shorter than an Ethernet header", "the sender builds broken frames") \
 	X(SRC_MAC, DROP, "source MAC is not the endpoint's (anti-spoofing)", "compare with transit endpoint get") \
 	X(L3_UNSUPPORTED, DROP, "neither IPv4 nor ARP", "VLAN tags and other protocols are not carried") \
 	X(ARP_INVALID, DROP, "ARP truncated or not Ethernet/IPv4", "the sender builds broken frames") \

@@ -31,7 +31,7 @@ static __always_inline int mz_stage_eth(struct mz_pkt *p, const struct mz_port *
 	const struct mz_eth *eth = mz_at(p, p->l2, sizeof(*eth));
 
 	if (!eth)
-		return mz_drop(p, MZ_R_ETH_TRUNCATED);
+		return mz_drop(p, MZ_R_L3_UNSUPPORTED);
 	if (!mz_mac_eq(eth->src, port->mac)) {
 		mz_note(p, MZ_ST_SPOOF, MZ_OBJ_PORT, port->ifindex, 0);
 		return mz_drop(p, MZ_R_SRC_MAC);

@@ -70,6 +70,7 @@ static __always_inline int mz_read_option(struct mz_pkt *p, __u32 off)
 	return MZ_NEXT;
 }
 
+#define MZ_INNER_HEADERS (ETH_HLEN + 60u + 4u) /* Ethernet, IPv4, ports */
 #define MZ_MAX_OPTS 16 /* options walked; a packet of more is refused */
 
 /* Walks the options between `off` and `end`. Unknown ones are skipped unless
@@ -109,6 +110,8 @@ static __always_inline int mz_stage_geneve(struct mz_pkt *p)
 	p->l2 = MZ_OFF_OPTS + opts;
 	if (g->proto != mz_htons(MZ_GENEVE_PROTO_ETH))
 		return mz_drop(p, MZ_R_GENEVE_PROTOCOL);
+	if (mz_unlikely(opts > sizeof(struct mz_opt)))
+		mz_pull(p, p->l2 + MZ_INNER_HEADERS);
 	MZ_TRY(mz_walk_options(p, MZ_OFF_OPTS, p->l2));
 	mz_note(p, MZ_ST_TUNNEL, MZ_OBJ_NONE, p->vni, p->hops);
 	return MZ_NEXT;

@@ -63,6 +63,12 @@ static inline void mz_reload(struct mz_pkt *p)
 	p->end = p->ctx->data + p->ctx->len;
 }
 
+static inline void mz_pull(struct mz_pkt *p, __u32 want)
+{
+	(void)p;
+	(void)want;
+}
+
 static inline void mz_open(struct mz_pkt *p)
 {
 	mz_reload(p);

@@ -11,8 +11,8 @@ typedef struct __sk_buff mz_ctx_t;
 
 #include "bpf/lib/pkt.h"
 
-/* Headers that stages may read, made linear once. */
-#define MZ_TC_PULL 192u
+/* Headers that stages read of a usual packet, made linear once. */
+#define MZ_TC_PULL 128u
 
 static __always_inline void mz_reload(struct mz_pkt *p)
 {
@@ -20,15 +20,21 @@ static __always_inline void mz_reload(struct mz_pkt *p)
 	p->end = (__u8 *)(long)p->ctx->data_end;
 }
 
-static __always_inline void mz_open(struct mz_pkt *p)
+/* Makes the first `want` bytes readable, or all there are. */
+static __always_inline void mz_pull(struct mz_pkt *p, __u32 want)
 {
-	__u32 want = p->ctx->len < MZ_TC_PULL ? p->ctx->len : MZ_TC_PULL;
-
+	if (want > p->ctx->len)
+		want = p->ctx->len;
 	mz_reload(p);
 	if (mz_unlikely(p->data + want > p->end)) {
 		bpf_skb_pull_data(p->ctx, want);
 		mz_reload(p);
 	}
+}
+
+static __always_inline void mz_open(struct mz_pkt *p)
+{
+	mz_pull(p, MZ_TC_PULL);
 	p->len = p->ctx->len;
 	p->trace = p->ctx->mark == MZ_TRACE_MARK;
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// One packet table, three targets: TC and XDP by BPF_PROG_TEST_RUN, native by
+// a call. A target hides where its tables are and what its verdicts look like.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "bpf/abi/reasons.h"
+#include "bpf/abi/tables.h"
+#include "selftests/bpf/frame.h"
+
+enum verdict { V_DROP, V_PASS, V_TX /* out of the way it came */, V_REDIRECT };
+
+struct run {
+	enum mz_dir dir;
+	struct frame frame; // in and out
+	uint32_t gso_size;
+	bool no_room;       // headers cannot be added or removed
+	bool trace;
+	enum verdict verdict; // out
+};
+
+struct target {
+	const char *name;
+	// The interface packets enter by: TEST_RUN's default is the loopback's.
+	uint32_t ifindex;
+	bool has_fib; // asks the kernel where the hosts table has no next hop
+	// What a redirect out of `ifindex` looks like.
+	enum verdict same_interface;
+	int (*open)(void);
+	void (*close)(void);
+	void (*reset)(void); // all tables empty
+	int (*update)(const char *map, const void *key, const void *value);
+	int (*lookup)(const char *map, const void *key, void *value);
+	int (*run)(struct run *r);
+	uint32_t (*events)(struct mz_event *last); // since reset
+	uint32_t (*now)(void);                     // clock of mz_path, jiffies
+};
+
+extern const struct target target_tc, target_xdp, target_native;
+
+// The configuration every target runs with.
+struct mz_cfg test_cfg(void);
+
+struct mz_addr addr4(uint32_t host_order);

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// TC and XDP: the real objects, loaded into this process, pinned under a
+// folder of its own, run by BPF_PROG_TEST_RUN.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "bpf/abi/tables.h" // before the skeletons, which name its types
+
+#include "bpf/endpoint_egress.skel.h"
+#include "bpf/uplink_deliver.skel.h"
+#include "bpf/uplink_hop.skel.h"
+#include "selftests/bpf/clock.skel.h"
+#include "selftests/bpf/egress_xdp.skel.h"
+#include "selftests/bpf/target.h"
+
+static struct {
+	char pins[128];
+	struct mz_endpoint_egress *tc_egress;
+	struct mz_uplink_deliver *tc_ingress;
+	struct mz_egress_xdp *xdp_egress;
+	struct mz_uplink_hop *xdp_ingress;
+	struct mz_clock *clock;
+	struct ring_buffer *ring;
+	uint32_t events;
+	struct mz_event last;
+} s;
+
+static int on_event(void *ctx, void *data, size_t size)
+{
+	(void)ctx;
+	(void)size;
+	memcpy(&s.last, data, sizeof(s.last));
+	s.events++;
+	return 0;
+}
+
+// Loads one skeleton with the test's configuration and the shared pins.
+#define LOAD(field, type)                                                              \
+	do {                                                                           \
+		LIBBPF_OPTS(bpf_object_open_opts, o, .pin_root_path = s.pins);         \
+		s.field = type##__open_opts(&o);                                       \
+		if (!s.field)                                                          \
+			return -errno;                                                 \
+		s.field->rodata->mz_cfg = test_cfg();                                  \
+		if (type##__load(s.field))                                             \
+			return -errno;                                                 \
+	} while (0)
+
+static int map_fd(const char *name)
+{
+	struct bpf_map *m = bpf_object__find_map_by_name(s.tc_ingress->obj, name);
+
+	return m ? bpf_map__fd(m) : -1;
+}
+
+static int open_all(void)
+{
+	if (s.tc_ingress)
+		return 0;
+	snprintf(s.pins, sizeof(s.pins), "/sys/fs/bpf/mz-selftest-%d", getpid());
+	LOAD(tc_ingress, mz_uplink_deliver);
+	LOAD(tc_egress, mz_endpoint_egress);
+	LOAD(xdp_ingress, mz_uplink_hop);
+	LOAD(xdp_egress, mz_egress_xdp);
+	s.clock = mz_clock__open_and_load();
+	s.ring = ring_buffer__new(map_fd("mz_events"), on_event, NULL, NULL);
+	return s.clock && s.ring ? 0 : -errno;
+}
+
+static void close_all(void)
+{
+	struct bpf_map *m;
+
+	if (!s.tc_ingress)
+		return;
+	bpf_object__for_each_map(m, s.tc_ingress->obj)
+		if (bpf_map__is_pinned(m))
+			bpf_map__unpin(m, NULL);
+	rmdir(s.pins);
+	ring_buffer__free(s.ring);
+	mz_uplink_deliver__destroy(s.tc_ingress);
+	mz_endpoint_egress__destroy(s.tc_egress);
+	mz_uplink_hop__destroy(s.xdp_ingress);
+	mz_egress_xdp__destroy(s.xdp_egress);
+	mz_clock__destroy(s.clock);
+	memset(&s, 0, sizeof(s));
+}
+
+// Only what the tests write: wiping 65,536 array slots a row would take long.
+static void wipe(const char *name, uint32_t slots)
+{
+	int fd = map_fd(name);
+	uint8_t key[64], value[1024] = { 0 };
+	uint32_t i;
+
+	if (slots) {
+		for (i = 0; i < slots; i++)
+			bpf_map_update_elem(fd, &i, value, BPF_ANY);
+		return;
+	}
+	while (!bpf_map_get_next_key(fd, NULL, key))
+		if (bpf_map_delete_elem(fd, key))
+			break;
+}
+
+static void reset(void)
+{
+	wipe("mz_ports", 4);
+	wipe("mz_hosts", 16);
+	wipe("mz_shards", 3 * 128);
+	wipe("mz_trace", 1);
+	wipe("mz_endpoints", 0);
+	wipe("mz_paths", 0);
+	wipe("mz_networks", 0);
+	wipe("mz_vpcs", 0);
+	wipe("mz_host_ids", 0);
+	ring_buffer__consume(s.ring);
+	s.events = 0;
+	memset(&s.last, 0, sizeof(s.last));
+}
+
+static int update(const char *map, const void *key, const void *value)
+{
+	return bpf_map_update_elem(map_fd(map), key, value, BPF_ANY);
+}
+
+static int lookup(const char *map, const void *key, void *value)
+{
+	if (strcmp(map, "mz_counters"))
+		return bpf_map_lookup_elem(map_fd(map), key, value);
+	// Per CPU: the sum is what anybody wants to know.
+	int cpus = libbpf_num_possible_cpus();
+	struct mz_count *each = calloc((size_t)cpus, sizeof(*each)), sum = { 0, 0 };
+	int rc = each ? bpf_map_lookup_elem(map_fd(map), key, each) : -ENOMEM;
+
+	for (int i = 0; !rc && i < cpus; i++) {
+		sum.packets += each[i].packets;
+		sum.bytes += each[i].bytes;
+	}
+	free(each);
+	memcpy(value, &sum, sizeof(sum));
+	return rc;
+}
+
+static int run_tc(struct run *r)
+{
+	struct __sk_buff skb = { .gso_size = r->gso_size, .mark = r->trace ? MZ_TRACE_MARK : 0 };
+	uint8_t out[1024];
+	int fd = bpf_program__fd(r->dir == MZ_DIR_EGRESS ? s.tc_egress->progs.mz_endpoint_egress
+							 : s.tc_ingress->progs.mz_uplink_deliver);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame.b, .data_size_in = r->frame.len,
+		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &skb,
+		    .ctx_size_in = sizeof(skb), .repeat = 1);
+
+	// A superpacket that is not TCP cannot be resized: the kernel refuses.
+	if (r->no_room) {
+		skb.gso_size = 100;
+		skb.gso_segs = 1;
+	}
+	if (bpf_prog_test_run_opts(fd, &o))
+		return -errno;
+	r->frame.len = o.data_size_out;
+	memcpy(r->frame.b, out, o.data_size_out);
+	switch ((int)o.retval) {
+	case 2: // TC_ACT_SHOT
+		r->verdict = V_DROP;
+		return 0;
+	case -1: // TC_ACT_UNSPEC
+		r->verdict = V_PASS;
+		return 0;
+	case 7: // TC_ACT_REDIRECT
+		r->verdict = V_REDIRECT;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static int run_xdp(struct run *r)
+{
+	// Metadata in front of the frame: our mark, or so much that no header fits.
+	uint8_t in[1024] = { 0 }, out[1024];
+	uint32_t meta = r->no_room ? 192 : r->trace ? 4 : 0;
+	struct xdp_md md = { .data = meta, .data_end = meta + r->frame.len, .ingress_ifindex = 0 };
+	int fd = bpf_program__fd(r->dir == MZ_DIR_EGRESS ? s.xdp_egress->progs.mz_egress_xdp
+							 : s.xdp_ingress->progs.mz_uplink_hop);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = meta + r->frame.len,
+		    .data_out = out, .data_size_out = sizeof(out), .repeat = 1);
+
+	if (r->trace)
+		memcpy(in, &(uint32_t){ MZ_TRACE_MARK }, 4);
+	memcpy(in + meta, r->frame.b, r->frame.len);
+	if (meta) {
+		o.ctx_in = &md;
+		o.ctx_size_in = sizeof(md);
+	}
+	if (bpf_prog_test_run_opts(fd, &o))
+		return -errno;
+	r->frame.len = o.data_size_out - meta;
+	memcpy(r->frame.b, out + meta, r->frame.len);
+	static const enum verdict verdicts[] = { V_DROP, V_DROP, V_PASS, V_TX, V_REDIRECT };
+	if (o.retval < 1 || o.retval > 4)
+		return -EINVAL;
+	r->verdict = verdicts[o.retval];
+	return 0;
+}
+
+static uint32_t events(struct mz_event *last)
+{
+	ring_buffer__consume(s.ring);
+	if (last)
+		*last = s.last;
+	return s.events;
+}
+
+static uint32_t now(void)
+{
+	uint8_t frame[64] = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame), .repeat = 1);
+
+	bpf_prog_test_run_opts(bpf_program__fd(s.clock->progs.mz_clock), &o);
+	return o.retval;
+}
+
+const struct target target_tc = {
+	.name = "tc", .ifindex = 1, .has_fib = true, .same_interface = V_REDIRECT,
+	.open = open_all, .close = close_all, .reset = reset,
+	.update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
+};
+const struct target target_xdp = {
+	.name = "xdp", .ifindex = 1, .has_fib = true, .same_interface = V_TX,
+	.open = open_all, .close = close_all, .reset = reset,
+	.update = update, .lookup = lookup, .run = run_xdp, .events = events, .now = now,
+};

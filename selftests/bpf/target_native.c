@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <errno.h>
+#include <string.h>
+
+#include "bpf/target/native_api.h"
+#include "selftests/bpf/target.h"
+
+#define START 1000000u
+#define HEADROOM 256u
+
+// enum mz_act, whose header needs a target
+enum { ACT_DROP, ACT_PASS, ACT_DEFER, ACT_SEND, ACT_RESOLVE, ACT_DELIVER, ACT_ANSWER };
+
+static int open_native(void)
+{
+	return 0;
+}
+
+static void close_native(void)
+{
+	mz_native_reset();
+}
+
+static void reset(void)
+{
+	struct mz_cfg cfg = test_cfg();
+
+	mz_native_reset();
+	mz_native_configure(&cfg);
+	mz_native_set_clock(START);
+}
+
+static int update(const char *map, const void *key, const void *value)
+{
+	struct mz_native_map *m = mz_native_table(map);
+
+	return m ? mz_native_update(m, key, value) : -ENOENT;
+}
+
+static int lookup(const char *map, const void *key, void *value)
+{
+	struct mz_native_map *m = mz_native_table(map);
+	const void *v = m ? mz_native_lookup(m, key) : NULL;
+
+	if (!v)
+		return -ENOENT;
+	memcpy(value, v, m->value_size);
+	return 0;
+}
+
+static int run(struct run *r)
+{
+	static uint8_t buffer[HEADROOM + sizeof(r->frame.b)];
+	struct mz_native_packet pkt = { .data = buffer + HEADROOM, .len = r->frame.len,
+					.headroom = r->no_room ? 0 : HEADROOM,
+					.fixed_head = r->no_room, .ifindex = 1,
+					.gso_size = r->gso_size, .trace = r->trace };
+	int act;
+
+	memcpy(pkt.data, r->frame.b, r->frame.len);
+	act = r->dir == MZ_DIR_EGRESS ? mz_native_egress(&pkt) : mz_native_ingress(&pkt);
+	r->frame.len = pkt.len;
+	memcpy(r->frame.b, pkt.data, pkt.len);
+	switch (act) {
+	case ACT_DROP:
+		r->verdict = V_DROP;
+		return 0;
+	case ACT_PASS:
+	case ACT_DEFER:
+		r->verdict = V_PASS;
+		return 0;
+	case ACT_SEND:
+		r->verdict = pkt.out_ifindex == 1 ? V_TX : V_REDIRECT;
+		return 0;
+	case ACT_DELIVER:
+		r->verdict = V_REDIRECT;
+		return 0;
+	case ACT_ANSWER:
+		r->verdict = V_TX;
+		return 0;
+	default:
+		return -EINVAL;
+	}
+}
+
+static uint32_t now(void)
+{
+	return START;
+}
+
+const struct target target_native = {
+	.name = "native", .ifindex = 1, .same_interface = V_TX,
+	.open = open_native, .close = close_native, .reset = reset,
+	.update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
+};
