@@ -32,7 +32,8 @@ Result<> Netlink::add_address(unsigned ifindex, const Prefix& a) {
   // The control plane owns addresses; a second of duplicate detection would
   // only delay the first packet.
   if (!a.ip.is_v4()) m.put_u32(IFA_FLAGS, IFA_F_NODAD);
-  auto rc = wire::exchange(sock_.get(), m, fmt::format("link {}: add address {}", ifindex, a.text()));
+  auto rc =
+      wire::exchange(sock_.get(), m, fmt::format("link {}: add address {}", ifindex, a.text()));
   if (!rc && rc.error().sys == EEXIST) return {};
   return rc;
 }

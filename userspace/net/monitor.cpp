@@ -25,9 +25,7 @@ bool is_multicast(const Addr& a) {
 }
 
 // fe80::/10
-bool is_link_local(const Addr& a) {
-  return a.bytes()[0] == 0xfe && (a.bytes()[1] & 0xc0) == 0x80;
-}
+bool is_link_local(const Addr& a) { return a.bytes()[0] == 0xfe && (a.bytes()[1] & 0xc0) == 0x80; }
 
 // Collects one read's worth of events.
 class Collector {

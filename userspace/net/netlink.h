@@ -35,65 +35,66 @@ struct TunInfo {
 
 struct Link {
   unsigned index = 0;
-  std::string name;
-  std::string kind;   // "veth", "tun" (taps too), "vlan", ...; empty for hardware and lo
-  std::string qdisc;  // kind of the root qdisc; "noop" while the link was never up
-  unsigned mtu = 0;   // bytes
-  MacBytes mac{};     // zero when the link has no 6-byte address
-  bool up = false;       // administratively
-  bool running = false;  // up and with carrier
+  std::string name = {};
+  std::string kind = {};   // "veth", "tun" (taps too), "vlan", ...; empty for hardware and lo
+  std::string qdisc = {};  // kind of the root qdisc; "noop" while the link was never up
+  unsigned mtu = 0;        // bytes
+  MacBytes mac{};          // zero when the link has no 6-byte address
+  bool up = false;         // administratively
+  bool running = false;    // up and with carrier
   // The other end of a veth, the lower link of a vlan; an index of that
   // link's own namespace. 0: none.
   unsigned peer_index = 0;
-  std::optional<TunInfo> tun;
+  std::optional<TunInfo> tun = std::nullopt;
 };
 
 struct NextHop {
   unsigned ifindex = 0;
-  Addr gateway;          // == the destination when on_link
+  Addr gateway = {};     // == the destination when on_link
   bool on_link = false;  // the destination is its own next hop
-  Addr source;           // what the kernel would send from; Addr{} when it does not say
-  bool local = false;          // the destination is an address of this namespace
-  unsigned mtu = 0;            // bytes, of the route or learned for the path; 0 = the link's
+  Addr source = {};      // what the kernel would send from; Addr{} when it does not say
+  bool local = false;    // the destination is an address of this namespace
+  unsigned mtu = 0;      // bytes, of the route or learned for the path; 0 = the link's
 };
 
 struct Neighbour {
   unsigned ifindex = 0;
-  Addr ip;
+  Addr ip = {};
   MacBytes mac{};
   bool valid = false;  // REACHABLE, STALE, DELAY, PROBE or PERMANENT: frames may be sent to mac
   bool permanent = false;
 };
 
 struct VethSpec {
-  std::string host_name;
+  std::string host_name = {};
   unsigned host_index = 0;       // 0 = the kernel chooses
   const NetnsRef* ns = nullptr;  // where the inner end is born; nullptr = beside the host end
-  std::string inner_name;
-  MacBytes inner_mac{};     // zero = the kernel chooses
-  unsigned mtu = 0;         // bytes, both ends; 0 = the kernel's 1500
+  std::string inner_name = {};
+  MacBytes inner_mac{};  // zero = the kernel chooses
+  unsigned mtu = 0;      // bytes, both ends; 0 = the kernel's 1500
   unsigned inner_index = 0;
-  unsigned queues = 0;      // tx and rx queues of each end; 0 = the kernel's default, one a CPU
-  unsigned txqlen = 0;      // packets, host end; 0 = the kernel's 1000
+  unsigned queues = 0;  // tx and rx queues of each end; 0 = the kernel's default, one a CPU
+  unsigned txqlen = 0;  // packets, host end; 0 = the kernel's 1000
   MacBytes host_mac{};
-  bool host_up = false;     // the inner end cannot be born up: set_link() in its namespace
+  bool host_up = false;  // the inner end cannot be born up: set_link() in its namespace
 };
 
 // What to change; unset fields stay as they are.
 struct LinkChange {
-  std::optional<bool> up;
-  std::optional<unsigned> mtu;      // bytes
-  std::optional<std::string> name;  // before Linux 6.2 the link must be down
-  std::optional<unsigned> txqlen;   // packets
-  std::optional<MacBytes> mac;
+  std::optional<bool> up = std::nullopt;
+  std::optional<unsigned> mtu = std::nullopt;      // bytes
+  std::optional<std::string> name = std::nullopt;  // before Linux 6.2 the link must be down
+  std::optional<unsigned> txqlen = std::nullopt;   // packets
+  std::optional<MacBytes> mac = std::nullopt;
 };
 
 struct Route {
-  Prefix dst;               // len 0 = the default route of ip's family
-  std::optional<Addr> via;  // no gateway: scope link. IPv4 through an IPv6 gateway is allowed
-  unsigned ifindex = 0;     // 0 with a gateway: the kernel finds the link
-  unsigned mtu = 0;         // bytes; 0 = the link's
-  std::optional<Addr> source;
+  Prefix dst = {};  // len 0 = the default route of ip's family
+  // None: scope link. IPv4 through an IPv6 gateway is allowed.
+  std::optional<Addr> via = std::nullopt;
+  unsigned ifindex = 0;  // 0 with a gateway: the kernel finds the link
+  unsigned mtu = 0;      // bytes; 0 = the link's
+  std::optional<Addr> source = std::nullopt;
   bool onlink = false;  // take `via` as a neighbour though no address of the link covers it
   unsigned metric = 0;  // 0 = the kernel's default
 };

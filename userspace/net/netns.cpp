@@ -23,7 +23,7 @@ Result<NetnsRef> NetnsRef::open_path(const std::string& path, const std::string&
   // the failure would show up later, as an EINVAL of setns().
   if (::ioctl(fd.get(), NS_GET_NSTYPE) != CLONE_NEWNET)
     return fail(Code::invalid_argument, "network namespace '{}': {} is not one", shown, path);
-  struct stat st{};
+  struct stat st {};
   if (::fstat(fd.get(), &st) != 0)
     return fail_errno(Code::internal, errno, fmt::format("network namespace '{}'", shown));
   return NetnsRef(std::move(fd), st.st_ino);

@@ -30,8 +30,8 @@ Result<unsigned> existing_tap(const Link& l, const TapOptions& o) {
 Result<> set_up(int fd, const std::string& name, const TapOptions& o) {
   ifreq req{};
   name.copy(req.ifr_name, IFNAMSIZ - 1);
-  const int flags = IFF_TAP | IFF_NO_PI | (o.vnet_hdr ? IFF_VNET_HDR : 0) |
-                    (o.multi_queue ? IFF_MULTI_QUEUE : 0);
+  const int flags =
+      IFF_TAP | IFF_NO_PI | (o.vnet_hdr ? IFF_VNET_HDR : 0) | (o.multi_queue ? IFF_MULTI_QUEUE : 0);
   req.ifr_flags = static_cast<short>(flags);
   const auto failed = [&](const char* step) {
     return fail_errno(wire::code_of(errno), errno, fmt::format("tap {}: {}", name, step));

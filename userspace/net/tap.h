@@ -14,7 +14,7 @@ namespace mizar::net {
 struct TapOptions {
   bool vnet_hdr = true;      // offloads between the VM and us; the VMM must ask for the same
   bool multi_queue = false;  // fixed for the life of the device
-  std::optional<uid_t> owner;  // who may attach without CAP_NET_ADMIN
+  std::optional<uid_t> owner = std::nullopt;  // who may attach without CAP_NET_ADMIN
 };
 
 struct TapInfo {

@@ -56,7 +56,8 @@ Result<> check_name(std::string_view name) {
                 IFNAMSIZ - 1);
   const auto bad = [](char c) { return c <= ' ' || c == '/' || c == ':' || c == '%' || c == 0x7f; };
   for (char c : name)
-    if (bad(c)) return fail(Code::invalid_argument, "link name '{}' has a forbidden character", name);
+    if (bad(c))
+      return fail(Code::invalid_argument, "link name '{}' has a forbidden character", name);
   if (name == "." || name == "..")
     return fail(Code::invalid_argument, "link name '{}' is not usable", name);
   return {};
@@ -117,9 +118,9 @@ End end_of(const nlmsghdr& h) {
   // The socket asks for capped answers: attributes follow nlmsgerr at once.
   if (h.nlmsg_type != NLMSG_ERROR || !(h.nlmsg_flags & NLM_F_ACK_TLVS)) return end;
   if (nlattr* msg = nlmsg_find_attr(hdr, sizeof(nlmsgerr), NLMSGERR_ATTR_MSG))
-    end.text.assign(static_cast<const char*>(nla_data(msg)),
-                    strnlen(static_cast<const char*>(nla_data(msg)),
-                            static_cast<std::size_t>(nla_len(msg))));
+    end.text.assign(
+        static_cast<const char*>(nla_data(msg)),
+        strnlen(static_cast<const char*>(nla_data(msg)), static_cast<std::size_t>(nla_len(msg))));
   return end;
 }
 
