@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/net/offload.h"
+
+#include <linux/ethtool.h>
+#include <linux/if.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "userspace/net/wire.h"
+
+namespace mizar::net {
+
+namespace {
+
+// The old one-switch commands: each covers a family of features (tso: all of
+// tx-tcp*-segmentation), which is what callers mean, in one ioctl.
+struct Switch {
+  Offload what;
+  const char* name;
+  bool Offloads::*field;
+  std::uint32_t get, set;
+};
+constexpr Switch kSwitches[] = {
+    {Offload::rx_csum, "rx checksum", &Offloads::rx_csum, ETHTOOL_GRXCSUM, ETHTOOL_SRXCSUM},
+    {Offload::tx_csum, "tx checksum", &Offloads::tx_csum, ETHTOOL_GTXCSUM, ETHTOOL_STXCSUM},
+    {Offload::sg, "scatter-gather", &Offloads::sg, ETHTOOL_GSG, ETHTOOL_SSG},
+    {Offload::tso, "tso", &Offloads::tso, ETHTOOL_GTSO, ETHTOOL_STSO},
+    {Offload::gso, "gso", &Offloads::gso, ETHTOOL_GGSO, ETHTOOL_SGSO},
+    {Offload::gro, "gro", &Offloads::gro, ETHTOOL_GGRO, ETHTOOL_SGRO},
+};
+
+// One SIOCETHTOOL; `data` starts with the command and takes the answer.
+template <class Data>
+Result<> command(int fd, const std::string& ifname, const char* what, Data& data) {
+  MZ_CHECK(wire::check_name(ifname));
+  ifreq req{};
+  ifname.copy(req.ifr_name, IFNAMSIZ - 1);
+  req.ifr_data = reinterpret_cast<char*>(&data);
+  if (::ioctl(fd, SIOCETHTOOL, &req) == 0) return {};
+  return fail_errno(wire::code_of(errno), errno, fmt::format("link {}: {}", ifname, what));
+}
+
+Result<bool> read_switch(int fd, const std::string& ifname, const Switch& s) {
+  ethtool_value v{.cmd = s.get, .data = 0};
+  MZ_CHECK(command(fd, ifname, s.name, v));
+  return v.data != 0;
+}
+
+}  // namespace
+
+Result<Ethtool> Ethtool::open() {
+  UniqueFd fd(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return fail_errno(wire::code_of(errno), errno, "ethtool socket");
+  return Ethtool(std::move(fd));
+}
+
+Result<Ethtool> Ethtool::open_in(const NetnsRef& ns) {
+  std::optional<Ethtool> made;
+  MZ_CHECK(run_in(ns, [&]() -> Result<> {
+    auto e = open();
+    if (!e) return tl::unexpected(e.error());
+    made.emplace(std::move(*e));
+    return {};
+  }));
+  return std::move(*made);
+}
+
+Result<Offloads> Ethtool::get(const std::string& ifname) const {
+  Offloads out;
+  for (const Switch& s : kSwitches) {
+    auto v = read_switch(fd_.get(), ifname, s);
+    if (!v) return tl::unexpected(v.error());
+    out.*s.field = *v;
+  }
+  return out;
+}
+
+Result<> Ethtool::set(const std::string& ifname, Offload what, bool on) const {
+  for (const Switch& s : kSwitches) {
+    if (s.what != what) continue;
+    ethtool_value v{.cmd = s.set, .data = on};
+    MZ_CHECK(command(fd_.get(), ifname, s.name, v));
+    auto now = read_switch(fd_.get(), ifname, s);
+    if (!now) return tl::unexpected(now.error());
+    if (*now == on) return {};
+    return fail(Code::failed_precondition, "link {}: {} stays {}; another offload decides it",
+                ifname, s.name, *now ? "on" : "off");
+  }
+  return fail(Code::invalid_argument, "link {}: no such offload", ifname);
+}
+
+Result<std::string> Ethtool::driver(const std::string& ifname) const {
+  ethtool_drvinfo info{};
+  info.cmd = ETHTOOL_GDRVINFO;
+  MZ_CHECK(command(fd_.get(), ifname, "driver", info));
+  return std::string(info.driver, strnlen(info.driver, sizeof info.driver));
+}
+
+}  // namespace mizar::net
