@@ -39,7 +39,7 @@ $(call lib_of,$(1)): $$(patsubst %.cpp,$$(O)/%.o,$$(call srcs_of,$(1))) | $(O)/l
 	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach d,$(LIB_DIRS),$(eval $(call lib_rule,$(d))))
-$(O)/lib/proto.a: $(PROTO_OBJ) | $(O)/lib/
+$(O)/lib/proto.a: $(PROTO_OBJ) $(patsubst %.cpp,$(O)/%.o,$(wildcard userspace/proto/*.cpp)) | $(O)/lib/
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
 LIBS := $(foreach d,$(LIB_DIRS),$(call lib_of,$(d))) $(O)/lib/proto.a
