@@ -17,3 +17,9 @@ $(O)/selftests/bpf/packet_test: $(O)/selftests/bpf/packet_test.o $(ST_BPF_OBJ) $
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -lcmocka -lbpf -lelf -lz -o $@
 ALL += $(O)/selftests/bpf/packet_test
+
+# ---- unit: one GoogleTest program a file ------------------------
+UNIT_TESTS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/unit/*_test.cpp))
+$(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)
+	$(call link,-lgtest -lgtest_main -lgmock)
+ALL += $(UNIT_TESTS)

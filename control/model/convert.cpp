@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/model/convert.h"
+
+#include "control/model/validate.h"
+#include "userspace/base/names.h"
+
+namespace centaurus {
+
+namespace {
+
+using mizar::at_field;
+using mizar::Code;
+using mizar::Failure;
+using mizar::Result;
+
+// What errors call an object: its name, or its place when it has none.
+std::string called(const char* kind, const char* list, int index, const std::string& vpc,
+                   const std::string& name) {
+  if (!mizar::check_name(name)) return fmt::format("{}[{}]", list, index);
+  return vpc.empty() ? fmt::format("{} {}", kind, name)
+                     : fmt::format("{} {}/{}", kind, vpc, name);
+}
+
+Result<mizar::Addr> address(const std::string& text, const std::string& object) {
+  if (text.empty()) return mizar::fail(Code::invalid_argument, "{}: address: is missing", object);
+  return at_field(mizar::Addr::parse(text), object, "address");
+}
+
+Result<mizar::Prefix> block(const std::string& text, const std::string& object) {
+  if (text.empty()) return mizar::fail(Code::invalid_argument, "{}: cidr: is missing", object);
+  return at_field(mizar::Prefix::parse(text), object, "cidr");
+}
+
+Result<Host> host(const v1::Host& m, int index) {
+  const auto object = called("host", "hosts", index, "", m.name());
+  Host out;
+  out.name = m.name();
+  out.id = m.id();
+  auto ip = address(m.address(), object);
+  if (!ip) return Failure(ip.error());
+  out.address = *ip;
+  for (const auto& role : m.roles()) {
+    bool* flag = role == "bouncer" ? &out.bouncer : role == "divider" ? &out.divider : nullptr;
+    if (flag == nullptr)
+      return mizar::fail(Code::invalid_argument, "{}: roles: '{}' must be bouncer or divider",
+                         object, role);
+    if (*flag)
+      return mizar::fail(Code::invalid_argument, "{}: roles: '{}' is given twice", object, role);
+    *flag = true;
+  }
+  return out;
+}
+
+Result<Vpc> vpc(const v1::Vpc& m, int index) {
+  auto cidr = block(m.cidr(), called("vpc", "vpcs", index, "", m.name()));
+  if (!cidr) return Failure(cidr.error());
+  return Vpc{m.name(), m.vni(), *cidr, m.dividers()};
+}
+
+Result<Network> network(const v1::Network& m, int index) {
+  auto cidr = block(m.cidr(), called("network", "networks", index, m.vpc(), m.name()));
+  if (!cidr) return Failure(cidr.error());
+  return Network{m.name(), m.vpc(), *cidr, m.bouncers()};
+}
+
+Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
+  const auto object = called("endpoint", "endpoints", index, m.vpc(), m.name());
+  auto ip = address(m.address(), object);
+  if (!ip) return Failure(ip.error());
+  Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.label(), m.netns(), m.tap()};
+  if (m.mac().empty()) return out;
+  auto mac = at_field(mizar::parse_mac(m.mac()), object, "mac");
+  if (!mac) return Failure(mac.error());
+  out.mac = *mac;
+  return out;
+}
+
+// Converts a whole list with one of the functions above.
+template <class Messages, class T, class Convert>
+Result<> each(const Messages& from, std::vector<T>& to, Convert convert) {
+  int index = 0;
+  for (const auto& m : from) {
+    auto item = convert(m, index++);
+    if (!item) return Failure(item.error());
+    to.push_back(std::move(*item));
+  }
+  return {};
+}
+
+// `at` makes the table in its message, which stays without one if nobody serves.
+template <class Make>
+void write_shards(const std::optional<Shards>& rows, Make at) {
+  if (!rows) return;
+  mizar::v1::ShardTable* t = at();
+  for (const auto& row : *rows) {
+    t->add_primary(row.primary);
+    t->add_backup(row.backup);
+  }
+}
+
+void write_endpoint(const Endpoint& e, std::uint32_t vni, bool local, mizar::v1::Endpoint& out) {
+  out.set_name(e.name);
+  out.set_vpc(e.vpc);
+  out.set_network(e.network);
+  out.set_address(e.address.text());
+  out.set_mac(mizar::mac_text(e.mac ? *e.mac : mizar::default_mac(vni, e.address)));
+  out.set_host(e.host);
+  out.set_label(e.label);
+  if (!local) return;  // only its own host connects it
+  if (!e.netns.empty()) out.mutable_netns()->set_name(e.netns);
+  if (!e.tap.empty()) out.mutable_tap()->set_interface(e.tap);
+}
+
+}  // namespace
+
+Result<Region> parse_region(const v1::Region& m) {
+  Region out;
+  out.revision = m.revision();
+  MZ_CHECK(each(m.hosts(), out.hosts, host));
+  MZ_CHECK(each(m.vpcs(), out.vpcs, vpc));
+  MZ_CHECK(each(m.networks(), out.networks, network));
+  MZ_CHECK(each(m.endpoints(), out.endpoints, endpoint));
+  MZ_CHECK(validate(out));
+  return out;
+}
+
+mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::size_t host) {
+  const HostPlan& share = plan.hosts[host];
+  mizar::v1::GoalState out;
+  out.set_revision(region.revision);
+  out.set_host(region.hosts[host].name);
+  for (const auto& h : region.hosts) {
+    auto* to = out.add_hosts();
+    to->set_name(h.name);
+    to->set_id(h.id);
+    to->set_address(h.address.text());
+  }
+  std::map<std::string, std::uint32_t> vnis;
+  for (const auto i : share.vpcs) {
+    const auto& v = region.vpcs[i];
+    vnis[v.name] = v.vni;
+    auto* to = out.add_vpcs();
+    to->set_name(v.name);
+    to->set_vni(v.vni);
+    to->set_cidr(v.cidr.text());
+    write_shards(plan.dividers[i], [to] { return to->mutable_dividers(); });
+  }
+  for (const auto i : share.networks) {
+    const auto& n = region.networks[i];
+    auto* to = out.add_networks();
+    to->set_name(n.name);
+    to->set_vpc(n.vpc);
+    to->set_cidr(n.cidr.text());
+    write_shards(plan.bouncers[i], [to] { return to->mutable_bouncers(); });
+  }
+  for (const auto i : share.endpoints) {
+    const auto& e = region.endpoints[i];
+    write_endpoint(e, vnis.at(e.vpc), e.host == region.hosts[host].name, *out.add_endpoints());
+  }
+  return out;
+}
+
+}  // namespace centaurus

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/model/planner.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace centaurus {
+
+namespace {
+
+// Keeps the three draws (who is in, bouncers' buckets, dividers' buckets)
+// independent of each other. Arbitrary, but never to be changed: a change
+// moves every bucket of every region.
+constexpr std::uint32_t kNetworkSalt = 0x6e657477;
+constexpr std::uint32_t kVpcSalt = 0x76706373;
+constexpr std::uint32_t kMember = 0xffffffff;  // in place of a bucket
+
+// The last step is a bijection of the id, so two hosts never weigh the same.
+std::uint32_t weight(std::uint32_t key, std::uint32_t bucket, std::uint32_t host) {
+  const std::uint32_t place = mz_mix32(mz_mix32(key) ^ (bucket + 1) * 0x9e3779b9u);
+  return mz_mix32(place ^ host);
+}
+
+// The `want` heaviest of the pool.
+std::vector<std::uint32_t> members(std::uint32_t key, std::vector<std::uint32_t> pool,
+                                   std::uint32_t want) {
+  if (want == 0 || want >= pool.size()) return pool;
+  std::sort(pool.begin(), pool.end(), [key](std::uint32_t a, std::uint32_t b) {
+    return weight(key, kMember, a) > weight(key, kMember, b);
+  });
+  pool.resize(want);
+  return pool;
+}
+
+mz_shard heaviest(std::uint32_t key, std::uint32_t bucket, const std::vector<std::uint32_t>& in) {
+  std::uint32_t best[2] = {}, id[2] = {};
+  for (const auto host : in) {
+    const auto w = weight(key, bucket, host);
+    if (id[0] == 0 || w > best[0]) {
+      best[1] = best[0], id[1] = id[0];
+      best[0] = w, id[0] = host;
+    } else if (id[1] == 0 || w > best[1]) {
+      best[1] = w, id[1] = host;
+    }
+  }
+  return {id[0], id[1]};
+}
+
+// Host ids that stand in a shard table.
+std::set<std::uint32_t> servers(const std::optional<Shards>& shards) {
+  std::set<std::uint32_t> ids;
+  if (!shards) return ids;
+  for (const auto& row : *shards) ids.insert({row.primary, row.backup});
+  ids.erase(0);
+  return ids;
+}
+
+// Collects each host's share; the same object may be asked for more than once.
+class Builder {
+ public:
+  explicit Builder(const Region& region) : region_(region), needs_(region.hosts.size()) {
+    for (size_t i = 0; i < region.hosts.size(); i++) {
+      by_name_[region.hosts[i].name] = i;
+      by_id_[region.hosts[i].id] = i;
+    }
+    for (size_t i = 0; i < region.vpcs.size(); i++) vpcs_[region.vpcs[i].name] = i;
+    for (size_t i = 0; i < region.networks.size(); i++)
+      networks_[{region.networks[i].vpc, region.networks[i].name}] = i;
+  }
+
+  Plan build() {
+    share();
+    for (size_t v = 0; v < region_.vpcs.size(); v++)
+      for (const auto id : servers(plan_.dividers[v])) needs_[by_id_.at(id)].vpcs.insert(v);
+    for (size_t n = 0; n < region_.networks.size(); n++) network(n);
+    for (size_t e = 0; e < region_.endpoints.size(); e++) endpoint(e);
+    for (auto& need : needs_)
+      plan_.hosts.push_back({{need.vpcs.begin(), need.vpcs.end()},
+                             {need.networks.begin(), need.networks.end()},
+                             {need.endpoints.begin(), need.endpoints.end()}});
+    return std::move(plan_);
+  }
+
+ private:
+  struct Need {
+    std::set<size_t> vpcs, networks, endpoints;
+  };
+
+  void share() {
+    std::vector<std::uint32_t> bouncers, dividers;
+    for (const auto& h : region_.hosts) {
+      if (h.bouncer) bouncers.push_back(h.id);
+      if (h.divider) dividers.push_back(h.id);
+    }
+    for (const auto& v : region_.vpcs)
+      plan_.dividers.push_back(share_buckets(vpc_key(v.vni), dividers, v.dividers));
+    for (const auto& n : region_.networks) {
+      const auto vni = region_.vpcs[vpcs_.at(n.vpc)].vni;
+      plan_.bouncers.push_back(share_buckets(network_key(vni, n.cidr), bouncers, n.bouncers));
+    }
+  }
+
+  void network_at(size_t host, size_t n) {
+    needs_[host].networks.insert(n);
+    needs_[host].vpcs.insert(vpcs_.at(region_.networks[n].vpc));
+  }
+
+  // Its bouncers, and all dividers of its VPC.
+  void network(size_t n) {
+    for (const auto id : servers(plan_.bouncers[n])) network_at(by_id_.at(id), n);
+    const size_t v = vpcs_.at(region_.networks[n].vpc);
+    for (const auto id : servers(plan_.dividers[v])) network_at(by_id_.at(id), n);
+  }
+
+  // Its own host, and the primary and backup bouncer of its bucket.
+  void endpoint(size_t e) {
+    const auto& spec = region_.endpoints[e];
+    const size_t n = networks_.at({spec.vpc, spec.network});
+    const size_t owner = by_name_.at(spec.host);
+    network_at(owner, n);
+    needs_[owner].endpoints.insert(e);
+    if (!plan_.bouncers[n]) return;
+    const mz_addr ip = spec.address.abi();
+    const auto& row = (*plan_.bouncers[n])[mz_bucket(&ip)];
+    for (const auto id : {row.primary, row.backup})
+      if (id != 0) needs_[by_id_.at(id)].endpoints.insert(e);
+  }
+
+  const Region& region_;
+  Plan plan_;
+  std::vector<Need> needs_;
+  std::map<std::string, size_t> by_name_, vpcs_;
+  std::map<std::uint32_t, size_t> by_id_;
+  std::map<std::pair<std::string, std::string>, size_t> networks_;
+};
+
+}  // namespace
+
+std::uint32_t network_key(std::uint32_t vni, const mizar::Prefix& cidr) {
+  const mz_addr ip = cidr.ip.abi();
+  return mz_mix32(mz_addr_hash(&ip) ^ mz_mix32(vni ^ kNetworkSalt));
+}
+
+std::uint32_t vpc_key(std::uint32_t vni) { return mz_mix32(vni ^ kVpcSalt); }
+
+std::optional<Shards> share_buckets(std::uint32_t key, std::vector<std::uint32_t> pool,
+                                    std::uint32_t want) {
+  if (pool.empty()) return std::nullopt;
+  const auto in = members(key, std::move(pool), want);
+  Shards rows{};
+  for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) rows[b] = heaviest(key, b, in);
+  return rows;
+}
+
+Plan make_plan(const Region& region) { return Builder(region).build(); }
+
+}  // namespace centaurus

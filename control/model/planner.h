@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Region -> what each host has to know.
+//
+// Rendezvous hashing (highest random weight, D. Thaler and C. Ravishankar,
+// 1998) decides who serves what: every candidate gets a weight from a hash of
+// itself and the thing served, and the heaviest serve it. A host that joins a
+// pool of n takes about 1/(n+1) of the buckets and moves no other; one that
+// leaves gives up only its own. Nothing but the region goes in, so a plan is
+// the same wherever it is computed.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <optional>
+#include <vector>
+
+#include "bpf/abi/hash.h"
+#include "bpf/abi/tables.h"
+#include "control/model/region.h"
+
+namespace centaurus {
+
+// Row b: who serves bucket b. Host ids, 0 = nobody.
+using Shards = std::array<mz_shard, MZ_BUCKETS>;
+
+// One host's share, as indices into the region's lists, ascending. Hosts are
+// left out: every host knows all of them, as the senders it accepts.
+struct HostPlan {
+  std::vector<std::size_t> vpcs;
+  std::vector<std::size_t> networks;
+  std::vector<std::size_t> endpoints;
+};
+
+struct Plan {
+  std::vector<std::optional<Shards>> dividers;  // by VPC; nothing if the pool is empty
+  std::vector<std::optional<Shards>> bouncers;  // by network
+  std::vector<HostPlan> hosts;                  // by host
+};
+
+// `region` must be valid (validate.h).
+Plan make_plan(const Region& region);
+
+// Shares out the buckets of one thing among `pool` (host ids). `want` limits
+// how many of the pool take part, 0 = all. Nothing if the pool is empty; the
+// backup is 0 if only one takes part.
+std::optional<Shards> share_buckets(std::uint32_t key, std::vector<std::uint32_t> pool,
+                                    std::uint32_t want);
+
+// What is hashed for a network's bouncers and a VPC's dividers.
+std::uint32_t network_key(std::uint32_t vni, const mizar::Prefix& cidr);
+std::uint32_t vpc_key(std::uint32_t vni);
+
+}  // namespace centaurus

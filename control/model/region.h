@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// A region's objects as plain data: what tenants and operators declare.
+// convert.h makes it from the .proto, validate.h says whether it is sound,
+// planner.h turns it into what each host has to know. No I/O anywhere here.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "userspace/base/addr.h"
+
+namespace centaurus {
+
+struct Host {
+  std::string name;
+  std::uint32_t id = 0;  // stays with the host for life: shard tables hold it
+  mizar::Addr address;   // on the underlay
+  bool bouncer = false;  // in the region's pool of bouncers
+  bool divider = false;  // in the region's pool of dividers
+};
+
+struct Vpc {
+  std::string name;
+  std::uint32_t vni = 0;
+  mizar::Prefix cidr;
+  std::uint32_t dividers = 0;  // how many of the pool share it, 0 = all
+};
+
+struct Network {
+  std::string name;  // unique in its VPC
+  std::string vpc;
+  mizar::Prefix cidr;
+  std::uint32_t bouncers = 0;  // how many of the pool share it, 0 = all
+};
+
+struct Endpoint {
+  std::string name;  // unique in its VPC
+  std::string vpc;
+  std::string network;
+  mizar::Addr address;
+  std::optional<mizar::MacBytes> mac;  // default: made from VNI and address
+  std::string host;
+  std::uint32_t label = 0;
+  std::string netns;  // where its host connects it, or
+  std::string tap;    // the tap it gets; both empty: nowhere yet
+};
+
+struct Region {
+  std::uint64_t revision = 0;
+  std::vector<Host> hosts;
+  std::vector<Vpc> vpcs;
+  std::vector<Network> networks;
+  std::vector<Endpoint> endpoints;
+};
+
+}  // namespace centaurus

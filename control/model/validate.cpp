@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/model/validate.h"
+
+#include <map>
+
+#include "userspace/base/names.h"
+#include "userspace/base/unique.h"
+
+namespace centaurus {
+
+namespace {
+
+using mizar::at_field;
+using mizar::Code;
+using mizar::DisjointBlocks;
+using mizar::Failure;
+using mizar::Result;
+using mizar::Unique;
+
+template <class... A>
+Failure bad(std::string_view object, const char* field, fmt::format_string<A...> f, A&&... a) {
+  return mizar::fail(Code::invalid_argument, "{}: {}: {}", object, field,
+                     fmt::format(f, std::forward<A>(a)...));
+}
+
+std::string key(const std::string& vpc, const std::string& name) { return vpc + "/" + name; }
+
+// What errors call an element: its place in the list until its name is sound.
+Result<std::string> named(const char* kind, const char* list, size_t index,
+                          const std::string& name, const std::string& shown) {
+  MZ_CHECK(at_field(mizar::check_name(name), fmt::format("{}[{}]", list, index), "name"));
+  return fmt::format("{} {}", kind, shown);
+}
+
+// One pass over the region in the order of references.
+class Validator {
+ public:
+  explicit Validator(const Region& region) : region_(region) {}
+
+  Result<> run() {
+    for (size_t i = 0; i < region_.hosts.size(); i++) MZ_CHECK(host(region_.hosts[i], i));
+    for (size_t i = 0; i < region_.vpcs.size(); i++) MZ_CHECK(vpc(region_.vpcs[i], i));
+    for (size_t i = 0; i < region_.networks.size(); i++) MZ_CHECK(network(region_.networks[i], i));
+    for (size_t i = 0; i < region_.endpoints.size(); i++)
+      MZ_CHECK(endpoint(region_.endpoints[i], i));
+    return {};
+  }
+
+ private:
+  Result<> host(const Host& h, size_t index);
+  Result<> vpc(const Vpc& v, size_t index);
+  Result<> network(const Network& n, size_t index);
+  Result<> endpoint(const Endpoint& e, size_t index);
+  Result<> attach(const Endpoint& e, const std::string& object);
+
+  const Region& region_;
+  std::uint32_t bouncers_ = 0, dividers_ = 0;  // sizes of the pools
+  std::map<std::string, const Vpc*> vpcs_;
+  std::map<std::string, const Network*> networks_;
+  Unique<std::string> endpoints_;
+  Unique<std::uint32_t> host_ids_, vnis_;
+  Unique<mizar::Addr> host_addresses_;
+  std::map<std::string, DisjointBlocks> blocks_;   // by VPC
+  std::map<std::string, Unique<mizar::Addr>> addresses_;  // by VPC
+  Unique<std::string> interfaces_;                 // "host netns NAME", "host tap NAME"
+  std::map<std::string, const Host*> host_names_;
+};
+
+Result<> Validator::host(const Host& h, size_t index) {
+  auto object = named("host", "hosts", index, h.name, h.name);
+  if (!object) return Failure(object.error());
+  if (!host_names_.emplace(h.name, &h).second)
+    return bad(*object, "name", "another host has the same");
+  MZ_CHECK(at_field(mizar::check_host_id(h.id), *object, "id"));
+  MZ_CHECK(at_field(host_ids_.claim(h.id, *object, fmt::to_string(h.id)), *object, "id"));
+  MZ_CHECK(at_field(mizar::check_unicast(h.address), *object, "address"));
+  MZ_CHECK(at_field(host_addresses_.claim(h.address, *object, h.address.text()), *object,
+                    "address"));
+  bouncers_ += h.bouncer;
+  dividers_ += h.divider;
+  return {};
+}
+
+Result<> Validator::vpc(const Vpc& v, size_t index) {
+  auto object = named("vpc", "vpcs", index, v.name, v.name);
+  if (!object) return Failure(object.error());
+  if (!vpcs_.emplace(v.name, &v).second) return bad(*object, "name", "another vpc has the same");
+  MZ_CHECK(at_field(mizar::check_vni(v.vni), *object, "vni"));
+  MZ_CHECK(at_field(vnis_.claim(v.vni, *object, fmt::to_string(v.vni)), *object, "vni"));
+  MZ_CHECK(at_field(mizar::check_block(v.cidr), *object, "cidr"));
+  if (v.dividers > dividers_)
+    return bad(*object, "dividers", "{} are asked for, the pool has {}", v.dividers, dividers_);
+  return {};
+}
+
+Result<> Validator::network(const Network& n, size_t index) {
+  auto object = named("network", "networks", index, n.name, key(n.vpc, n.name));
+  if (!object) return Failure(object.error());
+  const auto vpc = vpcs_.find(n.vpc);
+  if (vpc == vpcs_.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", n.vpc);
+  if (!networks_.emplace(key(n.vpc, n.name), &n).second)
+    return bad(*object, "name", "another network of the vpc has the same");
+  if (!vpc->second->cidr.contains(n.cidr))
+    return bad(*object, "cidr", "{} is outside vpc {}'s {}", n.cidr.text(), n.vpc,
+               vpc->second->cidr.text());
+  MZ_CHECK(at_field(blocks_[n.vpc].claim(n.cidr, *object), *object, "cidr"));
+  if (n.bouncers > bouncers_)
+    return bad(*object, "bouncers", "{} are asked for, the pool has {}", n.bouncers, bouncers_);
+  return {};
+}
+
+Result<> Validator::endpoint(const Endpoint& e, size_t index) {
+  auto object = named("endpoint", "endpoints", index, e.name, key(e.vpc, e.name));
+  if (!object) return Failure(object.error());
+  if (!vpcs_.contains(e.vpc)) return bad(*object, "vpc", "'{}' does not stand in vpcs", e.vpc);
+  const auto network = networks_.find(key(e.vpc, e.network));
+  if (network == networks_.end())
+    return bad(*object, "network", "'{}' is no network of vpc {}", e.network, e.vpc);
+  if (!endpoints_.claim(key(e.vpc, e.name), *object, e.name))
+    return bad(*object, "name", "another endpoint of the vpc has the same");
+  MZ_CHECK(at_field(mizar::check_unicast(e.address), *object, "address"));
+  MZ_CHECK(at_field(mizar::check_inside(e.address, network->second->cidr), *object, "address"));
+  MZ_CHECK(at_field(addresses_[e.vpc].claim(e.address, *object, e.address.text()), *object,
+                    "address"));
+  if (!host_names_.contains(e.host))
+    return bad(*object, "host", "'{}' does not stand in hosts", e.host);
+  return attach(e, *object);
+}
+
+Result<> Validator::attach(const Endpoint& e, const std::string& object) {
+  if (!e.netns.empty() && !e.tap.empty())
+    return bad(object, "tap", "an endpoint has a netns or a tap, not both");
+  if (!e.netns.empty()) {
+    MZ_CHECK(at_field(mizar::check_netns(e.netns), object, "netns"));
+    return at_field(interfaces_.claim(e.host + " netns " + e.netns, object, e.netns), object,
+                    "netns");
+  }
+  if (e.tap.empty()) return {};
+  MZ_CHECK(at_field(mizar::check_interface(e.tap), object, "tap"));
+  return at_field(interfaces_.claim(e.host + " tap " + e.tap, object, e.tap), object, "tap");
+}
+
+}  // namespace
+
+Result<> validate(const Region& region) { return Validator(region).run(); }
+
+}  // namespace centaurus

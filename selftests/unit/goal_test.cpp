@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// A host's goal state, checked: userspace/transitd/goal.h.
+#include "userspace/transitd/goal.h"
+
+#include <google/protobuf/util/message_differencer.h>
+#include <gtest/gtest.h>
+
+#include "userspace/proto/text.h"
+
+namespace mizar {
+namespace {
+
+// A sound goal state; each bad row spoils one thing of it.
+v1::GoalState sound() {
+  v1::GoalState s;
+  const auto read = parse_text(R"(
+revision: 5
+host: w1
+hosts:
+  - {name: w1, id: 1, address: 192.0.2.1}
+  - {name: b1, id: 2, address: 192.0.2.2}
+vpcs:
+  - {name: a, vni: 7, cidr: 10.0.0.0/16}
+  - {name: b, vni: 8, cidr: 10.0.0.0/16}
+networks:
+  - {name: front, vpc: a, cidr: 10.0.1.0/24}
+  - {name: back, vpc: a, cidr: 10.0.2.0/24}
+  - {name: front, vpc: b, cidr: 10.0.1.0/24}
+endpoints:
+  - {name: web, vpc: a, network: front, address: 10.0.1.2, host: w1, netns: {name: web}}
+  - {name: db, vpc: a, network: back, address: 10.0.2.2, host: b1, mac: "02:00:00:00:00:05"}
+  - {name: web, vpc: b, network: front, address: 10.0.1.2, host: w1, tap: {interface: t0}}
+)",
+                               "sound", s);
+  EXPECT_TRUE(read) << read.error().what;
+  for (unsigned b = 0; b < MZ_BUCKETS; b++) {
+    s.mutable_networks(0)->mutable_bouncers()->add_primary(2);
+    s.mutable_networks(0)->mutable_bouncers()->add_backup(b % 2);
+  }
+  return s;
+}
+
+TEST(Goal, ReadsEveryField) {
+  const auto goal = parse_goal(sound());
+  ASSERT_TRUE(goal) << goal.error().what;
+  EXPECT_EQ(goal->revision, 5u);
+  EXPECT_EQ(goal->self.id, 1u);
+  EXPECT_EQ(goal->host_names.at(2), "b1");
+  EXPECT_EQ(goal->networks.at("a/front").bouncers->at(3).backup, 1u);
+  EXPECT_FALSE(goal->networks.at("a/back").bouncers.has_value());
+  EXPECT_FALSE(goal->vpcs.at("a").dividers.has_value());
+  const auto& web = goal->endpoints.at("a/web");
+  EXPECT_EQ(web.vni, 7u);
+  EXPECT_EQ(web.mac, default_mac(7, web.address));
+  EXPECT_TRUE(goal->local(web));
+  EXPECT_EQ(std::get<NetnsSpec>(web.attach).interface, "eth0");
+  const auto& db = goal->endpoints.at("a/db");
+  EXPECT_EQ(mac_text(db.mac), "02:00:00:00:00:05");
+  EXPECT_FALSE(goal->local(db));
+  EXPECT_EQ(db.host_id, 2u);
+  EXPECT_EQ(std::get<TapSpec>(goal->endpoints.at("b/web").attach).interface, "t0");
+}
+
+TEST(Goal, MessageOfAGoalIsTheSameGoal) {
+  const auto goal = parse_goal(sound());
+  ASSERT_TRUE(goal);
+  const auto again = parse_goal(to_state(*goal));
+  ASSERT_TRUE(again) << again.error().what;
+  EXPECT_EQ(goal->hosts, again->hosts);
+  EXPECT_EQ(goal->vpcs, again->vpcs);
+  EXPECT_EQ(goal->networks, again->networks);
+  EXPECT_EQ(goal->endpoints, again->endpoints);
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(to_state(*goal),
+                                                                 to_state(*again)));
+}
+
+TEST(Goal, SameAddressInTwoVpcsIsFine) { EXPECT_TRUE(parse_goal(sound())); }
+
+struct BadCase {
+  const char* name;
+  void (*spoil)(v1::GoalState&);
+  const char* error;
+};
+
+class BadGoal : public testing::TestWithParam<BadCase> {};
+
+TEST_P(BadGoal, IsOneLineWithObjectAndField) {
+  auto s = sound();
+  GetParam().spoil(s);
+  const auto goal = parse_goal(s);
+  ASSERT_FALSE(goal);
+  EXPECT_EQ(goal.error().code, Code::invalid_argument);
+  EXPECT_EQ(goal.error().what, GetParam().error);
+}
+
+using S = v1::GoalState;
+const BadCase kBad[] = {
+    {"no_self", [](S& s) { s.clear_host(); }, "host: is missing: whom it is for"},
+    {"self_unknown", [](S& s) { s.set_host("w9"); }, "host: 'w9' does not stand in hosts"},
+    {"host_without_address", [](S& s) { s.mutable_hosts(1)->clear_address(); },
+     "host b1: address: is missing"},
+    {"host_address_text", [](S& s) { s.mutable_hosts(1)->set_address("b1"); },
+     "host b1: address: 'b1' is not an IP address"},
+    {"host_address_loopback", [](S& s) { s.mutable_hosts(1)->set_address("127.0.0.1"); },
+     "host b1: address: 127.0.0.1 is no address a host can have"},
+    {"host_address_ipv6", [](S& s) { s.mutable_hosts(1)->set_address("2001:db8::1"); },
+     "host b1: address: 2001:db8::1: only IPv4 is carried yet"},
+    {"host_address_twice", [](S& s) { s.mutable_hosts(1)->set_address("192.0.2.1"); },
+     "host b1: address: 192.0.2.1 is already that of host w1"},
+    {"host_name_twice", [](S& s) { s.mutable_hosts(1)->set_name("w1"); },
+     "host w1: name: another host has the same"},
+    {"host_id_twice", [](S& s) { s.mutable_hosts(1)->set_id(1); },
+     "host b1: id: 1 is already that of host w1"},
+    {"host_id_zero", [](S& s) { s.mutable_hosts(1)->set_id(0); },
+     "host b1: id: 0 is out of range, must be 1..16777215"},
+    {"host_id_large", [](S& s) { s.mutable_hosts(1)->set_id(1u << 24); },
+     "host b1: id: 16777216 is out of range, must be 1..16777215"},
+    {"no_name", [](S& s) { s.mutable_vpcs(1)->clear_name(); }, "vpcs[1]: name: is missing"},
+    {"name_too_long", [](S& s) { s.mutable_vpcs(1)->set_name(std::string(64, 'x')); },
+     "vpcs[1]: name: 'xxxxxxxxxxxxxxxxxxxxxxxx...' is 64 characters long, at most 63 are allowed"},
+    {"name_characters", [](S& s) { s.mutable_vpcs(1)->set_name("Blue"); },
+     "vpcs[1]: name: 'Blue' has a character other than a-z 0-9 . -"},
+    {"name_dots", [](S& s) { s.mutable_vpcs(1)->set_name(".."); },
+     "vpcs[1]: name: '..' must begin and end with a letter or digit"},
+    {"vni_zero", [](S& s) { s.mutable_vpcs(1)->set_vni(0); },
+     "vpc b: vni: 0 is out of range, must be 1..16777215"},
+    {"vni_twice", [](S& s) { s.mutable_vpcs(1)->set_vni(7); },
+     "vpc b: vni: 7 is already that of vpc a"},
+    {"vpc_twice", [](S& s) { s.mutable_vpcs(1)->set_name("a"); },
+     "vpc a: name: another vpc has the same"},
+    {"vpc_host_bits", [](S& s) { s.mutable_vpcs(1)->set_cidr("10.0.0.1/16"); },
+     "vpc b: cidr: '10.0.0.1/16' has host bits set"},
+    {"network_unknown_vpc", [](S& s) { s.mutable_networks(1)->set_vpc("c"); },
+     "network c/back: vpc: 'c' does not stand in vpcs"},
+    {"network_twice", [](S& s) { s.mutable_networks(1)->set_name("front"); },
+     "network a/front: name: another network of the vpc has the same"},
+    {"network_outside", [](S& s) { s.mutable_networks(1)->set_cidr("10.1.0.0/24"); },
+     "network a/back: cidr: 10.1.0.0/24 is outside vpc a's 10.0.0.0/16"},
+    {"network_larger", [](S& s) { s.mutable_networks(1)->set_cidr("10.0.0.0/8"); },
+     "network a/back: cidr: 10.0.0.0/8 is outside vpc a's 10.0.0.0/16"},
+    {"networks_overlap", [](S& s) { s.mutable_networks(1)->set_cidr("10.0.1.128/25"); },
+     "network a/back: cidr: 10.0.1.128/25 overlaps 10.0.1.0/24 of network a/front"},
+    {"networks_overlap_around", [](S& s) { s.mutable_networks(1)->set_cidr("10.0.0.0/20"); },
+     "network a/back: cidr: 10.0.0.0/20 overlaps 10.0.1.0/24 of network a/front"},
+    {"endpoint_unknown_vpc", [](S& s) { s.mutable_endpoints(0)->set_vpc("c"); },
+     "endpoint c/web: vpc: 'c' does not stand in vpcs"},
+    {"endpoint_unknown_network", [](S& s) { s.mutable_endpoints(0)->set_network("x"); },
+     "endpoint a/web: network: 'x' is no network of vpc a"},
+    {"endpoint_network_of_other_vpc",
+     [](S& s) { s.mutable_endpoints(2)->set_network("back"); },
+     "endpoint b/web: network: 'back' is no network of vpc b"},
+    {"endpoint_unknown_host", [](S& s) { s.mutable_endpoints(0)->set_host("w9"); },
+     "endpoint a/web: host: 'w9' does not stand in hosts"},
+    {"endpoint_outside", [](S& s) { s.mutable_endpoints(0)->set_address("10.0.2.9"); },
+     "endpoint a/web: address: 10.0.2.9 is outside the network's 10.0.1.0/24"},
+    {"endpoint_network_address", [](S& s) { s.mutable_endpoints(0)->set_address("10.0.1.0"); },
+     "endpoint a/web: address: 10.0.1.0 is the network's own address"},
+    {"endpoint_broadcast", [](S& s) { s.mutable_endpoints(0)->set_address("10.0.1.255"); },
+     "endpoint a/web: address: 10.0.1.255 is the network's broadcast address"},
+    {"endpoint_no_address", [](S& s) { s.mutable_endpoints(0)->clear_address(); },
+     "endpoint a/web: address: '' is not an IP address"},
+    {"endpoint_address_twice",
+     [](S& s) {
+       s.mutable_endpoints(1)->set_network("front");
+       s.mutable_endpoints(1)->set_address("10.0.1.2");
+     },
+     "endpoint a/db: address: 10.0.1.2 is already that of endpoint a/web"},
+    {"endpoint_twice", [](S& s) { s.mutable_endpoints(1)->set_name("web"); },
+     "endpoint a/web: name: another endpoint of the vpc has the same"},
+    {"endpoint_mac", [](S& s) { s.mutable_endpoints(1)->set_mac("01:00:00:00:00:05"); },
+     "endpoint a/db: mac: '01:00:00:00:00:05' is a multicast MAC"},
+    {"attach_elsewhere", [](S& s) { s.mutable_endpoints(1)->mutable_netns()->set_name("db"); },
+     "endpoint a/db: netns: only for endpoints of this host (w1), not of b1"},
+    {"netns_without_name", [](S& s) { s.mutable_endpoints(0)->mutable_netns()->clear_name(); },
+     "endpoint a/web: netns.name: is missing"},
+    {"netns_climbs",
+     [](S& s) { s.mutable_endpoints(0)->mutable_netns()->set_name("../../etc"); },
+     "endpoint a/web: netns.name: '../../etc' must be a name or an absolute path"},
+    {"tap_name_too_long",
+     [](S& s) { s.mutable_endpoints(2)->mutable_tap()->set_interface("sixteen-letters."); },
+     "endpoint b/web: tap.interface: 'sixteen-letters.' is no interface name of 1..15 characters"},
+    {"interface_twice",
+     [](S& s) { s.mutable_endpoints(2)->mutable_netns()->set_name("web"); },
+     "endpoint b/web: netns: web/eth0 is already that of endpoint a/web"},
+    {"shards_short",
+     [](S& s) { s.mutable_networks(0)->mutable_bouncers()->mutable_backup()->RemoveLast(); },
+     "network a/front: bouncers: primary and backup have 128 and 127 entries, must have 0 or 128 "
+     "both"},
+    {"shards_unknown_host",
+     [](S& s) { s.mutable_networks(0)->mutable_bouncers()->set_primary(9, 3); },
+     "network a/front: bouncers.primary[9]: host id 3 does not stand in hosts"},
+    {"shards_own_backup",
+     [](S& s) { s.mutable_networks(0)->mutable_bouncers()->set_backup(9, 2); },
+     "network a/front: bouncers: bucket 9: host id 2 is its own backup"},
+    {"dividers_unknown_host",
+     [](S& s) {
+       for (unsigned b = 0; b < MZ_BUCKETS; b++) {
+         s.mutable_vpcs(1)->mutable_dividers()->add_primary(0);
+         s.mutable_vpcs(1)->mutable_dividers()->add_backup(77);
+       }
+     },
+     "vpc b: dividers.backup[0]: host id 77 does not stand in hosts"},
+};
+INSTANTIATE_TEST_SUITE_P(, BadGoal, testing::ValuesIn(kBad),
+                         [](const auto& i) { return i.param.name; });
+
+TEST(Goal, PointToPointNetworksHaveNoBroadcast) {
+  auto s = sound();
+  s.mutable_networks(1)->set_cidr("10.0.2.2/31");
+  EXPECT_TRUE(parse_goal(s));
+}
+
+}  // namespace
+}  // namespace mizar

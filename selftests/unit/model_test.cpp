@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// A region, its rules and its plan: control/model/.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "control/model/convert.h"
+#include "control/model/planner.h"
+#include "control/model/validate.h"
+#include "userspace/proto/text.h"
+#include "userspace/transitd/goal.h"
+
+namespace centaurus {
+namespace {
+
+v1::Region sound() {
+  v1::Region r;
+  const auto read = mizar::parse_text(R"(
+revision: 3
+hosts:
+  - {name: w1, id: 1, address: 192.0.2.1}
+  - {name: w2, id: 2, address: 192.0.2.2}
+  - {name: b1, id: 3, address: 192.0.2.3, roles: [bouncer]}
+  - {name: b2, id: 4, address: 192.0.2.4, roles: [bouncer]}
+  - {name: d1, id: 5, address: 192.0.2.5, roles: [divider]}
+vpcs:
+  - {name: a, vni: 7, cidr: 10.0.0.0/16}
+  - {name: b, vni: 8, cidr: 10.0.0.0/16}
+networks:
+  - {name: front, vpc: a, cidr: 10.0.1.0/24}
+  - {name: back, vpc: a, cidr: 10.0.2.0/24, bouncers: 1}
+  - {name: front, vpc: b, cidr: 10.0.1.0/24}
+endpoints:
+  - {name: web, vpc: a, network: front, address: 10.0.1.2, host: w1, netns: a-web}
+  - {name: db, vpc: a, network: back, address: 10.0.2.2, host: w2, tap: t0}
+  - {name: web, vpc: b, network: front, address: 10.0.1.2, host: w1, netns: b-web}
+)",
+                                      "sound", r);
+  EXPECT_TRUE(read) << read.error().what;
+  return r;
+}
+
+struct BadCase {
+  const char* name;
+  void (*spoil)(v1::Region&);
+  const char* error;
+};
+class BadRegion : public testing::TestWithParam<BadCase> {};
+
+TEST_P(BadRegion, IsOneLineWithObjectAndField) {
+  auto r = sound();
+  GetParam().spoil(r);
+  const auto region = parse_region(r);
+  ASSERT_FALSE(region);
+  EXPECT_EQ(region.error().code, mizar::Code::invalid_argument);
+  EXPECT_EQ(region.error().what, GetParam().error);
+}
+
+using R = v1::Region;
+const BadCase kBad[] = {
+    {"host_without_address", [](R& r) { r.mutable_hosts(1)->clear_address(); },
+     "host w2: address: is missing"},
+    {"host_address_twice", [](R& r) { r.mutable_hosts(1)->set_address("192.0.2.1"); },
+     "host w2: address: 192.0.2.1 is already that of host w1"},
+    {"host_address_multicast", [](R& r) { r.mutable_hosts(1)->set_address("224.0.0.1"); },
+     "host w2: address: 224.0.0.1 is no address a host can have"},
+    {"host_name_twice", [](R& r) { r.mutable_hosts(1)->set_name("w1"); },
+     "host w1: name: another host has the same"},
+    {"host_name_long", [](R& r) { r.mutable_hosts(1)->set_name(std::string(64, 'w')); },
+     "hosts[1]: name: 'wwwwwwwwwwwwwwwwwwwwwwww...' is 64 characters long, at most 63 are allowed"},
+    {"host_id_twice", [](R& r) { r.mutable_hosts(1)->set_id(1); },
+     "host w2: id: 1 is already that of host w1"},
+    {"host_id_zero", [](R& r) { r.mutable_hosts(1)->clear_id(); },
+     "host w2: id: 0 is out of range, must be 1..16777215"},
+    {"role", [](R& r) { r.mutable_hosts(1)->add_roles("router"); },
+     "host w2: roles: 'router' must be bouncer or divider"},
+    {"role_twice", [](R& r) { r.mutable_hosts(2)->add_roles("bouncer"); },
+     "host b1: roles: 'bouncer' is given twice"},
+    {"vpc_name", [](R& r) { r.mutable_vpcs(0)->set_name("a_b"); },
+     "vpcs[0]: name: 'a_b' has a character other than a-z 0-9 . -"},
+    {"vpc_twice", [](R& r) { r.mutable_vpcs(1)->set_name("a"); },
+     "vpc a: name: another vpc has the same"},
+    {"vni_twice", [](R& r) { r.mutable_vpcs(1)->set_vni(7); },
+     "vpc b: vni: 7 is already that of vpc a"},
+    {"vni_large", [](R& r) { r.mutable_vpcs(1)->set_vni(1u << 24); },
+     "vpc b: vni: 16777216 is out of range, must be 1..16777215"},
+    {"vpc_cidr", [](R& r) { r.mutable_vpcs(1)->set_cidr("10.0.0.0"); },
+     "vpc b: cidr: '10.0.0.0' is not ADDRESS/LENGTH"},
+    {"vpc_without_cidr", [](R& r) { r.mutable_vpcs(1)->clear_cidr(); },
+     "vpc b: cidr: is missing"},
+    {"vpc_ipv6", [](R& r) { r.mutable_vpcs(1)->set_cidr("2001:db8::/32"); },
+     "vpc b: cidr: 2001:db8::/32: only IPv4 is carried yet"},
+    {"dividers", [](R& r) { r.mutable_vpcs(1)->set_dividers(2); },
+     "vpc b: dividers: 2 are asked for, the pool has 1"},
+    {"bouncers", [](R& r) { r.mutable_networks(0)->set_bouncers(3); },
+     "network a/front: bouncers: 3 are asked for, the pool has 2"},
+    {"network_vpc", [](R& r) { r.mutable_networks(0)->set_vpc("c"); },
+     "network c/front: vpc: 'c' does not stand in vpcs"},
+    {"network_twice", [](R& r) { r.mutable_networks(1)->set_name("front"); },
+     "network a/front: name: another network of the vpc has the same"},
+    {"network_outside", [](R& r) { r.mutable_networks(1)->set_cidr("10.1.0.0/24"); },
+     "network a/back: cidr: 10.1.0.0/24 is outside vpc a's 10.0.0.0/16"},
+    {"networks_overlap", [](R& r) { r.mutable_networks(1)->set_cidr("10.0.0.0/23"); },
+     "network a/back: cidr: 10.0.0.0/23 overlaps 10.0.1.0/24 of network a/front"},
+    {"endpoint_vpc", [](R& r) { r.mutable_endpoints(0)->set_vpc("c"); },
+     "endpoint c/web: vpc: 'c' does not stand in vpcs"},
+    {"endpoint_network", [](R& r) { r.mutable_endpoints(0)->set_network("x"); },
+     "endpoint a/web: network: 'x' is no network of vpc a"},
+    {"endpoint_host", [](R& r) { r.mutable_endpoints(0)->set_host("w9"); },
+     "endpoint a/web: host: 'w9' does not stand in hosts"},
+    {"endpoint_outside", [](R& r) { r.mutable_endpoints(0)->set_address("10.0.2.3"); },
+     "endpoint a/web: address: 10.0.2.3 is outside the network's 10.0.1.0/24"},
+    {"endpoint_network_address", [](R& r) { r.mutable_endpoints(0)->set_address("10.0.1.0"); },
+     "endpoint a/web: address: 10.0.1.0 is the network's own address"},
+    {"endpoint_broadcast", [](R& r) { r.mutable_endpoints(0)->set_address("10.0.1.255"); },
+     "endpoint a/web: address: 10.0.1.255 is the network's broadcast address"},
+    {"endpoint_twice", [](R& r) { r.mutable_endpoints(1)->set_name("web"); },
+     "endpoint a/web: name: another endpoint of the vpc has the same"},
+    {"address_twice",
+     [](R& r) {
+       r.mutable_endpoints(1)->set_network("front");
+       r.mutable_endpoints(1)->set_address("10.0.1.2");
+     },
+     "endpoint a/db: address: 10.0.1.2 is already that of endpoint a/web"},
+    {"mac", [](R& r) { r.mutable_endpoints(0)->set_mac("02:00"); },
+     "endpoint a/web: mac: '02:00' is not a MAC address"},
+    {"netns_and_tap", [](R& r) { r.mutable_endpoints(0)->set_tap("t1"); },
+     "endpoint a/web: tap: an endpoint has a netns or a tap, not both"},
+    {"netns_twice", [](R& r) { r.mutable_endpoints(2)->set_netns("a-web"); },
+     "endpoint b/web: netns: a-web is already that of endpoint a/web"},
+    {"tap_name", [](R& r) { r.mutable_endpoints(1)->set_tap("a/b"); },
+     "endpoint a/db: tap: 'a/b' is no interface name: space, / or :"},
+};
+INSTANTIATE_TEST_SUITE_P(, BadRegion, testing::ValuesIn(kBad),
+                         [](const auto& i) { return i.param.name; });
+
+// ---- sharing out buckets ----------------------------------------------------
+
+std::vector<std::uint32_t> pool_of(std::uint32_t n) {
+  std::vector<std::uint32_t> ids(n);
+  for (std::uint32_t i = 0; i < n; i++) ids[i] = i + 1;
+  return ids;
+}
+
+Shards rows_of(std::uint32_t key, std::vector<std::uint32_t> pool, std::uint32_t want) {
+  return share_buckets(key, std::move(pool), want).value();
+}
+
+TEST(Buckets, OneHostHasNoBackup) {
+  const auto rows = share_buckets(1, {9}, 0);
+  ASSERT_TRUE(rows);
+  for (const auto& row : *rows) {
+    EXPECT_EQ(row.primary, 9u);
+    EXPECT_EQ(row.backup, 0u);
+  }
+  EXPECT_FALSE(share_buckets(1, {}, 0).has_value());
+}
+
+TEST(Buckets, PrimaryIsNeverItsOwnBackup) {
+  for (std::uint32_t key = 0; key < 50; key++)
+    for (const auto& row : rows_of(key, pool_of(5), 0)) {
+      EXPECT_NE(row.primary, row.backup);
+      EXPECT_NE(row.primary, 0u);
+      EXPECT_NE(row.backup, 0u);
+    }
+}
+
+TEST(Buckets, OrderOfThePoolDoesNotMatter) {
+  auto pool = pool_of(6);
+  const auto one = share_buckets(77, pool, 3);
+  std::reverse(pool.begin(), pool.end());
+  const auto two = share_buckets(77, pool, 3);
+  for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) EXPECT_EQ((*one)[b].primary, (*two)[b].primary);
+}
+
+TEST(Buckets, AreSharedEvenly) {
+  std::map<std::uint32_t, int> count;
+  for (std::uint32_t key = 0; key < 100; key++)
+    for (const auto& row : rows_of(mz_mix32(key), pool_of(8), 0)) count[row.primary]++;
+  for (const auto& [id, n] : count) EXPECT_NEAR(n, 100 * 128 / 8, 160) << "host " << id;
+}
+
+// A host joins n others: it takes its share, nobody else gains anything.
+TEST(Buckets, GrowingThePoolMovesOnlyTheNewHostsShare) {
+  for (const std::uint32_t n : {2u, 4u, 10u}) {
+    int moved = 0;
+    const int networks = 50;
+    for (std::uint32_t key = 0; key < networks; key++) {
+      const auto before = share_buckets(mz_mix32(key), pool_of(n), 0);
+      const auto after = share_buckets(mz_mix32(key), pool_of(n + 1), 0);
+      for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) {
+        if ((*before)[b].primary == (*after)[b].primary) continue;
+        moved++;
+        EXPECT_EQ((*after)[b].primary, n + 1) << "bucket " << b << " moved between old hosts";
+        EXPECT_EQ((*after)[b].backup, (*before)[b].primary) << "the old one stays as backup";
+      }
+    }
+    const double share = moved / (networks * double{MZ_BUCKETS});
+    EXPECT_NEAR(share, 1.0 / (n + 1), 0.02) << n << " hosts";
+  }
+}
+
+TEST(Buckets, RemovingAHostMovesOnlyItsBuckets) {
+  for (std::uint32_t key = 0; key < 50; key++) {
+    auto pool = pool_of(5);
+    const auto before = share_buckets(mz_mix32(key), pool, 0);
+    std::erase(pool, 3u);
+    const auto after = share_buckets(mz_mix32(key), pool, 0);
+    for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) {
+      const auto& old = (*before)[b];
+      EXPECT_EQ((*after)[b].primary, old.primary == 3 ? old.backup : old.primary);
+    }
+  }
+}
+
+TEST(Buckets, TheWantedNumberTakesPart) {
+  std::map<std::uint32_t, int> chosen;
+  for (std::uint32_t key = 0; key < 200; key++) {
+    std::set<std::uint32_t> in;
+    for (const auto& row : rows_of(mz_mix32(key), pool_of(10), 2))
+      in.insert({row.primary, row.backup});
+    EXPECT_EQ(in.size(), 2u);
+    for (const auto id : in) chosen[id]++;
+  }
+  EXPECT_EQ(chosen.size(), 10u) << "every host of the pool serves some network";
+  for (const auto& [id, n] : chosen) EXPECT_NEAR(n, 40, 25) << "host " << id;
+}
+
+// The numbers every planner of every version has to find.
+TEST(Buckets, AreTheSameEverywhere) {
+  const auto rows = share_buckets(network_key(7, *mizar::Prefix::parse("10.0.1.0/24")),
+                                  pool_of(4), 0);
+  std::string first;
+  for (std::uint32_t b = 0; b < 16; b++) first += fmt::format("{}{} ", (*rows)[b].primary,
+                                                              (*rows)[b].backup);
+  EXPECT_EQ(first, "14 42 42 13 21 42 43 13 41 23 41 24 13 42 31 43 ");
+  EXPECT_NE(network_key(7, *mizar::Prefix::parse("10.0.1.0/24")),
+            network_key(8, *mizar::Prefix::parse("10.0.1.0/24")));
+}
+
+// ---- plans ------------------------------------------------------------------
+
+struct Planned {
+  Region region;
+  std::map<std::string, mizar::Goal> goals;
+};
+
+Planned planned(const v1::Region& r) {
+  auto region = parse_region(r);
+  EXPECT_TRUE(region) << region.error().what;
+  Planned out{*region, {}};
+  const Plan plan = make_plan(*region);
+  for (size_t h = 0; h < region->hosts.size(); h++) {
+    auto goal = mizar::parse_goal(goal_state(*region, plan, h));
+    EXPECT_TRUE(goal) << region->hosts[h].name << ": " << goal.error().what;
+    if (goal) out.goals.emplace(region->hosts[h].name, *goal);
+  }
+  return out;
+}
+
+template <class T>
+std::string keys(const T& table) {
+  std::string out;
+  for (const auto& [key, value] : table) out += (out.empty() ? "" : " ") + key;
+  return out;
+}
+
+TEST(Plan, EveryHostGetsWhatItNeedsAndNoMore) {
+  const auto p = planned(sound());
+  for (const auto& [name, goal] : p.goals) EXPECT_EQ(keys(goal.hosts), "b1 b2 d1 w1 w2") << name;
+  EXPECT_EQ(p.goals.at("w1").revision, 3u);
+  EXPECT_EQ(keys(p.goals.at("w1").vpcs), "a b");
+  EXPECT_EQ(keys(p.goals.at("w1").networks), "a/front b/front");
+  EXPECT_EQ(keys(p.goals.at("w1").endpoints), "a/web b/web");
+  EXPECT_EQ(keys(p.goals.at("w2").vpcs), "a");
+  EXPECT_EQ(keys(p.goals.at("w2").networks), "a/back");
+  EXPECT_EQ(keys(p.goals.at("w2").endpoints), "a/db");
+  EXPECT_EQ(keys(p.goals.at("d1").vpcs), "a b");
+  EXPECT_EQ(keys(p.goals.at("d1").networks), "a/back a/front b/front");
+  EXPECT_EQ(keys(p.goals.at("d1").endpoints), "");
+}
+
+TEST(Plan, EndpointsAreAtTheirBucketsBouncers) {
+  const auto p = planned(sound());
+  // Both bouncers share front: one is primary, the other backup.
+  EXPECT_TRUE(p.goals.at("b1").endpoints.contains("a/web"));
+  EXPECT_TRUE(p.goals.at("b2").endpoints.contains("a/web"));
+  // One bouncer was asked for back: exactly it has the endpoint and the network.
+  const auto& rows = p.goals.at("w2").networks.at("a/back").bouncers;
+  ASSERT_TRUE(rows);
+  const auto& serves = rows->at(0).primary == 3 ? p.goals.at("b1") : p.goals.at("b2");
+  const auto& idle = rows->at(0).primary == 3 ? p.goals.at("b2") : p.goals.at("b1");
+  EXPECT_EQ(rows->at(0).backup, 0u);
+  EXPECT_TRUE(serves.endpoints.contains("a/db"));
+  EXPECT_TRUE(serves.networks.contains("a/back"));
+  EXPECT_FALSE(idle.endpoints.contains("a/db"));
+  EXPECT_FALSE(idle.networks.contains("a/back"));
+}
+
+TEST(Plan, OnlyTheOwnerConnectsAnEndpoint) {
+  const auto p = planned(sound());
+  EXPECT_EQ(std::get<mizar::NetnsSpec>(p.goals.at("w1").endpoints.at("a/web").attach).name,
+            "a-web");
+  EXPECT_EQ(std::get<mizar::TapSpec>(p.goals.at("w2").endpoints.at("a/db").attach).interface,
+            "t0");
+  for (const auto* name : {"b1", "b2"})
+    for (const auto& [key, e] : p.goals.at(name).endpoints)
+      EXPECT_TRUE(std::holds_alternative<std::monostate>(e.attach)) << name << " " << key;
+}
+
+TEST(Plan, ShardTablesAgreeOnAllHosts) {
+  const auto p = planned(sound());
+  const auto& at_divider = p.goals.at("d1").networks.at("a/front");
+  EXPECT_TRUE(at_divider == p.goals.at("w1").networks.at("a/front"));
+  EXPECT_TRUE(at_divider == p.goals.at("b1").networks.at("a/front"));
+  EXPECT_TRUE(p.goals.at("d1").vpcs.at("a") == p.goals.at("w2").vpcs.at("a"));
+}
+
+TEST(Plan, MacDefaultsToThatOfTheAddress) {
+  const auto p = planned(sound());
+  const auto& web = p.goals.at("w1").endpoints.at("b/web");
+  EXPECT_EQ(web.mac, mizar::default_mac(8, web.address));
+}
+
+TEST(Plan, ARegionWithoutPoolsHasNoShards) {
+  auto r = sound();
+  for (int h : {2, 3, 4}) r.mutable_hosts(h)->clear_roles();
+  r.mutable_networks(1)->clear_bouncers();
+  const auto p = planned(r);
+  EXPECT_FALSE(p.goals.at("w1").networks.at("a/front").bouncers.has_value());
+  EXPECT_FALSE(p.goals.at("w1").vpcs.at("a").dividers.has_value());
+  EXPECT_EQ(keys(p.goals.at("b1").vpcs), "");
+}
+
+// An endpoint is programmed to a constant number of hosts, however many there are.
+TEST(Plan, AnEndpointIsOnThreeHostsAtMost) {
+  v1::Region r;
+  for (unsigned h = 1; h <= 40; h++) {
+    auto* host = r.add_hosts();
+    host->set_name(fmt::format("h{}", h));
+    host->set_id(h);
+    host->set_address(fmt::format("192.0.2.{}", h));
+    if (h <= 12) host->add_roles("bouncer");
+  }
+  auto* v = r.add_vpcs();
+  v->set_name("a");
+  v->set_vni(1);
+  v->set_cidr("10.0.0.0/8");
+  auto* n = r.add_networks();
+  n->set_name("n");
+  n->set_vpc("a");
+  n->set_cidr("10.1.0.0/16");
+  for (unsigned i = 0; i < 2000; i++) {
+    auto* e = r.add_endpoints();
+    e->set_name(fmt::format("e{}", i));
+    e->set_vpc("a");
+    e->set_network("n");
+    e->set_address(fmt::format("10.1.{}.{}", i / 200, i % 200 + 1));
+    e->set_host(fmt::format("h{}", 13 + i % 28));
+  }
+  std::map<std::string, int> copies;
+  size_t most = 0, least = 2000;
+  for (const auto& [name, goal] : planned(r).goals) {
+    for (const auto& [key, e] : goal.endpoints) copies[key]++;
+    if (goal.self.id > 12) continue;
+    most = std::max(most, goal.endpoints.size());
+    least = std::min(least, goal.endpoints.size());
+  }
+  for (const auto& [key, count] : copies) EXPECT_EQ(count, 3) << key;
+  EXPECT_LT(most, 3 * least) << "bouncers share the load";
+}
+
+}  // namespace
+}  // namespace centaurus

@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/transitd/goal.h"
+
+#include <algorithm>
+#include <set>
+
+#include "userspace/base/names.h"
+#include "userspace/base/unique.h"
+
+namespace mizar {
+
+namespace {
+
+constexpr const char* kDefaultInterface = "eth0";
+
+template <class... A>
+Failure bad(std::string_view object, const char* field, fmt::format_string<A...> f, A&&... a) {
+  return fail(Code::invalid_argument, "{}: {}: {}", object, field,
+              fmt::format(f, std::forward<A>(a)...));
+}
+
+// Reads one message into one Goal. A step for each kind, in the order of
+// references: hosts, VPCs, networks, endpoints.
+class Reader {
+ public:
+  explicit Reader(const v1::GoalState& state) : in_(state) {}
+
+  Result<Goal> read() {
+    out_.revision = in_.revision();
+    for (int i = 0; i < in_.hosts_size(); i++) MZ_CHECK(host(in_.hosts(i), i));
+    MZ_CHECK(self());
+    for (int i = 0; i < in_.vpcs_size(); i++) MZ_CHECK(vpc(in_.vpcs(i), i));
+    for (int i = 0; i < in_.networks_size(); i++) MZ_CHECK(network(in_.networks(i), i));
+    for (int i = 0; i < in_.endpoints_size(); i++) MZ_CHECK(endpoint(in_.endpoints(i), i));
+    return std::move(out_);
+  }
+
+ private:
+  Result<> host(const v1::Host& h, int index);
+  Result<> self();
+  Result<> vpc(const v1::Vpc& v, int index);
+  Result<> network(const v1::Network& n, int index);
+  Result<> endpoint(const v1::Endpoint& e, int index);
+  Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
+  Result<> attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
+  Result<> shards(const v1::ShardTable& t, const std::string& object, const char* field,
+                  std::optional<ShardTable>& out) const;
+  Result<std::uint32_t> known_host(std::uint32_t id) const;
+
+  const v1::GoalState& in_;
+  Goal out_;
+  Unique<Addr> host_addresses_;
+  Unique<std::uint32_t> host_ids_, vnis_;
+  std::map<std::string, DisjointBlocks> blocks_;             // by VPC
+  std::map<std::string, Unique<Addr>> addresses_;            // by VPC
+  Unique<std::pair<std::string, std::string>> interfaces_;   // namespace ("" = host's), name
+};
+
+// The element's name as errors show it, once the name itself is sound.
+Result<std::string> named(const char* kind, const char* list, int index, const std::string& vpc,
+                          const std::string& name) {
+  const std::string place = fmt::format("{}[{}]", list, index);
+  MZ_CHECK(at_field(check_name(name), place, "name"));
+  return fmt::format("{} {}", kind, vpc.empty() ? name : object_key(vpc, name));
+}
+
+Result<> Reader::host(const v1::Host& h, int index) {
+  auto object = named("host", "hosts", index, "", h.name());
+  if (!object) return Failure(object.error());
+  MZ_CHECK(at_field(check_host_id(h.id()), *object, "id"));
+  if (h.address().empty()) return bad(*object, "address", "is missing");
+  auto ip = at_field(Addr::parse(h.address()), *object, "address");
+  if (!ip) return Failure(ip.error());
+  MZ_CHECK(at_field(check_unicast(*ip), *object, "address"));
+  if (!out_.hosts.emplace(h.name(), HostSpec{h.name(), h.id(), *ip}).second)
+    return bad(*object, "name", "another host has the same");
+  MZ_CHECK(at_field(host_ids_.claim(h.id(), *object, fmt::to_string(h.id())), *object, "id"));
+  MZ_CHECK(at_field(host_addresses_.claim(*ip, *object, ip->text()), *object, "address"));
+  out_.host_names.emplace(h.id(), h.name());
+  return {};
+}
+
+Result<> Reader::self() {
+  if (in_.host().empty()) return fail(Code::invalid_argument, "host: is missing: whom it is for");
+  const auto at = out_.hosts.find(in_.host());
+  if (at == out_.hosts.end())
+    return fail(Code::invalid_argument, "host: '{}' does not stand in hosts", in_.host());
+  out_.self = at->second;
+  return {};
+}
+
+Result<> Reader::vpc(const v1::Vpc& v, int index) {
+  auto object = named("vpc", "vpcs", index, "", v.name());
+  if (!object) return Failure(object.error());
+  MZ_CHECK(at_field(check_vni(v.vni()), *object, "vni"));
+  auto cidr = at_field(Prefix::parse(v.cidr()), *object, "cidr");
+  if (!cidr) return Failure(cidr.error());
+  MZ_CHECK(at_field(check_block(*cidr), *object, "cidr"));
+  VpcSpec spec{v.name(), v.vni(), *cidr, {}};
+  MZ_CHECK(shards(v.dividers(), *object, "dividers", spec.dividers));
+  if (!out_.vpcs.emplace(v.name(), std::move(spec)).second)
+    return bad(*object, "name", "another vpc has the same");
+  return at_field(vnis_.claim(v.vni(), *object, fmt::to_string(v.vni())), *object, "vni");
+}
+
+Result<> Reader::network(const v1::Network& n, int index) {
+  auto object = named("network", "networks", index, n.vpc(), n.name());
+  if (!object) return Failure(object.error());
+  const auto vpc = out_.vpcs.find(n.vpc());
+  if (vpc == out_.vpcs.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", n.vpc());
+  auto cidr = at_field(Prefix::parse(n.cidr()), *object, "cidr");
+  if (!cidr) return Failure(cidr.error());
+  if (!vpc->second.cidr.contains(*cidr))
+    return bad(*object, "cidr", "{} is outside vpc {}'s {}", cidr->text(), n.vpc(),
+               vpc->second.cidr.text());
+  NetworkSpec spec{n.name(), n.vpc(), vpc->second.vni, *cidr, {}};
+  MZ_CHECK(shards(n.bouncers(), *object, "bouncers", spec.bouncers));
+  if (!out_.networks.emplace(object_key(n.vpc(), n.name()), std::move(spec)).second)
+    return bad(*object, "name", "another network of the vpc has the same");
+  return at_field(blocks_[n.vpc()].claim(*cidr, *object), *object, "cidr");
+}
+
+Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
+  auto object = named("endpoint", "endpoints", index, e.vpc(), e.name());
+  if (!object) return Failure(object.error());
+  EndpointSpec spec;
+  spec.name = e.name();
+  spec.vpc = e.vpc();
+  spec.network = e.network();
+  spec.host = e.host();
+  spec.label = e.label();
+  MZ_CHECK(address(spec, e, *object));
+  const auto host = out_.hosts.find(e.host());
+  if (host == out_.hosts.end())
+    return bad(*object, "host", "'{}' does not stand in hosts", e.host());
+  spec.host_id = host->second.id;
+  MZ_CHECK(attach(spec, e, *object));
+  if (!out_.endpoints.emplace(object_key(e.vpc(), e.name()), std::move(spec)).second)
+    return bad(*object, "name", "another endpoint of the vpc has the same");
+  return {};
+}
+
+Result<> Reader::address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object) {
+  const auto vpc = out_.vpcs.find(e.vpc());
+  if (vpc == out_.vpcs.end()) return bad(object, "vpc", "'{}' does not stand in vpcs", e.vpc());
+  const auto network = out_.networks.find(object_key(e.vpc(), e.network()));
+  if (network == out_.networks.end())
+    return bad(object, "network", "'{}' is no network of vpc {}", e.network(), e.vpc());
+  spec.vni = vpc->second.vni;
+  auto ip = at_field(Addr::parse(e.address()), object, "address");
+  if (!ip) return Failure(ip.error());
+  spec.address = *ip;
+  MZ_CHECK(at_field(check_unicast(*ip), object, "address"));
+  MZ_CHECK(at_field(check_inside(*ip, network->second.cidr), object, "address"));
+  MZ_CHECK(at_field(addresses_[e.vpc()].claim(*ip, object, ip->text()), object, "address"));
+  auto mac = e.mac().empty() ? Result<MacBytes>(default_mac(spec.vni, *ip))
+                             : at_field(parse_mac(e.mac()), object, "mac");
+  if (!mac) return Failure(mac.error());
+  spec.mac = *mac;
+  return {};
+}
+
+Result<> Reader::attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object) {
+  if (e.attach_case() == v1::Endpoint::ATTACH_NOT_SET) return {};
+  const bool tap = e.has_tap();
+  const char* field = tap ? "tap" : "netns";
+  if (spec.host_id != out_.self.id)
+    return bad(object, field, "only for endpoints of this host ({}), not of {}", out_.self.name,
+               e.host());
+  NetnsSpec netns;
+  if (!tap) {
+    netns = {e.netns().name(), e.netns().interface()};
+    if (netns.interface.empty()) netns.interface = kDefaultInterface;
+    MZ_CHECK(at_field(check_netns(netns.name), object, "netns.name"));
+  }
+  const std::string& interface = tap ? e.tap().interface() : netns.interface;
+  MZ_CHECK(at_field(check_interface(interface), object,
+                    tap ? "tap.interface" : "netns.interface"));
+  MZ_CHECK(at_field(interfaces_.claim({netns.name, interface}, object,
+                                      tap ? interface : netns.name + "/" + interface),
+                    object, field));
+  if (tap)
+    spec.attach = TapSpec{interface};
+  else
+    spec.attach = std::move(netns);
+  return {};
+}
+
+Result<std::uint32_t> Reader::known_host(std::uint32_t id) const {
+  if (id != 0 && !out_.host_names.contains(id))
+    return fail(Code::invalid_argument, "host id {} does not stand in hosts", id);
+  return id;
+}
+
+Result<> Reader::shards(const v1::ShardTable& t, const std::string& object, const char* field,
+                        std::optional<ShardTable>& out) const {
+  if (t.primary_size() == 0 && t.backup_size() == 0) return {};
+  if (t.primary_size() != MZ_BUCKETS || t.backup_size() != MZ_BUCKETS)
+    return bad(object, field, "primary and backup have {} and {} entries, must have 0 or {} both",
+               t.primary_size(), t.backup_size(), MZ_BUCKETS);
+  ShardTable& rows = out.emplace();
+  for (int b = 0; b < static_cast<int>(MZ_BUCKETS); b++) {
+    auto primary = at_field(known_host(t.primary(b)), object,
+                            fmt::format("{}.primary[{}]", field, b));
+    if (!primary) return Failure(primary.error());
+    auto backup = at_field(known_host(t.backup(b)), object,
+                           fmt::format("{}.backup[{}]", field, b));
+    if (!backup) return Failure(backup.error());
+    if (*backup != 0 && *backup == *primary)
+      return bad(object, field, "bucket {}: host id {} is its own backup", b, *backup);
+    rows[static_cast<size_t>(b)] = {*primary, *backup};
+  }
+  return {};
+}
+
+// `at` makes the table in its message, which stays without one if nobody serves.
+template <class Make>
+void write_shards(const std::optional<ShardTable>& rows, Make at) {
+  if (!rows) return;
+  v1::ShardTable* t = at();
+  for (const auto& row : *rows) {
+    t->add_primary(row.primary);
+    t->add_backup(row.backup);
+  }
+}
+
+bool same_shards(const std::optional<ShardTable>& a, const std::optional<ShardTable>& b) {
+  if (!a || !b) return a.has_value() == b.has_value();
+  return std::equal(a->begin(), a->end(), b->begin(), [](const mz_shard& x, const mz_shard& y) {
+    return x.primary == y.primary && x.backup == y.backup;
+  });
+}
+
+void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
+  out.set_name(e.name);
+  out.set_vpc(e.vpc);
+  out.set_network(e.network);
+  out.set_address(e.address.text());
+  out.set_mac(mac_text(e.mac));
+  out.set_host(e.host);
+  out.set_label(e.label);
+  if (const auto* netns = std::get_if<NetnsSpec>(&e.attach)) {
+    out.mutable_netns()->set_name(netns->name);
+    out.mutable_netns()->set_interface(netns->interface);
+  } else if (const auto* tap = std::get_if<TapSpec>(&e.attach)) {
+    out.mutable_tap()->set_interface(tap->interface);
+  }
+}
+
+}  // namespace
+
+std::string object_key(std::string_view vpc, std::string_view name) {
+  return fmt::format("{}/{}", vpc, name);
+}
+
+Result<Goal> parse_goal(const v1::GoalState& state) { return Reader(state).read(); }
+
+bool operator==(const VpcSpec& a, const VpcSpec& b) {
+  return a.name == b.name && a.vni == b.vni && a.cidr == b.cidr &&
+         same_shards(a.dividers, b.dividers);
+}
+
+bool operator==(const NetworkSpec& a, const NetworkSpec& b) {
+  return a.name == b.name && a.vpc == b.vpc && a.vni == b.vni && a.cidr == b.cidr &&
+         same_shards(a.bouncers, b.bouncers);
+}
+
+v1::GoalState to_state(const Goal& goal) {
+  v1::GoalState out;
+  out.set_revision(goal.revision);
+  out.set_host(goal.self.name);
+  for (const auto& [name, h] : goal.hosts) {
+    auto* host = out.add_hosts();
+    host->set_name(name);
+    host->set_id(h.id);
+    host->set_address(h.address.text());
+  }
+  for (const auto& [name, v] : goal.vpcs) {
+    auto* vpc = out.add_vpcs();
+    vpc->set_name(name);
+    vpc->set_vni(v.vni);
+    vpc->set_cidr(v.cidr.text());
+    write_shards(v.dividers, [vpc] { return vpc->mutable_dividers(); });
+  }
+  for (const auto& [key, n] : goal.networks) {
+    auto* network = out.add_networks();
+    network->set_name(n.name);
+    network->set_vpc(n.vpc);
+    network->set_cidr(n.cidr.text());
+    write_shards(n.bouncers, [network] { return network->mutable_bouncers(); });
+  }
+  for (const auto& [key, e] : goal.endpoints) write_endpoint(e, *out.add_endpoints());
+  return out;
+}
+
+}  // namespace mizar

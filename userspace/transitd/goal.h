@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// A goal state whose every field has been checked: addresses parsed, defaults
+// filled in, references resolved. The daemon works with this, never with the
+// message.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "bpf/abi/hash.h"
+#include "bpf/abi/tables.h"
+#include "userspace/base/addr.h"
+#include "userspace/base/result.h"
+#include "userspace/proto/transit.pb.h"
+
+namespace mizar {
+
+// Row b: who serves bucket b. Host ids, 0 = nobody.
+using ShardTable = std::array<mz_shard, MZ_BUCKETS>;
+
+struct HostSpec {
+  std::string name;
+  std::uint32_t id = 0;
+  Addr address;
+  bool operator==(const HostSpec&) const = default;
+};
+
+struct VpcSpec {
+  std::string name;
+  std::uint32_t vni = 0;
+  Prefix cidr;
+  std::optional<ShardTable> dividers;
+};
+
+struct NetworkSpec {
+  std::string name;
+  std::string vpc;
+  std::uint32_t vni = 0;
+  Prefix cidr;
+  std::optional<ShardTable> bouncers;
+};
+
+struct NetnsSpec {
+  std::string name;       // as given: a name under /run/netns, or a path
+  std::string interface;  // inside; "eth0" by default
+  bool operator==(const NetnsSpec&) const = default;
+};
+struct TapSpec {
+  std::string interface;
+  bool operator==(const TapSpec&) const = default;
+};
+
+struct EndpointSpec {
+  std::string name;
+  std::string vpc;
+  std::string network;
+  std::uint32_t vni = 0;
+  Addr address;
+  MacBytes mac{};
+  std::string host;
+  std::uint32_t host_id = 0;
+  std::uint32_t label = 0;
+  std::variant<std::monostate, NetnsSpec, TapSpec> attach;
+  bool operator==(const EndpointSpec&) const = default;
+};
+
+// Ordered by key, so two goals compare and print alike. Keys of networks and
+// endpoints are "VPC/NAME".
+struct Goal {
+  template <class T>
+  using Table = std::map<std::string, T, std::less<>>;
+
+  std::uint64_t revision = 0;
+  HostSpec self;
+  Table<HostSpec> hosts;
+  std::map<std::uint32_t, std::string> host_names;  // by id
+  Table<VpcSpec> vpcs;
+  Table<NetworkSpec> networks;
+  Table<EndpointSpec> endpoints;
+
+  [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
+};
+
+// "VPC/NAME": the key of a network or endpoint.
+std::string object_key(std::string_view vpc, std::string_view name);
+
+// Error: invalid_argument, one line naming object and field, such as
+//   network a/front: cidr: 10.2.0.0/24 is outside vpc a's 10.1.0.0/16
+Result<Goal> parse_goal(const v1::GoalState& state);
+
+// The message of a goal: parse_goal(to_state(g)) equals g.
+v1::GoalState to_state(const Goal& goal);
+
+bool operator==(const VpcSpec& a, const VpcSpec& b);
+bool operator==(const NetworkSpec& a, const NetworkSpec& b);
+
+}  // namespace mizar
