@@ -42,11 +42,7 @@ $(call lib_of,$(1)): $$(patsubst %.cpp,$$(O)/%.o,$$(call srcs_of,$(1)))
 	$$(Q)rm -f $$@ && $$(AR) rcs $$@ $$(filter %.o,$$^)
 endef
 $(foreach d,$(LIB_DIRS),$(eval $(call lib_rule,$(d))))
-<<<<<<< HEAD
-$(O)/lib/proto.a: $(PROTO_OBJ)
-=======
-$(O)/lib/proto.a: $(PROTO_OBJ) $(patsubst %.cpp,$(O)/%.o,$(wildcard userspace/proto/*.cpp)) | $(O)/lib/
->>>>>>> cli
+$(O)/lib/proto.a: $(PROTO_OBJ) $(patsubst %.cpp,$(O)/%.o,$(wildcard userspace/proto/*.cpp))
 	$(call say,AR,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)rm -f $@ && $(AR) rcs $@ $^
