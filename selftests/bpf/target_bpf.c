@@ -14,7 +14,7 @@
 #include "bpf/endpoint_egress.skel.h"
 #include "bpf/uplink_deliver.skel.h"
 #include "bpf/uplink_hop.skel.h"
-#include "selftests/bpf/clock.skel.h"
+#include "bpf/clock.skel.h"
 #include "selftests/bpf/egress_xdp.skel.h"
 #include "selftests/bpf/target.h"
 

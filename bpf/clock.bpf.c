@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Returns the data plane's clock, so that a test can make a path of any age. */
+/* Returns the data plane's clock (jiffies), run by BPF_PROG_TEST_RUN: the daemon
+ * learns its rate from it, tests make paths of any age. Never attached. */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>
 

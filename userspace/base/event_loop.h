@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// One thread's loop: file descriptors, timers, and work other threads hand it.
+// A module that lives in a loop needs no locks.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "userspace/base/result.h"
+#include "userspace/base/unique_fd.h"
+
+namespace mizar {
+
+class EventLoop {
+ public:
+  static Result<std::unique_ptr<EventLoop>> create();
+
+  // Calls `ready` whenever `fd` is readable. The loop does not own `fd`.
+  Result<> watch(int fd, std::function<void()> ready);
+  void unwatch(int fd);
+  // Calls `tick` every `period`, first after one period, for ever.
+  Result<> every(std::chrono::milliseconds period, std::function<void()> tick);
+
+  // Runs `work` on the loop's thread, soon. Thread-safe.
+  void post(std::function<void()> work);
+  void run();   // until stop()
+  void stop();  // thread-safe
+
+ private:
+  EventLoop() = default;
+  void drain();
+
+  UniqueFd epoll_;
+  UniqueFd wake_;
+  std::vector<UniqueFd> timers_;
+  std::map<int, std::function<void()>> ready_;
+  std::mutex mutex_;  // guards posted_ and stopped_
+  std::vector<std::function<void()>> posted_;
+  bool stopped_ = false;
+};
+
+}  // namespace mizar

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// The data plane as the daemon sees it: typed tables, and programs on hooks.
+// Implementations: KernelDataplane (BPF), FakeDataplane (tests); the DPDK
+// process will be a third. All pass selftests/unit/dataplane_test.cpp.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "bpf/abi/reasons.h"
+#include "bpf/abi/tables.h"
+#include "userspace/base/result.h"
+
+namespace mizar {
+
+// One table of the data plane, keys and values as in bpf/abi/tables.h. A write
+// is visible to packets when it returns. Thread-safe as far as bpf(2) is.
+template <class K, class V>
+class Table {
+ public:
+  virtual ~Table() = default;
+  // Errors: resource_exhausted (full, or an index past the end), internal.
+  virtual Result<> put(const K& key, const V& value) = 0;
+  // Removes the entry; array slots are zeroed. Error: not_found.
+  virtual Result<> erase(const K& key) = 0;
+  [[nodiscard]] virtual std::optional<V> get(const K& key) const = 0;
+  // Everything in it; of an array only slots that are not all zero.
+  [[nodiscard]] virtual Result<std::vector<std::pair<K, V>>> entries() const = 0;
+  [[nodiscard]] virtual std::uint32_t capacity() const = 0;
+};
+
+struct TableSizes {
+  std::uint32_t endpoints = 131072;
+  std::uint32_t paths = 65536;
+  std::uint32_t networks = 16384;
+  std::uint32_t vpcs = 16384;
+  std::uint32_t shard_tables = 1024;  // MZ_BUCKETS rows each
+  std::uint32_t hosts = 65536;        // highest host id + 1
+  std::uint32_t vpc_slots = 256;      // VPCs with counters of their own
+};
+
+enum class Hook { endpoint, uplink_deliver, uplink_hop };
+const char* hook_name(Hook hook);
+
+// A program of ours on an interface.
+struct Attachment {
+  Hook hook;
+  unsigned ifindex;
+  std::string mode;  // "tcx", "clsact", "xdp native", "xdp generic"
+};
+
+// What one described packet met. `reason` is MZ_R_*, or MZ_REASON_COUNT when
+// the program left it to the next one on the hook.
+struct TraceResult {
+  std::vector<mz_note> notes;
+  std::uint32_t reason = MZ_R_NONE;
+  std::vector<std::uint8_t> frame;  // afterwards
+};
+
+class Dataplane {
+ public:
+  virtual ~Dataplane() = default;
+
+  // Loads the programs with this configuration; a second call replaces the
+  // running ones, hook by hook, each atomically. What stands in the tables,
+  // also from before a restart, stays.
+  // Errors: failed_precondition (the kernel lacks something, or pinned tables
+  // have other sizes: says which and what to do), internal.
+  virtual Result<> load(const mz_cfg& cfg) = 0;
+  [[nodiscard]] virtual bool loaded() const = 0;
+
+  // Puts a hook's program on an interface; again is no error.
+  virtual Result<> attach(Hook hook, unsigned ifindex) = 0;
+  // Takes it off; not attached is no error.
+  virtual Result<> detach(Hook hook, unsigned ifindex) = 0;
+  [[nodiscard]] virtual std::vector<Attachment> attachments() const = 0;
+
+  virtual Table<std::uint32_t, mz_port>& ports() = 0;
+  virtual Table<mz_ep_key, mz_endpoint>& endpoints() = 0;
+  virtual Table<mz_ep_key, mz_path>& paths() = 0;
+  virtual Table<mz_net_key, mz_network>& networks() = 0;
+  virtual Table<std::uint32_t, mz_vpc>& vpcs() = 0;
+  virtual Table<std::uint32_t, mz_shard>& shards() = 0;
+  virtual Table<std::uint32_t, mz_host>& hosts() = 0;
+  virtual Table<mz_addr, std::uint32_t>& host_ids() = 0;
+
+  // Sums over CPUs, one per counter slot of `vpc` (MZ_DIRS x MZ_REASON_SLOTS).
+  virtual Result<std::vector<mz_count>> counters(std::uint32_t vpc) = 0;
+  virtual Result<> clear_counters(std::uint32_t vpc) = 0;
+
+  // Runs the hook's live program on one described packet that enters by
+  // `ifindex`. Nothing is sent, counted or learned.
+  virtual Result<TraceResult> trace(Hook hook, unsigned ifindex,
+                                    std::span<const std::uint8_t> frame) = 0;
+
+  // Readable when poll_events() has something to hand out; -1 if never.
+  [[nodiscard]] virtual int event_fd() const = 0;
+  virtual void poll_events(const std::function<void(const mz_event&)>& take) = 0;
+
+  // Jiffies a second of the data plane's clock (mz_path, mz_cfg).
+  virtual Result<unsigned> clock_hz() = 0;
+};
+
+}  // namespace mizar

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/dataplane/kernel_dataplane.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+#include "bpf/clock.skel.h"
+#include "bpf/endpoint_egress.skel.h"
+#include "bpf/uplink_deliver.skel.h"
+#include "bpf/uplink_hop.skel.h"
+#include "bpf/abi/hash.h"
+#include "userspace/base/log.h"
+#include "userspace/dataplane/hooks.h"
+#include "userspace/dataplane/kernel_table.h"
+
+namespace mizar {
+
+namespace {
+
+template <class Skel, void (*Destroy)(Skel*)>
+struct SkelFree {
+  void operator()(Skel* s) const { Destroy(s); }
+};
+using Egress = std::unique_ptr<mz_endpoint_egress,
+                               SkelFree<mz_endpoint_egress, mz_endpoint_egress__destroy>>;
+using Deliver = std::unique_ptr<mz_uplink_deliver,
+                                SkelFree<mz_uplink_deliver, mz_uplink_deliver__destroy>>;
+using Hop = std::unique_ptr<mz_uplink_hop, SkelFree<mz_uplink_hop, mz_uplink_hop__destroy>>;
+using Clock = std::unique_ptr<mz_clock, SkelFree<mz_clock, mz_clock__destroy>>;
+using Ring = std::unique_ptr<ring_buffer, SkelFree<ring_buffer, ring_buffer__free>>;
+
+// libbpf's words go to the log; its verifier dumps only when somebody debugs.
+int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
+  std::array<char, 1024> line{};
+  std::vsnprintf(line.data(), line.size(), format, args);
+  std::string_view text(line.data());
+  while (!text.empty() && text.back() == '\n') text.remove_suffix(1);
+  if (level == LIBBPF_WARN)
+    log::debug("libbpf: {}", text);
+  return 0;
+}
+
+void set_sizes(bpf_object* obj, const TableSizes& s) {
+  const std::pair<const char*, std::uint32_t> sizes[] = {
+      {"mz_endpoints", s.endpoints},
+      {"mz_paths", s.paths},
+      {"mz_networks", s.networks},
+      {"mz_vpcs", s.vpcs},
+      {"mz_shards", s.shard_tables * MZ_BUCKETS},
+      {"mz_hosts", s.hosts},
+      {"mz_host_ids", s.hosts},
+      {"mz_counters", s.vpc_slots * MZ_DIRS * MZ_REASON_SLOTS},
+  };
+  for (const auto& [name, n] : sizes)
+    bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, name), n);
+}
+
+// A test run's verdict is not looked at: the notes and the reason say more.
+Result<std::vector<std::uint8_t>> test_run(int prog_fd, std::span<const std::uint8_t> in,
+                                           void* ctx, __u32 ctx_len) {
+  std::vector<std::uint8_t> out(in.size() + 256);
+  bpf_test_run_opts o{};
+  o.sz = sizeof o;
+  o.data_in = in.data();
+  o.data_size_in = static_cast<__u32>(in.size());
+  o.data_out = out.data();
+  o.data_size_out = static_cast<__u32>(out.size());
+  o.ctx_in = ctx;
+  o.ctx_size_in = ctx_len;
+  o.repeat = 1;
+  if (bpf_prog_test_run_opts(prog_fd, &o) != 0)
+    return fail_errno(Code::internal, errno, "run the program on a described packet");
+  out.resize(o.data_size_out);
+  return out;
+}
+
+class KernelDataplane final : public Dataplane {
+ public:
+  explicit KernelDataplane(KernelOptions o)
+      : options_(std::move(o)),
+        root_(pin_root(options_.bpffs, options_.instance)),
+        hooks_(root_ + "/links", options_.force_clsact, options_.force_generic) {}
+
+  Result<> prepare();
+
+  Result<> load(const mz_cfg& cfg) override;
+  bool loaded() const override { return deliver_ != nullptr; }
+  Result<> attach(Hook hook, unsigned ifindex) override {
+    return hooks_.attach(hook, ifindex, prog_fd(hook));
+  }
+  Result<> detach(Hook hook, unsigned ifindex) override { return hooks_.detach(hook, ifindex); }
+  std::vector<Attachment> attachments() const override { return hooks_.list(); }
+
+  Table<std::uint32_t, mz_port>& ports() override { return ports_; }
+  Table<mz_ep_key, mz_endpoint>& endpoints() override { return endpoints_; }
+  Table<mz_ep_key, mz_path>& paths() override { return paths_; }
+  Table<mz_net_key, mz_network>& networks() override { return networks_; }
+  Table<std::uint32_t, mz_vpc>& vpcs() override { return vpcs_; }
+  Table<std::uint32_t, mz_shard>& shards() override { return shards_; }
+  Table<std::uint32_t, mz_host>& hosts() override { return hosts_; }
+  Table<mz_addr, std::uint32_t>& host_ids() override { return host_ids_; }
+
+  Result<std::vector<mz_count>> counters(std::uint32_t vpc) override;
+  Result<> clear_counters(std::uint32_t vpc) override;
+  Result<TraceResult> trace(Hook hook, unsigned ifindex,
+                            std::span<const std::uint8_t> frame) override;
+  int event_fd() const override { return ring_ ? ring_buffer__epoll_fd(ring_.get()) : -1; }
+  void poll_events(const std::function<void(const mz_event&)>& take) override {
+    take_ = &take;
+    ring_buffer__consume(ring_.get());
+    take_ = nullptr;
+  }
+  Result<unsigned> clock_hz() override;
+
+ private:
+  template <class Ptr, class OpenFn, class LoadFn>
+  Result<Ptr> load_one(OpenFn open, LoadFn load_skel, const char* name, const mz_cfg& cfg);
+  Result<> bind_tables();
+  Result<> pin_program(bpf_program* prog, const char* name);
+  [[nodiscard]] int prog_fd(Hook hook) const;
+  [[nodiscard]] int map_fd(const char* name) const {
+    return bpf_map__fd(bpf_object__find_map_by_name(deliver_->obj, name));
+  }
+
+  KernelOptions options_;
+  std::string root_;
+  Hooks hooks_;
+  Egress egress_;
+  Deliver deliver_;
+  Hop hop_;
+  Ring ring_;
+  const std::function<void(const mz_event&)>* take_ = nullptr;
+
+  KernelTable<std::uint32_t, mz_port> ports_;
+  KernelTable<mz_ep_key, mz_endpoint> endpoints_;
+  KernelTable<mz_ep_key, mz_path> paths_;
+  KernelTable<mz_net_key, mz_network> networks_;
+  KernelTable<std::uint32_t, mz_vpc> vpcs_;
+  KernelTable<std::uint32_t, mz_shard> shards_;
+  KernelTable<std::uint32_t, mz_host> hosts_;
+  KernelTable<mz_addr, std::uint32_t> host_ids_;
+};
+
+Result<> KernelDataplane::prepare() {
+  struct statfs fs {};
+  if (statfs(options_.bpffs.c_str(), &fs) != 0 || fs.f_type != BPF_FS_MAGIC)
+    return fail(Code::failed_precondition,
+                "{} is not a BPF file system: mount it (mount -t bpf bpf {})", options_.bpffs,
+                options_.bpffs);
+  std::error_code ec;
+  for (const char* sub : {"maps", "programs", "links"}) {
+    std::filesystem::create_directories(fmt::format("{}/{}", root_, sub), ec);
+    if (ec)
+      return fail_errno(Code::failed_precondition, ec.value(), fmt::format("{}/{}", root_, sub));
+  }
+  std::filesystem::permissions(root_, std::filesystem::perms::owner_all, ec);
+  libbpf_set_print(log_libbpf);
+  return hooks_.recover();
+}
+
+template <class Ptr, class OpenFn, class LoadFn>
+Result<Ptr> KernelDataplane::load_one(OpenFn open, LoadFn load_skel, const char* name,
+                                      const mz_cfg& cfg) {
+  bpf_object_open_opts o{};
+  const std::string maps = root_ + "/maps";
+  o.sz = sizeof o;
+  o.pin_root_path = maps.c_str();
+  Ptr skel(open(&o));
+  if (!skel) return fail_errno(Code::internal, errno, fmt::format("program {}: open", name));
+  skel->rodata->mz_cfg = cfg;
+  set_sizes(skel->obj, options_.sizes);
+  if (load_skel(skel.get()) == 0) return skel;
+  const int err = errno;
+  if (err == EINVAL)
+    return fail_errno(Code::failed_precondition, err,
+                      fmt::format("program {}: load (tables pinned under {} may have other sizes: "
+                                  "start with the old sizes, or 'transitd --reset')",
+                                  name, maps));
+  return fail_errno(Code::failed_precondition, err,
+                    fmt::format("program {}: load ('transit doctor' says what this kernel lacks)",
+                                name));
+}
+
+// New programs are complete before the first hook changes; then each hook
+// changes atomically, so every packet meets the old program or the new one.
+Result<> KernelDataplane::load(const mz_cfg& cfg) {
+  auto deliver = load_one<Deliver>(mz_uplink_deliver__open_opts, mz_uplink_deliver__load,
+                                   "uplink_deliver", cfg);
+  if (!deliver) return tl::unexpected(deliver.error());
+  auto egress = load_one<Egress>(mz_endpoint_egress__open_opts, mz_endpoint_egress__load,
+                                 "endpoint_egress", cfg);
+  if (!egress) return tl::unexpected(egress.error());
+  auto hop = load_one<Hop>(mz_uplink_hop__open_opts, mz_uplink_hop__load, "uplink_hop", cfg);
+  if (!hop) return tl::unexpected(hop.error());
+
+  deliver_ = std::move(*deliver);
+  egress_ = std::move(*egress);
+  hop_ = std::move(*hop);
+  MZ_CHECK(bind_tables());
+  MZ_CHECK(pin_program(deliver_->progs.mz_uplink_deliver, "uplink_deliver"));
+  MZ_CHECK(pin_program(egress_->progs.mz_endpoint_egress, "endpoint_egress"));
+  MZ_CHECK(pin_program(hop_->progs.mz_uplink_hop, "uplink_hop"));
+  for (const Attachment& a : hooks_.list())
+    MZ_CHECK(hooks_.attach(a.hook, a.ifindex, prog_fd(a.hook)));
+  return {};
+}
+
+Result<> KernelDataplane::bind_tables() {
+  const auto bind = [&](auto& table, const char* name, bool array) {
+    bpf_map* m = bpf_object__find_map_by_name(deliver_->obj, name);
+    table.bind(bpf_map__fd(m), name, bpf_map__max_entries(m), array);
+  };
+  bind(ports_, "mz_ports", true);
+  bind(endpoints_, "mz_endpoints", false);
+  bind(paths_, "mz_paths", false);
+  bind(networks_, "mz_networks", false);
+  bind(vpcs_, "mz_vpcs", false);
+  bind(shards_, "mz_shards", true);
+  bind(hosts_, "mz_hosts", true);
+  bind(host_ids_, "mz_host_ids", false);
+  if (ring_) return {};  // the ring is pinned: the same one
+  ring_.reset(ring_buffer__new(
+      map_fd("mz_events"),
+      [](void* self, void* data, size_t size) {
+        const auto* take = static_cast<KernelDataplane*>(self)->take_;
+        mz_event e;
+        if (size < sizeof e) return 0;
+        std::memcpy(&e, data, sizeof e);
+        if (take) (*take)(e);
+        return 0;
+      },
+      this, nullptr));
+  if (!ring_) return fail_errno(Code::internal, errno, "event ring");
+  return {};
+}
+
+Result<> KernelDataplane::pin_program(bpf_program* prog, const char* name) {
+  const std::string path = fmt::format("{}/programs/{}", root_, name);
+  std::filesystem::remove(path);
+  if (const int rc = bpf_program__pin(prog, path.c_str()); rc != 0)
+    return fail_errno(Code::internal, -rc, fmt::format("pin {}", path));
+  return {};
+}
+
+int KernelDataplane::prog_fd(Hook hook) const {
+  switch (hook) {
+    case Hook::endpoint:
+      return bpf_program__fd(egress_->progs.mz_endpoint_egress);
+    case Hook::uplink_deliver:
+      return bpf_program__fd(deliver_->progs.mz_uplink_deliver);
+    case Hook::uplink_hop:
+      return bpf_program__fd(hop_->progs.mz_uplink_hop);
+  }
+  return -1;
+}
+
+Result<std::vector<mz_count>> KernelDataplane::counters(std::uint32_t vpc) {
+  constexpr std::uint32_t n = MZ_DIRS * MZ_REASON_SLOTS;
+  const auto cpus = static_cast<size_t>(libbpf_num_possible_cpus());
+  std::vector<mz_count> sums(n), each(cpus);
+  for (std::uint32_t i = 0; i < n; i++) {
+    const std::uint32_t slot = vpc * n + i;
+    if (bpf_map_lookup_elem(map_fd("mz_counters"), &slot, each.data()) != 0)
+      return fail_errno(Code::internal, errno, fmt::format("counters of slot {}", vpc));
+    for (const mz_count& c : each) {
+      sums[i].packets += c.packets;
+      sums[i].bytes += c.bytes;
+    }
+  }
+  return sums;
+}
+
+Result<> KernelDataplane::clear_counters(std::uint32_t vpc) {
+  constexpr std::uint32_t n = MZ_DIRS * MZ_REASON_SLOTS;
+  const std::vector<mz_count> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
+  for (std::uint32_t i = 0; i < n; i++) {
+    const std::uint32_t slot = vpc * n + i;
+    if (bpf_map_update_elem(map_fd("mz_counters"), &slot, zero.data(), BPF_ANY) != 0)
+      return fail_errno(Code::internal, errno, fmt::format("counters of slot {}", vpc));
+  }
+  return {};
+}
+
+Result<TraceResult> KernelDataplane::trace(Hook hook, unsigned ifindex,
+                                           std::span<const std::uint8_t> frame) {
+  const std::uint32_t zero = 0;
+  mz_trace notes{};
+  bpf_map_update_elem(map_fd("mz_trace"), &zero, &notes, BPF_ANY);
+
+  TraceResult result;
+  if (hook == Hook::uplink_hop) {
+    // XDP has no mark: the word in front of the frame says the same.
+    std::vector<std::uint8_t> in(4 + frame.size());
+    const std::uint32_t mark = MZ_TRACE_MARK;
+    std::memcpy(in.data(), &mark, 4);
+    std::copy(frame.begin(), frame.end(), in.begin() + 4);
+    xdp_md md{};
+    md.data = 4;
+    md.data_end = static_cast<__u32>(in.size());
+    auto out = test_run(prog_fd(hook), in, &md, sizeof md);
+    if (!out) return tl::unexpected(out.error());
+    result.frame.assign(out->begin() + 4, out->end());
+  } else {
+    __sk_buff skb{};
+    skb.mark = MZ_TRACE_MARK;
+    skb.ifindex = ifindex;
+    auto out = test_run(prog_fd(hook), frame, &skb, sizeof skb);
+    if (!out) return tl::unexpected(out.error());
+    result.frame = std::move(*out);
+  }
+  if (bpf_map_lookup_elem(map_fd("mz_trace"), &zero, &notes) != 0)
+    return fail_errno(Code::internal, errno, "trace notes");
+  result.notes.assign(notes.note, notes.note + std::min<std::uint32_t>(notes.used, MZ_NOTES));
+  result.reason = notes.reason;
+  return result;
+}
+
+// The kernel does not say its HZ everywhere: count jiffies over a while.
+Result<unsigned> KernelDataplane::clock_hz() {
+  Clock clock(mz_clock__open_and_load());
+  if (!clock) return fail_errno(Code::failed_precondition, errno, "load the clock program");
+  std::array<std::uint8_t, 64> frame{};
+  const auto ticks = [&]() -> std::int64_t {
+    bpf_test_run_opts o{};
+    o.sz = sizeof o;
+    o.data_in = frame.data();
+    o.data_size_in = frame.size();
+    o.repeat = 1;
+    return bpf_prog_test_run_opts(bpf_program__fd(clock->progs.mz_clock), &o) == 0 ? o.retval : -1;
+  };
+  const std::int64_t t0 = ticks();
+  const timespec pause{0, 100'000'000};
+  nanosleep(&pause, nullptr);
+  const std::int64_t t1 = ticks();
+  if (t0 < 0 || t1 < 0) return fail(Code::internal, "the clock program does not run");
+  const auto per_second = static_cast<unsigned>((t1 - t0) & 0xffffffff) * 10;
+  constexpr std::array<unsigned, 4> known = {100, 250, 300, 1000};
+  return *std::min_element(known.begin(), known.end(), [&](unsigned a, unsigned b) {
+    return std::max(a, per_second) - std::min(a, per_second) <
+           std::max(b, per_second) - std::min(b, per_second);
+  });
+}
+
+}  // namespace
+
+std::string pin_root(const std::string& bpffs, const std::string& instance) {
+  return fmt::format("{}/mizar/{}/{}", bpffs, instance, MZ_ABI_VERSION);
+}
+
+Result<std::unique_ptr<Dataplane>> open_kernel_dataplane(KernelOptions options) {
+  auto dp = std::make_unique<KernelDataplane>(std::move(options));
+  MZ_CHECK(dp->prepare());
+  return std::unique_ptr<Dataplane>(std::move(dp));
+}
+
+}  // namespace mizar

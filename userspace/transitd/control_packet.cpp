@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/transitd/control_packet.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/ip.h>
+
+#include <cstring>
+
+#include "bpf/abi/wire.h"
+
+namespace mizar {
+
+namespace {
+
+template <class T>
+void append(std::vector<std::uint8_t>& out, const T& header) {
+  const size_t at = out.size();
+  out.resize(at + sizeof header);
+  std::memcpy(out.data() + at, &header, sizeof header);
+}
+
+void append_tunnel(std::vector<std::uint8_t>& out, std::uint32_t self, std::uint32_t vni,
+                   std::uint32_t origin, std::uint32_t flags) {
+  mz_geneve g{};
+  g.ver_optlen = 1 + MZ_OPT_WORDS;
+  g.flags = MZ_GENEVE_F_OAM;
+  g.proto = htons(MZ_GENEVE_PROTO_ETH);
+  g.vni = htonl(vni << 8);
+  append(out, g);
+  mz_opt o{};
+  o.h.opt_class = htons(MZ_OPT_CLASS);
+  o.h.type = MZ_OPT_TYPE;
+  o.h.len = MZ_OPT_WORDS;
+  o.class_origin = htonl(mz_opt_word(0, origin));
+  o.hops_sender = htonl(mz_opt_word(flags, self));
+  append(out, o);
+}
+
+}  // namespace
+
+std::vector<std::uint8_t> probe_packet(std::uint32_t self) {
+  std::vector<std::uint8_t> out;
+  append_tunnel(out, self, 0, self, MZ_OPT_F_PROBE);
+  return out;
+}
+
+std::vector<std::uint8_t> hint_packet(std::uint32_t self, std::uint32_t vni, const Addr& endpoint,
+                                      const Addr& peer, std::uint32_t origin) {
+  std::vector<std::uint8_t> out;
+  append_tunnel(out, self, vni, origin, MZ_OPT_F_HINT);
+  ethhdr eth{};
+  eth.h_proto = htons(ETH_P_IP);
+  append(out, eth);
+  iphdr ip{};
+  ip.version = 4;
+  ip.ihl = 5;
+  ip.tot_len = htons(sizeof ip);
+  ip.ttl = 64;
+  ip.protocol = 253;  // RFC 3692: experimentation; no endpoint ever sees it
+  ip.saddr = htonl(endpoint.v4_value());
+  ip.daddr = htonl(peer.v4_value());
+  append(out, ip);
+  return out;
+}
+
+}  // namespace mizar
