@@ -57,6 +57,14 @@ T must(Result<T> r) {
 
 Addr ip(const char* text) { return must(Addr::parse(text)); }
 
+// Probes for IPv6 neighbours leave from the link-local address, which is not
+// usable for a second or two while the kernel looks for duplicates.
+Result<> no_duplicate_detection() {
+  UniqueFd f(::open("/proc/sys/net/ipv6/conf/default/accept_dad", O_WRONLY | O_CLOEXEC));
+  if (::write(f.get(), "0", 1) != 1) return fail_errno(Code::internal, errno, "accept_dad");
+  return {};
+}
+
 // A network namespace with a name, as `ip netns add` makes it.
 NetnsRef make_ns(const std::string& name) {
   const std::string path = "/run/netns/" + name;
@@ -66,7 +74,7 @@ NetnsRef make_ns(const std::string& name) {
     if (::unshare(CLONE_NEWNET) != 0 ||
         ::mount("/proc/thread-self/ns/net", path.c_str(), nullptr, MS_BIND, nullptr) != 0)
       return fail_errno(Code::internal, errno, "make namespace " + name);
-    return {};
+    return no_duplicate_detection();
   }));
   return must(NetnsRef::open(name));
 }
@@ -133,6 +141,18 @@ class NetTest : public ::testing::Test {
     ASSERT_OK(r_->add_address(inner_, Prefix{ip(right_ip), len}));
     ASSERT_OK(l_->set_link(host_, {.up = true}));
     ASSERT_OK(r_->set_link(inner_, {.up = true}));
+    EXPECT_TRUE(must(l_->link(host_)).running);
+    EXPECT_TRUE(must(r_->link(inner_)).running);
+    EXPECT_TRUE(wait_for_address(*left_, *l_, ip(left_ip)));
+    EXPECT_TRUE(wait_for_address(*right_, *r_, ip(right_ip)));
+  }
+  // An IPv6 address takes effect on a worker of the kernel.
+  static bool wait_for_address(const NetnsRef& ns, Netlink& nl, const Addr& a) {
+    Monitor m = must(Monitor::open_in(ns));
+    return wait_for(m, [&](const Monitor::Changes&) {
+      auto hop = nl.route_to(a);
+      return hop && hop->local;
+    });
   }
 
   std::string suffix_;
