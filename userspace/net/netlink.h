@@ -72,6 +72,7 @@ struct VethSpec {
   std::string inner_name = {};
   MacBytes inner_mac{};  // zero = the kernel chooses
   unsigned mtu = 0;      // bytes, both ends; 0 = the kernel's 1500
+  // 0 = the kernel chooses. Needs host_index: the kernel ignores it otherwise.
   unsigned inner_index = 0;
   unsigned queues = 0;  // tx and rx queues of each end; 0 = the kernel's default, one a CPU
   unsigned txqlen = 0;  // packets, host end; 0 = the kernel's 1000
