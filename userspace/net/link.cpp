@@ -133,6 +133,8 @@ Result<unsigned> Netlink::add_veth(const VethSpec& spec) {
   MZ_CHECK(wire::check_name(spec.host_name));
   MZ_CHECK(wire::check_name(spec.inner_name));
   const auto what = fmt::format("add veth {} with inner end {}", spec.host_name, spec.inner_name);
+  if (spec.inner_index != 0 && spec.host_index == 0)
+    return fail(Code::invalid_argument, "{}: an inner index needs a host index", what);
   Message m = veth_message(spec);
   auto rc = wire::exchange(sock_.get(), m, what);
   if (!rc) {

@@ -72,6 +72,7 @@ struct VethSpec {
   std::string inner_name = {};
   MacBytes inner_mac{};  // zero = the kernel chooses
   unsigned mtu = 0;      // bytes, both ends; 0 = the kernel's 1500
+  // 0 = the kernel chooses. Needs host_index: the kernel ignores it otherwise.
   unsigned inner_index = 0;
   unsigned queues = 0;  // tx and rx queues of each end; 0 = the kernel's default, one a CPU
   unsigned txqlen = 0;  // packets, host end; 0 = the kernel's 1000
@@ -120,8 +121,11 @@ class Netlink {
   // of range), already_exists (name).
   Result<> set_link(unsigned ifindex, const LinkChange& change);
 
-  // ---- addresses. `a.ip` keeps its host bits. IPv6 addresses skip duplicate
-  // detection, so that they are usable when this returns.
+  // ---- addresses. `a.ip` keeps its host bits. An IPv4 address of a link that
+  // is up works when this returns. An IPv6 one skips duplicate detection, but a
+  // worker of the kernel puts it into effect a moment later, or when the link
+  // gets its carrier: route_to() it says `local` from then on, after a Monitor
+  // event with `routes`.
   // Errors: not_found (link). An address that is there already is success.
   Result<> add_address(unsigned ifindex, const Prefix& a);
   Result<> delete_address(unsigned ifindex, const Prefix& a);  // not_found
@@ -142,7 +146,8 @@ class Netlink {
   Result<> delete_neighbour(unsigned ifindex, const Addr& ip);
   // Has the kernel resolve or revalidate `ip` as if a packet were waiting;
   // returns at once, the outcome is a Monitor event. Permanent entries are
-  // left alone. The link must be up, or nothing happens.
+  // left alone. The link must be up, or nothing happens. IPv6 asks from the
+  // link-local address and so waits, about 2 s, for one on a link just up.
   Result<> probe_neighbour(unsigned ifindex, const Addr& ip);
 
   // ---- root qdisc

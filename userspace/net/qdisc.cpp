@@ -39,11 +39,6 @@ Result<> Netlink::set_root_qdisc(unsigned ifindex, const std::string& kind,
   const auto what = fmt::format("link {}: set root qdisc {}", ifindex, kind);
   if (kind.empty() || kind.size() >= IFNAMSIZ)
     return fail(Code::invalid_argument, "{}: no such kind", what);
-  if (kind == "noqueue") {  // cannot be changed into itself
-    auto now = root_qdisc(ifindex);
-    if (!now) return wrap(now.error(), what);
-    if (*now == kind && limit_packets == 0) return {};
-  }
   tcmsg h{};
   h.tcm_family = AF_UNSPEC;
   h.tcm_ifindex = static_cast<int>(ifindex);
