@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/transitd/table_sync.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+#include "userspace/base/log.h"
+
+namespace mizar {
+
+namespace {
+
+std::string vpc_table(std::uint32_t vni) { return fmt::format("vpc {}", vni); }
+
+std::string network_table(const mz_net_key& k) {
+  return fmt::format("network {} {}/{}", ntohl(k.vni), Addr(k.ip).text(), k.prefixlen);
+}
+
+// Writes what is new or other; `actual` follows.
+template <class K, class V>
+Result<> put_rows(Table<K, V>& table, std::map<K, V, ByBytes>& actual,
+                  const std::map<K, V, ByBytes>& want, SyncCounts& n) {
+  for (const auto& [key, value] : want) {
+    const auto found = actual.find(key);
+    if (found != actual.end() && same_bytes(found->second, value)) continue;
+    MZ_CHECK(table.put(key, value));
+    found == actual.end() ? n.added++ : n.changed++;
+    actual.insert_or_assign(key, value);
+  }
+  return {};
+}
+
+// Removes what is not wanted.
+template <class K, class V>
+Result<> erase_rows(Table<K, V>& table, std::map<K, V, ByBytes>& actual,
+                    const std::map<K, V, ByBytes>& want, SyncCounts& n) {
+  for (auto at = actual.begin(); at != actual.end();) {
+    if (want.contains(at->first)) {
+      ++at;
+      continue;
+    }
+    if (auto rc = table.erase(at->first); !rc && rc.error().code != Code::not_found)
+      return tl::unexpected(rc.error());
+    n.removed++;
+    at = actual.erase(at);
+  }
+  return {};
+}
+
+template <class K, class V>
+Result<> read_rows(const Table<K, V>& table, std::map<K, V, ByBytes>& actual) {
+  auto all = table.entries();
+  if (!all) return tl::unexpected(all.error());
+  actual.clear();
+  for (const auto& [k, v] : *all) actual.emplace(k, v);
+  return {};
+}
+
+}  // namespace
+
+mz_ep_key endpoint_key(std::uint32_t vni, const Addr& ip) { return {vni, ip.abi()}; }
+
+mz_net_key network_key(std::uint32_t vni, const Prefix& cidr) {
+  return {32 + cidr.mapped_len(), htonl(vni), cidr.ip.abi()};
+}
+
+Result<> TableSync::recover() {
+  MZ_CHECK(read_rows(dp_.hosts(), actual_.hosts));
+  MZ_CHECK(read_rows(dp_.host_ids(), actual_.host_ids));
+  MZ_CHECK(read_rows(dp_.shards(), actual_.shards));
+  MZ_CHECK(read_rows(dp_.vpcs(), actual_.vpcs));
+  MZ_CHECK(read_rows(dp_.networks(), actual_.networks));
+  MZ_CHECK(read_rows(dp_.endpoints(), actual_.endpoints));
+  MZ_CHECK(read_rows(dp_.ports(), actual_.ports));
+  for (const auto& [vni, v] : actual_.vpcs) {
+    if (v.vpc != 0) slots_[vni] = v.vpc;
+    shard_tables_[vpc_table(vni)] = v.shard;
+  }
+  for (const auto& [key, v] : actual_.networks) shard_tables_[network_table(key)] = v.shard;
+  return {};
+}
+
+Result<> TableSync::check(const Goal& goal) const {
+  const auto fits = [](const char* what, size_t n, size_t capacity) -> Result<> {
+    if (n <= capacity) return {};
+    return fail(Code::resource_exhausted, "{}: {} wanted, the table holds {}; start transitd with "
+                "a larger --max-{}", what, n, capacity, what);
+  };
+  MZ_CHECK(fits("endpoints", goal.endpoints.size(), dp_.endpoints().capacity()));
+  MZ_CHECK(fits("networks", goal.networks.size() + lingering_networks_.size(),
+                dp_.networks().capacity()));
+  MZ_CHECK(fits("vpcs", goal.vpcs.size() + lingering_vpcs_.size(), dp_.vpcs().capacity()));
+  MZ_CHECK(fits("shard-tables",
+                goal.networks.size() + goal.vpcs.size() + lingering_networks_.size() +
+                    lingering_vpcs_.size(),
+                dp_.shards().capacity() / MZ_BUCKETS));
+  if (!goal.host_names.empty())
+    MZ_CHECK(fits("hosts", goal.host_names.rbegin()->first + 1, dp_.hosts().capacity()));
+  return {};
+}
+
+Result<std::uint32_t> TableSync::shard_table(const std::string& name) {
+  if (const auto found = shard_tables_.find(name); found != shard_tables_.end())
+    return found->second;
+  std::set<std::uint32_t> taken;
+  for (const auto& [other, row] : shard_tables_) taken.insert(row);
+  std::uint32_t row = 0;
+  for (const auto t : taken) {
+    if (t != row) break;
+    row += MZ_BUCKETS;
+  }
+  if (row + MZ_BUCKETS > dp_.shards().capacity())
+    return fail(Code::resource_exhausted, "shards: no room for the table of {}", name);
+  shard_tables_[name] = row;
+  return row;
+}
+
+std::uint32_t TableSync::slot_of(std::uint32_t vni) const {
+  const auto found = slots_.find(vni);
+  return found == slots_.end() ? 0 : found->second;
+}
+
+std::uint32_t TableSync::vpc_slot(std::uint32_t vni) {
+  if (const auto slot = slot_of(vni)) return slot;
+  std::set<std::uint32_t> taken{0};
+  for (const auto& [other, slot] : slots_) taken.insert(slot);
+  std::uint32_t slot = 0;
+  while (taken.contains(slot)) slot++;
+  // Past the last slot the table has no row; clear_counters() says so.
+  if (auto rc = dp_.clear_counters(slot); !rc) {
+    log::warning("VPC with VNI {}: no counters of its own ({}); see --max-vpc-slots", vni,
+                 rc.error().what);
+    return 0;
+  }
+  slots_[vni] = slot;
+  return slot;
+}
+
+void TableSync::want_hosts(const Goal& goal, Wanted& w) const {
+  for (const auto& [name, h] : goal.hosts) {
+    mz_host entry{};
+    entry.ip = h.address.abi();
+    entry.flags = MZ_HOST_F_KNOWN;
+    host_state_(h.id, entry);
+    w.hosts.emplace(h.id, entry);
+    w.host_ids.emplace(entry.ip, h.id);
+  }
+}
+
+Result<> TableSync::want_vpcs(const Goal& goal, Wanted& w) {
+  for (const auto& [name, v] : goal.vpcs) {
+    auto row = shard_table(vpc_table(v.vni));
+    if (!row) return tl::unexpected(row.error());
+    w.vpcs.emplace(v.vni, mz_vpc{*row, vpc_slot(v.vni)});
+    const ShardTable none{};
+    const ShardTable& table = v.dividers ? *v.dividers : none;
+    for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) w.shards.emplace(*row + b, table[b]);
+  }
+  return {};
+}
+
+Result<> TableSync::want_networks(const Goal& goal, Wanted& w) {
+  for (const auto& [key, n] : goal.networks) {
+    const mz_net_key k = network_key(n.vni, n.cidr);
+    auto row = shard_table(network_table(k));
+    if (!row) return tl::unexpected(row.error());
+    const auto& dividers = goal.vpcs.find(n.vpc)->second.dividers;
+    const bool divides =
+        dividers && std::any_of(dividers->begin(), dividers->end(), [&](const mz_shard& s) {
+          return s.primary == goal.self.id || s.backup == goal.self.id;
+        });
+    w.networks.emplace(k, mz_network{*row, slot_of(n.vni), divides ? MZ_NET_F_DIVIDER : 0u});
+    const ShardTable none{};
+    const ShardTable& table = n.bouncers ? *n.bouncers : none;
+    for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) w.shards.emplace(*row + b, table[b]);
+  }
+  return {};
+}
+
+void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const {
+  for (const auto& [key, e] : goal.endpoints) {
+    mz_endpoint entry{};
+    entry.host = e.host_id;
+    entry.vpc = slot_of(e.vni);
+    std::copy(e.mac.begin(), e.mac.end(), entry.mac);
+    const auto port = ports.find(key);
+    if (goal.local(e) && port != ports.end()) {
+      entry.ifindex = port->second.ifindex;
+      entry.flags = port->second.peer ? MZ_EP_F_PEER : 0;
+      mz_port p{};
+      p.ifindex = port->second.ifindex;
+      p.vni = e.vni;
+      p.ip = e.address.abi();
+      std::copy(e.mac.begin(), e.mac.end(), p.mac);
+      p.label = e.label;
+      p.vpc = entry.vpc;
+      p.mtu = port->second.mtu;
+      w.ports.emplace(p.ifindex % MZ_PORTS, p);
+    }
+    w.endpoints.emplace(endpoint_key(e.vni, e.address), entry);
+  }
+}
+
+// What the goal has no more, but old paths of others still lead to.
+void TableSync::keep_lingering(Wanted& w) {
+  const auto now = Clock::now();
+  const auto keep = [&](auto& lingering, const auto& actual, auto& want) {
+    for (const auto& [key, value] : actual) {
+      if (want.contains(key)) {
+        lingering.erase(key);
+        continue;
+      }
+      const auto until = lingering.try_emplace(key, now + linger_).first->second;
+      if (until <= now) {
+        lingering.erase(key);
+        continue;
+      }
+      want.emplace(key, value);
+      for (std::uint32_t b = 0; b < MZ_BUCKETS; b++)
+        if (const auto row = actual_.shards.find(value.shard + b); row != actual_.shards.end())
+          w.shards.insert(*row);
+    }
+  };
+  keep(lingering_networks_, actual_.networks, w.networks);
+  keep(lingering_vpcs_, actual_.vpcs, w.vpcs);
+}
+
+void TableSync::release_shard_tables(const Wanted& w) {
+  std::set<std::uint32_t> used;
+  for (const auto& [key, n] : w.networks) used.insert(n.shard);
+  for (const auto& [vni, v] : w.vpcs) used.insert(v.shard);
+  std::erase_if(shard_tables_, [&](const auto& t) { return !used.contains(t.second); });
+  std::erase_if(slots_, [&](const auto& s) { return !w.vpcs.contains(s.first); });
+}
+
+Result<TableSync::Wanted> TableSync::want(const Goal& goal, const Ports& ports) {
+  Wanted w;
+  want_hosts(goal, w);
+  MZ_CHECK(want_vpcs(goal, w));
+  MZ_CHECK(want_networks(goal, w));
+  want_endpoints(goal, ports, w);
+  keep_lingering(w);
+  return w;
+}
+
+// Additions from the ground up, removals from the top down: no packet meets a
+// row that points to one that is not there.
+Result<SyncCounts> TableSync::apply(const Goal& goal, const Ports& ports) {
+  auto w = want(goal, ports);
+  if (!w) return tl::unexpected(w.error());
+  SyncCounts n, ignored;
+  MZ_CHECK(put_rows(dp_.hosts(), actual_.hosts, w->hosts, n));
+  MZ_CHECK(put_rows(dp_.host_ids(), actual_.host_ids, w->host_ids, ignored));
+  MZ_CHECK(put_rows(dp_.shards(), actual_.shards, w->shards, ignored));
+  MZ_CHECK(put_rows(dp_.vpcs(), actual_.vpcs, w->vpcs, n));
+  MZ_CHECK(put_rows(dp_.networks(), actual_.networks, w->networks, n));
+  MZ_CHECK(put_rows(dp_.endpoints(), actual_.endpoints, w->endpoints, n));
+  MZ_CHECK(put_rows(dp_.ports(), actual_.ports, w->ports, ignored));
+  MZ_CHECK(erase_rows(dp_.ports(), actual_.ports, w->ports, ignored));
+  MZ_CHECK(erase_rows(dp_.endpoints(), actual_.endpoints, w->endpoints, n));
+  MZ_CHECK(erase_rows(dp_.networks(), actual_.networks, w->networks, n));
+  MZ_CHECK(erase_rows(dp_.vpcs(), actual_.vpcs, w->vpcs, n));
+  MZ_CHECK(erase_rows(dp_.shards(), actual_.shards, w->shards, ignored));
+  MZ_CHECK(erase_rows(dp_.host_ids(), actual_.host_ids, w->host_ids, ignored));
+  MZ_CHECK(erase_rows(dp_.hosts(), actual_.hosts, w->hosts, n));
+  release_shard_tables(*w);
+  return n;
+}
+
+Result<> TableSync::update_host(const Goal& goal, std::uint32_t id) {
+  const auto name = goal.host_names.find(id);
+  if (name == goal.host_names.end()) return {};
+  mz_host entry{};
+  entry.ip = goal.hosts.find(name->second)->second.address.abi();
+  entry.flags = MZ_HOST_F_KNOWN;
+  host_state_(id, entry);
+  SyncCounts ignored;
+  return put_rows(dp_.hosts(), actual_.hosts, {{id, entry}}, ignored);
+}
+
+Result<> TableSync::expire() {
+  const auto now = Clock::now();
+  SyncCounts ignored;
+  Wanted w;
+  w.networks = actual_.networks;
+  w.vpcs = actual_.vpcs;
+  const auto drop = [now](auto& lingering, auto& want) {
+    std::erase_if(lingering, [&](const auto& l) {
+      if (l.second > now) return false;
+      want.erase(l.first);
+      return true;
+    });
+  };
+  drop(lingering_networks_, w.networks);
+  drop(lingering_vpcs_, w.vpcs);
+  MZ_CHECK(erase_rows(dp_.networks(), actual_.networks, w.networks, ignored));
+  MZ_CHECK(erase_rows(dp_.vpcs(), actual_.vpcs, w.vpcs, ignored));
+  release_shard_tables(w);
+  return {};
+}
+
+std::map<std::string, std::uint64_t> TableSync::used() const {
+  return {{"endpoints", actual_.endpoints.size()}, {"networks", actual_.networks.size()},
+          {"vpcs", actual_.vpcs.size()},           {"hosts", actual_.hosts.size()},
+          {"ports", actual_.ports.size()},         {"shard-tables", shard_tables_.size()}};
+}
+
+}  // namespace mizar

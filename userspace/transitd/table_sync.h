@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// Turns a goal into the data plane's tables, by differences: what stands is
+// not written again, what is not wanted any more goes last. After a restart
+// it first reads what stands. Lives in the daemon's loop.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "userspace/base/bytes.h"
+#include "userspace/dataplane/dataplane.h"
+#include "userspace/transitd/goal.h"
+
+namespace mizar {
+
+// A local endpoint's interface, once it is made.
+struct LocalPort {
+  unsigned ifindex = 0;
+  bool peer = false;  // veth: deliver with redirect_peer
+  unsigned mtu = 0;
+};
+
+struct SyncCounts {
+  std::uint32_t added = 0, changed = 0, removed = 0;
+};
+
+class TableSync {
+ public:
+  using Ports = std::map<std::string, LocalPort>;  // by endpoint key
+  // What is known of a host besides its address: next hop and liveness.
+  using HostState = std::function<void(std::uint32_t id, mz_host& entry)>;
+  using Clock = std::chrono::steady_clock;
+
+  // `linger`: how long a network or VPC that is not wanted any more still
+  // leads packets to its hops, because others still send here by old paths.
+  TableSync(Dataplane& dp, HostState host_state, Clock::duration linger)
+      : dp_(dp), host_state_(std::move(host_state)), linger_(linger) {}
+
+  // Reads the tables of an earlier run.
+  Result<> recover();
+
+  // Would the goal fit? Error: resource_exhausted, names the table.
+  [[nodiscard]] Result<> check(const Goal& goal) const;
+  // Makes the tables those of the goal. On an error some are old, some new:
+  // call it again with the goal that was in force.
+  Result<SyncCounts> apply(const Goal& goal, const Ports& ports);
+  // One host's next hop or liveness is another now.
+  Result<> update_host(const Goal& goal, std::uint32_t id);
+  // Removes what has lingered long enough.
+  Result<> expire();
+
+  // VPC counter slots in use; 0 where there were too many VPCs.
+  [[nodiscard]] const std::map<std::uint32_t, std::uint32_t>& vpc_slots() const { return slots_; }
+  // Bytes to tables: used entries by table name.
+  [[nodiscard]] std::map<std::string, std::uint64_t> used() const;
+
+ private:
+  template <class K, class V>
+  using Rows = std::map<K, V, ByBytes>;
+
+  struct Wanted {
+    Rows<std::uint32_t, mz_host> hosts;
+    Rows<mz_addr, std::uint32_t> host_ids;
+    Rows<std::uint32_t, mz_shard> shards;
+    Rows<std::uint32_t, mz_vpc> vpcs;
+    Rows<mz_net_key, mz_network> networks;
+    Rows<mz_ep_key, mz_endpoint> endpoints;
+    Rows<std::uint32_t, mz_port> ports;
+  };
+  Result<Wanted> want(const Goal& goal, const Ports& ports);
+  void want_hosts(const Goal& goal, Wanted& w) const;
+  Result<> want_vpcs(const Goal& goal, Wanted& w);
+  Result<> want_networks(const Goal& goal, Wanted& w);
+  void want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const;
+  void keep_lingering(Wanted& w);
+  // First row of a table's MZ_BUCKETS rows; the same for the same name.
+  Result<std::uint32_t> shard_table(const std::string& name);
+  void release_shard_tables(const Wanted& w);
+  std::uint32_t vpc_slot(std::uint32_t vni);
+  [[nodiscard]] std::uint32_t slot_of(std::uint32_t vni) const;
+
+  Dataplane& dp_;
+  HostState host_state_;
+  Clock::duration linger_;
+  Wanted actual_;
+  std::map<std::uint32_t, std::uint32_t> slots_;            // VNI -> counter slot
+  std::map<std::string, std::uint32_t> shard_tables_;       // name -> first row
+  Rows<std::uint32_t, Clock::time_point> lingering_vpcs_;   // key -> until
+  Rows<mz_net_key, Clock::time_point> lingering_networks_;
+};
+
+// The data plane's keys.
+mz_ep_key endpoint_key(std::uint32_t vni, const Addr& ip);
+mz_net_key network_key(std::uint32_t vni, const Prefix& cidr);
+
+}  // namespace mizar
