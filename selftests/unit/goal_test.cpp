@@ -130,6 +130,15 @@ const BadCase kBad[] = {
      "vpc a: name: another vpc has the same"},
     {"vpc_host_bits", [](S& s) { s.mutable_vpcs(1)->set_cidr("10.0.0.1/16"); },
      "vpc b: cidr: '10.0.0.1/16' has host bits set"},
+    {"vpc_ipv6", [](S& s) { s.mutable_vpcs(1)->set_cidr("2001:db8::/32"); },
+     "vpc b: cidr: 2001:db8::/32: only IPv4 is carried yet"},
+    {"endpoint_multicast",
+     [](S& s) {
+       s.mutable_vpcs(0)->set_cidr("0.0.0.0/0");
+       s.mutable_networks(0)->set_cidr("224.0.1.0/24");
+       s.mutable_endpoints(0)->set_address("224.0.1.2");
+     },
+     "endpoint a/web: address: 224.0.1.2 is no address a host can have"},
     {"network_unknown_vpc", [](S& s) { s.mutable_networks(1)->set_vpc("c"); },
      "network c/back: vpc: 'c' does not stand in vpcs"},
     {"network_twice", [](S& s) { s.mutable_networks(1)->set_name("front"); },

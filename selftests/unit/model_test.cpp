@@ -104,6 +104,22 @@ const BadCase kBad[] = {
      "network a/back: cidr: 10.1.0.0/24 is outside vpc a's 10.0.0.0/16"},
     {"networks_overlap", [](R& r) { r.mutable_networks(1)->set_cidr("10.0.0.0/23"); },
      "network a/back: cidr: 10.0.0.0/23 overlaps 10.0.1.0/24 of network a/front"},
+    {"endpoint_multicast",
+     [](R& r) {
+       r.mutable_vpcs(0)->set_cidr("0.0.0.0/0");
+       r.mutable_networks(0)->set_cidr("224.0.1.0/24");
+       r.mutable_endpoints(0)->set_address("224.0.1.2");
+     },
+     "endpoint a/web: address: 224.0.1.2 is no address a host can have"},
+    {"netns_climbs", [](R& r) { r.mutable_endpoints(0)->set_netns("../etc"); },
+     "endpoint a/web: netns: '../etc' must be a name or an absolute path"},
+    {"tap_twice",
+     [](R& r) {
+       r.mutable_endpoints(0)->clear_netns();
+       r.mutable_endpoints(0)->set_tap("t0");
+       r.mutable_endpoints(0)->set_host("w2");
+     },
+     "endpoint a/db: tap: t0 is already that of endpoint a/web"},
     {"endpoint_vpc", [](R& r) { r.mutable_endpoints(0)->set_vpc("c"); },
      "endpoint c/web: vpc: 'c' does not stand in vpcs"},
     {"endpoint_network", [](R& r) { r.mutable_endpoints(0)->set_network("x"); },

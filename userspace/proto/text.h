@@ -28,6 +28,10 @@ Result<> load_text(const std::string& path, google::protobuf::Message& out);
 // default values are left out. Reads back by parse_text to an equal message.
 std::string to_yaml(const google::protobuf::Message& m);
 
+// `text` as one YAML scalar, in quotes where some reader of YAML 1.1 or 1.2
+// would take it for anything but text.
+std::string yaml_text(std::string_view text);
+
 // Protobuf's JSON mapping with the .proto's field names; every primitive field
 // is written, so programs find the same keys in every answer.
 std::string to_json(const google::protobuf::Message& m);

@@ -41,20 +41,6 @@ bool plain(std::string_view s) {
          std::find(kReserved.begin(), kReserved.end(), lower) == kReserved.end();
 }
 
-std::string text_scalar(std::string_view s) {
-  if (plain(s)) return std::string(s);
-  std::string out = "\"";
-  for (const char c : s) {
-    if (c == '"' || c == '\\')
-      (out += '\\') += c;
-    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      out += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
-    else
-      out += c;
-  }
-  return out + '"';
-}
-
 // One value; `i` counts in a repeated field and is -1 otherwise.
 std::string scalar(const pb::Message& m, const Field& f, int i) {
   const auto* r = m.GetReflection();
@@ -72,7 +58,7 @@ std::string scalar(const pb::Message& m, const Field& f, int i) {
   }
   const std::string s = MZ_GET(String);
 #undef MZ_GET
-  return text_scalar(f.type() == Field::TYPE_BYTES ? base64_encode(s) : s);
+  return yaml_text(f.type() == Field::TYPE_BYTES ? base64_encode(s) : s);
 }
 
 std::string flow_list(const pb::Message& m, const Field& f) {
@@ -109,6 +95,20 @@ void write(const pb::Message& m, std::string lead, const std::string& indent, st
 }
 
 }  // namespace
+
+std::string yaml_text(std::string_view s) {
+  if (plain(s)) return std::string(s);
+  std::string out = "\"";
+  for (const char c : s) {
+    if (c == '"' || c == '\\')
+      (out += '\\') += c;
+    else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned>(c));
+    else
+      out += c;
+  }
+  return out + '"';
+}
 
 std::string to_yaml(const pb::Message& m) {
   std::string out;

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls to a host's daemon. Each has a deadline and gives an Error that says
+// what to do next.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "tools/transit/context.h"
+#include "userspace/proto/transit.pb.h"
+
+namespace transit {
+
+namespace v1 = mizar::v1;
+
+// One connection. Not thread-safe.
+class Client {
+ public:
+  // Errors: unavailable, nobody listens at `socket`; permission_denied.
+  static Result<Client> connect(const Context& ctx, const std::string& socket);
+  static Result<Client> connect(const Context& ctx) { return connect(ctx, ctx.socket); }
+  Client(Client&&) noexcept;
+  ~Client();
+
+  // Errors: what the daemon answered; unavailable also when the deadline passed.
+  Result<v1::ApplyReply> call(const v1::ApplyRequest& request);
+  Result<v1::GoalState> call(const v1::GetStateRequest& request);
+  Result<v1::DeleteReply> call(const v1::DeleteRequest& request);
+  Result<v1::EndpointStatus> call(const v1::AddEndpointRequest& request);
+  Result<v1::ListEndpointsReply> call(const v1::ListEndpointsRequest& request);
+  Result<v1::Status> call(const v1::GetStatusRequest& request);
+  Result<v1::Stats> call(const v1::GetStatsRequest& request);
+  Result<v1::TraceReply> call(const v1::TraceRequest& request);
+  Result<v1::DoctorReply> call(const v1::DoctorRequest& request);
+  Result<v1::ReplaceProgramsReply> call(const v1::ReplaceProgramsRequest& request);
+
+ private:
+  struct Rpc;
+  explicit Client(std::unique_ptr<Rpc> rpc);
+  std::unique_ptr<Rpc> rpc_;
+};
+
+// Connects and makes one call: what most commands are.
+template <class Request>
+auto call(const Context& ctx, const Request& request)
+    -> decltype(std::declval<Client&>().call(request)) {
+  auto client = Client::connect(ctx);
+  if (!client) return Failure(client.error());
+  return client->call(request);
+}
+
+}  // namespace transit

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// transit endpoint list|get|delete|add
+#include "tools/transit/object.h"
+
+namespace transit {
+namespace {
+
+std::string state_of(const v1::EndpointStatus& s) {
+  if (!s.local()) return "remote";
+  if (s.ready()) return "ready";
+  return paint(Colour::red, "not ready");
+}
+
+Result<int> list(const Context& ctx) {
+  auto reply = call(ctx, v1::ListEndpointsRequest());
+  if (!reply) return Failure(reply.error());
+  if (ctx.format != Format::table) {
+    print_messages(ctx.format, reply->endpoints());
+    return kExitOk;
+  }
+  Table table({"NAME", "NETWORK", "ADDRESS", "HOST", "STATE", "INTERFACE"});
+  for (const auto& s : reply->endpoints()) {
+    const auto& e = s.endpoint();
+    table.row({name_of(e), e.network(), e.address(), e.host(), state_of(s), s.interface()});
+  }
+  table.print();
+  // The reasons are too long for a column, and too important to leave out.
+  for (const auto& s : reply->endpoints())
+    if (!s.problem().empty()) fmt::print("{}: {}\n", name_of(s.endpoint()), s.problem());
+  return kExitOk;
+}
+
+Result<int> get(const Context& ctx, const std::string& name) {
+  auto reply = call(ctx, v1::ListEndpointsRequest());
+  if (!reply) return Failure(reply.error());
+  for (const auto& s : reply->endpoints()) {
+    if (name_of(s.endpoint()) != name) continue;
+    print_message(ctx.format, s);
+    return kExitOk;
+  }
+  return not_found(kEndpoint, name);
+}
+
+Result<int> add(const Context& ctx, const v1::AddEndpointRequest& request) {
+  auto reply = call(ctx, request);
+  if (!reply) return Failure(reply.error());
+  if (ctx.format != Format::table) {
+    print_message(ctx.format, *reply);
+    return kExitOk;
+  }
+  const auto& e = reply->endpoint();
+  fmt::print("endpoint {}: {} ({}), {} in {}, MTU {}\n", name_of(e), e.address(), e.mac(),
+             e.netns().interface(), e.netns().name(), reply->mtu());
+  if (!reply->ready())
+    return fail(Code::internal, "endpoint {}: not ready: {}", name_of(e), reply->problem());
+  return kExitOk;
+}
+
+void add_add(CLI::App& noun_cmd, Context& ctx) {
+  auto* cmd = noun_cmd.add_subcommand(
+      "add", "Connect a network namespace at once; kept until it is deleted");
+  auto r = std::make_shared<v1::AddEndpointRequest>();
+  // protobuf's strings are set by functions, so each option is one, too.
+  const auto text = [cmd, r](const char* names, const char* type, const char* description,
+                             void (*set)(v1::AddEndpointRequest&, const std::string&)) {
+    return cmd
+        ->add_option_function<std::string>(
+            names, [r, set](const std::string& value) { set(*r, value); }, description)
+        ->type_name(type);
+  };
+  text("name", "NAME", "Its name; default: the namespace's",
+       [](auto& q, const auto& v) { q.set_name(v); });
+  text("--netns", "NAME", "The namespace: a name under /run/netns, or a path",
+       [](auto& q, const auto& v) { q.set_netns(v); })
+      ->required();
+  text("--vpc", "VPC", "Its VPC", [](auto& q, const auto& v) { q.set_vpc(v); })->required();
+  text("--network", "NAME", "Its network; default: the one that holds the address, or the only one",
+       [](auto& q, const auto& v) { q.set_network(v); });
+  text("--ip", "ADDRESS", "Its address; default: the lowest free one of the network",
+       [](auto& q, const auto& v) { q.set_address(v); });
+  text("--mac", "MAC", "Its MAC address; default: made from VNI and address",
+       [](auto& q, const auto& v) { q.set_mac(v); });
+  text("--interface", "NAME", "Interface inside the namespace; default: eth0",
+       [](auto& q, const auto& v) { q.set_interface(v); });
+  text("--cidr", "CIDR", "For a VPC or network this host does not know: its block",
+       [](auto& q, const auto& v) { q.set_cidr(v); });
+  cmd->add_option_function<std::uint32_t>(
+         "--vni", [r](std::uint32_t v) { r->set_vni(v); },
+         "For a VPC this host does not know: its VNI")
+      ->check(CLI::Range(1, 0xffffff).description(""))
+      ->type_name("1..16777215");
+  cmd->add_option_function<std::uint32_t>(
+         "--label", [r](std::uint32_t v) { r->set_label(v); }, "Its label set; default: none")
+      ->type_name("ID");
+  cmd->callback([&ctx, r] { ctx.action = [&ctx, r] { return add(ctx, *r); }; });
+}
+
+}  // namespace
+
+void add_endpoint(CLI::App& app, Context& ctx) {
+  auto* cmd = add_noun(app, kEndpoint, "Containers' and virtual machines' interfaces");
+  add_plain(*cmd, ctx, "list", "Local endpoints, and those this host bounces for",
+            [&ctx] { return list(ctx); });
+  add_named(*cmd, ctx, kEndpoint, "get", "One endpoint, with its interface and MTU",
+            [&ctx](const std::string& name) { return get(ctx, name); });
+  add_add(*cmd, ctx);
+  add_delete(*cmd, ctx, kEndpoint);
+}
+
+}  // namespace transit

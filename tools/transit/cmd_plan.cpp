@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// transit plan: a region's file -> each host's goal state, without a daemon.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+
+#include "control/model/convert.h"
+#include "tools/transit/output.h"
+#include "userspace/base/unique_fd.h"
+#include "userspace/proto/text.h"
+
+namespace transit {
+namespace {
+
+struct PlanOptions {
+  std::string file;
+  std::string directory;
+};
+
+Result<> write_all(int fd, std::string_view text, const std::string& path) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(Code::internal, errno, path);
+    text.remove_prefix(static_cast<size_t>(n));
+  }
+  if (::fsync(fd) != 0) return fail_errno(Code::internal, errno, path);
+  return {};
+}
+
+// Written beside its place and moved there when complete.
+Result<> write_file(const std::string& path, const std::string& text) {
+  const std::string fresh = path + ".new";
+  {
+    const mizar::UniqueFd fd(
+        ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (!fd.valid()) return fail_errno(Code::internal, errno, fresh);
+    MZ_CHECK(write_all(fd.get(), text, fresh));
+  }
+  if (::rename(fresh.c_str(), path.c_str()) != 0)
+    return fail_errno(Code::internal, errno, path);
+  return {};
+}
+
+Json summary(const mizar::v1::GoalState& goal, const std::string& path) {
+  return {{"host", goal.host()},
+          {"file", path},
+          {"vpcs", goal.vpcs_size()},
+          {"networks", goal.networks_size()},
+          {"endpoints", goal.endpoints_size()}};
+}
+
+void print_summary(const Context& ctx, const Json& written) {
+  if (ctx.format != Format::table) return print_value(ctx.format, written);
+  Table table({"HOST", ">VPCS", ">NETWORKS", ">ENDPOINTS", "FILE"});
+  for (const auto& w : written)
+    table.row({w["host"], w["vpcs"].dump(), w["networks"].dump(), w["endpoints"].dump(),
+               w["file"]});
+  table.print();
+}
+
+Result<int> run_plan(const Context& ctx, const PlanOptions& options) {
+  centaurus::v1::Region message;
+  MZ_CHECK(mizar::load_text(options.file, message));
+  auto region = centaurus::parse_region(message);
+  if (!region) return mizar::wrap(region.error(), options.file);
+  const centaurus::Plan plan = centaurus::make_plan(*region);
+
+  std::error_code ec;
+  std::filesystem::create_directories(options.directory, ec);
+  if (ec) return fail_errno(Code::internal, ec.value(), options.directory);
+  Json written = Json::array();
+  for (size_t h = 0; h < region->hosts.size(); h++) {
+    const auto goal = centaurus::goal_state(*region, plan, h);
+    const std::string path = options.directory + "/" + goal.host() + ".yaml";
+    const std::string head = fmt::format("# Goal state of host {}, revision {}; by transit plan.\n",
+                                         goal.host(), goal.revision());
+    MZ_CHECK(write_file(path, head + mizar::to_yaml(goal)));
+    written.push_back(summary(goal, path));
+  }
+  print_summary(ctx, written);
+  return kExitOk;
+}
+
+}  // namespace
+
+void add_plan(CLI::App& app, Context& ctx) {
+  auto* cmd = app.add_subcommand("plan", "Turn a region's file into a goal state for each host")
+                  ->group("Goal state");
+  auto options = std::make_shared<PlanOptions>();
+  cmd->add_option("-f,--file", options->file, "The region; - is standard input")
+      ->type_name("FILE")
+      ->required();
+  cmd->add_option("-o,--directory", options->directory, "Where to write HOST.yaml for each host")
+      ->type_name("DIR")
+      ->required();
+  cmd->callback([&ctx, options] { ctx.action = [&ctx, options] { return run_plan(ctx, *options); }; });
+}
+
+}  // namespace transit

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// What list, get and delete of the goal state's objects have in common.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <memory>
+#include <string>
+
+#include "tools/transit/client.h"
+#include "tools/transit/output.h"
+
+namespace transit {
+
+// A kind of object: how people call it and where it stands in the goal state.
+struct Noun {
+  const char* name;
+  v1::Kind kind;
+  bool in_vpc;  // named VPC/NAME
+};
+
+inline constexpr Noun kHost{"host", v1::KIND_HOST, false};
+inline constexpr Noun kVpc{"vpc", v1::KIND_VPC, false};
+inline constexpr Noun kNetwork{"network", v1::KIND_NETWORK, true};
+inline constexpr Noun kEndpoint{"endpoint", v1::KIND_ENDPOINT, true};
+
+// The noun's command, which wants a verb.
+CLI::App* add_noun(CLI::App& app, const Noun& noun, const char* description);
+
+// `verb NAME`: runs `run` with the name.
+void add_named(CLI::App& noun_cmd, Context& ctx, const Noun& noun, const char* verb,
+               const char* description, std::function<Result<int>(const std::string&)> run);
+// `verb` without a name.
+void add_plain(CLI::App& noun_cmd, Context& ctx, const char* verb, const char* description,
+               std::function<Result<int>()> run);
+// `delete NAME`, the same for every noun.
+void add_delete(CLI::App& noun_cmd, Context& ctx, const Noun& noun);
+
+// Error: invalid_argument, unless `name` has the form of the noun's names.
+Result<> check_form(const Noun& noun, const std::string& name);
+Failure not_found(const Noun& noun, const std::string& name);
+
+// "VPC/NAME" or "NAME" of an object.
+inline std::string name_of(const v1::Host& h) { return h.name(); }
+inline std::string name_of(const v1::Vpc& v) { return v.name(); }
+inline std::string name_of(const v1::Network& n) { return n.vpc() + "/" + n.name(); }
+inline std::string name_of(const v1::Endpoint& e) { return e.vpc() + "/" + e.name(); }
+
+// How many hosts share the table's buckets.
+std::string hosts_in(const v1::ShardTable& t);
+
+// Prints the object of this name.
+template <class Messages>
+Result<int> print_named(const Context& ctx, const Noun& noun, const Messages& list,
+                        const std::string& name) {
+  for (const auto& m : list) {
+    if (name_of(m) != name) continue;
+    print_message(ctx.format, m);
+    return kExitOk;
+  }
+  return not_found(noun, name);
+}
+
+}  // namespace transit

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// transit: the command line of a host's daemon and of a region's plan.
+//
+// The command line is parsed first and only sets an action; the action runs
+// afterwards, and its error is reported here, once.
+#include <CLI/CLI.hpp>
+
+#include <cstdio>
+
+#include "tools/transit/context.h"
+#include "tools/transit/output.h"
+
+namespace transit {
+namespace {
+
+constexpr const char* kFooter = R"(
+Exit status: 0 done, 1 failed, 2 wrong usage or input, 3 not found,
+4 transitd cannot be reached.
+
+Examples:
+  transit plan -f region.yaml -o plans     goal states for all hosts, offline
+  transit apply -f plans/w1.yaml           make one this host's goal
+  transit endpoint add --netns web --vpc blue --vni 7 --cidr 10.0.0.0/24
+  transit trace blue/web 10.0.0.9 --follow where a packet goes, and why
+  transit stats; transit explain SRC_IP    what was counted, and what it means)";
+
+void add_globals(CLI::App& app, Context& ctx) {
+  const std::map<std::string, Format> formats = {
+      {"table", Format::table}, {"json", Format::json}, {"yaml", Format::yaml}};
+  app.add_option("-o,--output", ctx.format, "table for people, json or yaml for programs")
+      ->transform(CLI::CheckedTransformer(formats).description(""))
+      ->type_name("table|json|yaml")
+      ->default_str("table");
+  app.add_option("--socket", ctx.socket, "Where transitd listens")
+      ->envname("TRANSIT_SOCKET")
+      ->type_name("PATH")
+      ->capture_default_str();
+  app.add_option("--timeout", ctx.timeout, "How long a call to transitd may take")
+      ->check(CLI::Range(0.001, 86400.0).description(""))
+      ->type_name("SECONDS")
+      ->capture_default_str();
+  app.add_option("--instance", ctx.instance, "Which transitd's pinned programs and maps")
+      ->envname("TRANSIT_INSTANCE")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--bpffs", ctx.bpffs, "Where the BPF file system is mounted")
+      ->envname("TRANSIT_BPFFS")
+      ->type_name("DIR")
+      ->capture_default_str();
+  app.set_version_flag("--version", std::string("transit ") + MZ_VERSION);
+}
+
+void add_commands(CLI::App& app, Context& ctx) {
+  add_plan(app, ctx);
+  add_apply(app, ctx);
+  add_get(app, ctx);
+  add_host(app, ctx);
+  add_vpc(app, ctx);
+  add_network(app, ctx);
+  add_endpoint(app, ctx);
+  add_shard(app, ctx);
+  add_status(app, ctx);
+  add_doctor(app, ctx);
+  add_stats(app, ctx);
+  add_explain(app, ctx);
+  add_trace(app, ctx);
+  add_program(app, ctx);
+  add_map(app, ctx);
+  add_completion(app, ctx);
+  add_man(app, ctx);
+}
+
+// "transit endpoint add": the command that was being parsed.
+std::string command_of(const CLI::App& app) {
+  std::string name = app.get_name();
+  for (const CLI::App* at = &app;;) {
+    const auto chosen = at->get_subcommands();
+    if (chosen.empty()) return name;
+    at = chosen.front();
+    name += " " + at->get_name();
+  }
+}
+
+int parse_failed(const CLI::App& app, const CLI::ParseError& e) {
+  if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+  const std::string what = e.what();
+  fmt::print(stderr, "transit: {}: see {} --help\n", what.substr(0, what.find('\n')),
+             command_of(app));
+  return kExitUsage;
+}
+
+int run(const Context& ctx) {
+  auto done = ctx.action();
+  // A full disk or a closed pipe shows only here.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    return report({Code::internal, errno, "cannot write the result to standard output"});
+  return done ? *done : report(done.error());
+}
+
+int main(int argc, char** argv) {
+  Context ctx;
+  CLI::App app("Programs and inspects this host's overlay network.", "transit");
+  app.fallthrough();  // global options may stand behind the command
+  app.require_subcommand(1);
+  app.footer(kFooter);
+  app.get_formatter()->column_width(34);
+  add_globals(app, ctx);
+  add_commands(app, ctx);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return parse_failed(app, e);
+  }
+  return run(ctx);
+}
+
+}  // namespace
+}  // namespace transit
+
+int main(int argc, char** argv) { return transit::main(argc, argv); }
