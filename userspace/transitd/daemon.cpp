@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/transitd/daemon.h"
+
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "bpf/abi/wire.h"
+#include "userspace/base/log.h"
+#include "userspace/transitd/control_packet.h"
+
+namespace mizar {
+
+namespace {
+
+constexpr const char* kApplied = "goal/applied";
+constexpr const char* kAdded = "goal/added";
+
+bool ipv4(const ifaddrs* a) { return a->ifa_addr && a->ifa_addr->sa_family == AF_INET; }
+
+// The interface that has `address`. Error: not_found.
+Result<std::string> interface_with(const Addr& address) {
+  ifaddrs* raw = nullptr;
+  if (getifaddrs(&raw) != 0) return fail_errno(Code::internal, errno, "list addresses");
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> all(raw, freeifaddrs);
+  for (const ifaddrs* a = all.get(); a; a = a->ifa_next) {
+    if (!ipv4(a)) continue;
+    const auto* in = reinterpret_cast<const sockaddr_in*>(a->ifa_addr);
+    if (Addr::v4(ntohl(in->sin_addr.s_addr)) == address) return std::string(a->ifa_name);
+  }
+  return fail(Code::failed_precondition,
+              "host address {} is on no interface: configure it, or fix the goal state",
+              address.text());
+}
+
+void merge_into(v1::GoalState& into, const v1::GoalState& more) {
+  into.mutable_vpcs()->MergeFrom(more.vpcs());
+  into.mutable_networks()->MergeFrom(more.networks());
+  into.mutable_endpoints()->MergeFrom(more.endpoints());
+  if (into.host().empty()) {
+    into.set_host(more.host());
+    into.mutable_hosts()->MergeFrom(more.hosts());
+  }
+}
+
+}  // namespace
+
+Result<Addr> address_of_interface(const std::string& name) {
+  ifaddrs* raw = nullptr;
+  if (getifaddrs(&raw) != 0) return fail_errno(Code::internal, errno, "list addresses");
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> all(raw, freeifaddrs);
+  for (const ifaddrs* a = all.get(); a; a = a->ifa_next)
+    if (ipv4(a) && name == a->ifa_name)
+      return Addr::v4(ntohl(reinterpret_cast<const sockaddr_in*>(a->ifa_addr)->sin_addr.s_addr));
+  return fail(Code::not_found, "uplink {}: no such interface, or it has no IPv4 address", name);
+}
+
+Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions options,
+               net::Netlink netlink, net::Netlink for_underlay, net::Netlink for_interfaces,
+               net::Monitor monitor)
+    : loop_(loop),
+      dp_(dp),
+      store_(store),
+      options_(std::move(options)),
+      netlink_(std::move(netlink)),
+      monitor_(std::move(monitor)),
+      underlay_(std::move(for_underlay), [this](std::uint32_t id) { on_host_changed(id); }),
+      interfaces_(std::move(for_interfaces),
+                  [this](unsigned ifindex) {
+                    const auto p = dp_.ports().get(ifindex % MZ_PORTS);
+                    return p && p->ifindex != 0 && p->ifindex != ifindex;
+                  }),
+      tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
+              options_.path_ttl) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::start(EventLoop& loop, Dataplane& dp, Store& store,
+                                              DaemonOptions options) {
+  auto a = net::Netlink::open(), b = net::Netlink::open(), c = net::Netlink::open();
+  auto monitor = net::Monitor::open();
+  if (!a || !b || !c) return tl::unexpected((!a ? a : !b ? b : c).error());
+  if (!monitor) return tl::unexpected(monitor.error());
+  std::unique_ptr<Daemon> d(new Daemon(loop, dp, store, std::move(options), std::move(*a),
+                                       std::move(*b), std::move(*c), std::move(*monitor)));
+  MZ_CHECK(d->recover());
+  MZ_CHECK(d->watch());
+  return d;
+}
+
+Result<> Daemon::recover() {
+  auto hz = dp_.clock_hz();
+  if (!hz) return tl::unexpected(hz.error());
+  hz_ = *hz;
+  auto applied = store_.get(kApplied), added = store_.get(kAdded);
+  if (!applied || !added) return tl::unexpected((!applied ? applied : added).error());
+  if (*applied && !applied_.ParseFromString(**applied))
+    return fail(Code::internal, "store: {} is not a goal state; apply it again after --reset", kApplied);
+  if (*added && !added_.ParseFromString(**added))
+    return fail(Code::internal, "store: {} is not a goal state; apply it again after --reset", kAdded);
+  if (applied_.host().empty() && added_.host().empty()) {
+    log::info("no goal state yet: waiting for 'transit apply'");
+    return {};
+  }
+  auto goal = merged(applied_, added_);
+  if (!goal) return tl::unexpected(goal.error());
+  goal_ = std::move(*goal);
+  auto counts = reconcile();
+  if (!counts) return tl::unexpected(counts.error());
+  log::info("revision {} taken up: {} added, {} changed, {} removed", goal_.revision,
+            counts->added, counts->changed, counts->removed);
+  return {};
+}
+
+Result<> Daemon::watch() {
+  MZ_CHECK(loop_.watch(monitor_.fd(), [this] { on_monitor(); }));
+  MZ_CHECK(loop_.every(std::chrono::milliseconds(250), [this] { retry_pending(); }));
+  return loop_.every(std::chrono::seconds(10), [this] {
+    underlay_.refresh();
+    recent_events_.clear();
+    if (auto rc = tables_.expire(); !rc) log::warning("{}", rc.error().what);
+  });
+}
+
+// ---- the goal ---------------------------------------------------------------
+
+Result<Goal> Daemon::merged(const v1::GoalState& applied, const v1::GoalState& added) const {
+  v1::GoalState all = applied;
+  merge_into(all, added);
+  return parse_goal(all);
+}
+
+Result<> Daemon::save(const v1::GoalState& applied, const v1::GoalState& added) {
+  MZ_CHECK(store_.put(kApplied, applied.SerializeAsString()));
+  return store_.put(kAdded, added.SerializeAsString());
+}
+
+// Stored first: what a caller was told survives whatever happens next. When the
+// data plane refuses in spite of the checks, the old goal comes back.
+Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
+                                 const v1::GoalState& added) {
+  if (dp_.loaded()) MZ_CHECK(tables_.check(next));
+  MZ_CHECK(save(applied, added));
+  Goal old = std::exchange(goal_, std::move(next));
+  auto counts = reconcile();
+  if (!counts) {
+    goal_ = std::move(old);
+    if (auto rc = save(applied_, added_); !rc) log::error("{}", rc.error().what);
+    if (!goal_.self.name.empty())
+      if (auto rc = reconcile(); !rc) log::error("back to revision {}: {}", goal_.revision, rc.error().what);
+    return counts;
+  }
+  applied_ = applied;
+  added_ = added;
+  drop_endpoints(old);
+  return counts;
+}
+
+Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
+  const v1::GoalState& next = request.state();
+  if (next.revision() < applied_.revision())
+    return fail(Code::failed_precondition,
+                "revision {} is older than {}, which is in force: make a newer plan",
+                next.revision(), applied_.revision());
+  // The applied half has to stand alone, or the error would blame the other.
+  MZ_CHECK(parse_goal(next));
+  // What was added here and now comes by the plan is the plan's.
+  v1::GoalState added = added_;
+  const auto by_plan = [&](const auto& list, const auto& object) {
+    return std::any_of(list.begin(), list.end(), [&](const auto& o) { return o.name() == object.name(); });
+  };
+  auto* vpcs = added.mutable_vpcs();
+  vpcs->erase(std::remove_if(vpcs->begin(), vpcs->end(), [&](const auto& v) { return by_plan(next.vpcs(), v); }), vpcs->end());
+  auto* nets = added.mutable_networks();
+  nets->erase(std::remove_if(nets->begin(), nets->end(),
+                             [&](const auto& n) {
+                               return std::any_of(next.networks().begin(), next.networks().end(),
+                                                  [&](const auto& o) { return o.vpc() == n.vpc() && o.name() == n.name(); });
+                             }),
+              nets->end());
+  auto* eps = added.mutable_endpoints();
+  for (auto& e : *eps) e.set_host(next.host());
+  eps->erase(std::remove_if(eps->begin(), eps->end(),
+                            [&](const auto& e) {
+                              return std::any_of(next.endpoints().begin(), next.endpoints().end(),
+                                                 [&](const auto& o) { return o.vpc() == e.vpc() && o.name() == e.name(); });
+                            }),
+             eps->end());
+  added.clear_host();
+  added.clear_hosts();
+  auto goal = merged(next, added);
+  if (!goal) return tl::unexpected(goal.error());
+  v1::ApplyReply reply;
+  reply.set_revision(next.revision());
+  if (request.dry_run()) {
+    if (dp_.loaded()) MZ_CHECK(tables_.check(*goal));
+    return reply;
+  }
+  auto counts = adopt(std::move(*goal), next, added);
+  if (!counts) return tl::unexpected(counts.error());
+  reply.set_added(counts->added);
+  reply.set_changed(counts->changed);
+  reply.set_removed(counts->removed);
+  log::info("revision {} applied: {} added, {} changed, {} removed", next.revision(),
+            counts->added, counts->changed, counts->removed);
+  return reply;
+}
+
+v1::GoalState Daemon::state() const {
+  v1::GoalState all = applied_;
+  merge_into(all, added_);
+  return all;
+}
+
+// ---- making it true -----------------------------------------------------------
+
+Result<SyncCounts> Daemon::reconcile() {
+  MZ_CHECK(ensure_uplink());
+  MZ_CHECK(ensure_programs());
+  std::map<std::uint32_t, Addr> others;
+  for (const auto& [name, h] : goal_.hosts)
+    if (h.id != goal_.self.id) others.emplace(h.id, h.address);
+  underlay_.set_hosts(others);
+  ensure_hops();
+  // Programs are on their hooks and every table stands before an endpoint's
+  // interface comes up: its first packet is judged like any other.
+  auto counts = tables_.apply(goal_, ports_);
+  if (!counts) return counts;
+  ensure_endpoints();
+  MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
+  if (is_hop_host())
+    MZ_CHECK(dp_.attach(Hook::uplink_hop, uplink_));
+  else
+    MZ_CHECK(dp_.detach(Hook::uplink_hop, uplink_));
+  return counts;
+}
+
+Result<> Daemon::ensure_uplink() {
+  std::string name = options_.uplink;
+  if (name.empty()) {
+    auto found = interface_with(goal_.self.address);
+    if (!found) return tl::unexpected(found.error());
+    name = *found;
+  }
+  auto link = netlink_.link(name);
+  if (!link) return wrap(link.error(), fmt::format("uplink {}", name));
+  if (uplink_ != 0 && uplink_ != link->index) {
+    MZ_CHECK(dp_.detach(Hook::uplink_deliver, uplink_));
+    MZ_CHECK(dp_.detach(Hook::uplink_hop, uplink_));
+  }
+  uplink_ = link->index;
+  uplink_name_ = name;
+  uplink_mtu_ = link->mtu;
+  return {};
+}
+
+Result<> Daemon::ensure_programs() {
+  mz_cfg cfg{};
+  cfg.self_ip = goal_.self.address.abi();
+  cfg.self_id = goal_.self.id;
+  cfg.uplink = uplink_;
+  cfg.path_ttl = static_cast<__u32>(options_.path_ttl.count() * hz_);
+  cfg.hint_interval = static_cast<__u32>(options_.hint_interval.count() * hz_ / 1000);
+  cfg.flags = options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0;
+  if (cfg_ && same_bytes(*cfg_, cfg)) return {};
+  const bool first = !dp_.loaded();
+  MZ_CHECK(dp_.load(cfg));
+  cfg_ = cfg;
+  if (!first) return {};
+  MZ_CHECK(tables_.recover());
+  for (const auto& [id, h] : goal_.host_names)
+    if (const auto entry = dp_.hosts().get(id)) down_[id] = (entry->flags & MZ_HOST_F_DOWN) != 0;
+  return loop_.watch(dp_.event_fd(), [this] {
+    dp_.poll_events([this](const mz_event& e) { on_event(e); });
+  });
+}
+
+// The hops this host sends to are probed.
+void Daemon::ensure_hops() {
+  hops_.clear();
+  const auto take = [this](const std::optional<ShardTable>& t) {
+    if (!t) return;
+    for (const mz_shard& s : *t)
+      for (const auto id : {s.primary, s.backup})
+        if (id != 0 && id != goal_.self.id) hops_.insert(id);
+  };
+  for (const auto& [name, v] : goal_.vpcs) take(v.dividers);
+  for (const auto& [key, n] : goal_.networks) take(n.bouncers);
+  std::map<std::uint32_t, Addr> targets;
+  for (const auto id : hops_) targets[id] = goal_.hosts.find(goal_.host_names.at(id))->second.address;
+  std::erase_if(down_, [&](const auto& d) { return !hops_.contains(d.first); });
+
+  if (!prober_ || probing_as_ != goal_.self) {
+    prober_.reset();
+    auto p = Prober::start(goal_.self.id, goal_.self.address, [this](std::uint32_t id, bool down) {
+      loop_.post([this, id, down] { on_liveness(id, down); });
+    });
+    if (!p) {
+      log::warning("{}", p.error().what);
+      return;
+    }
+    prober_ = std::move(*p);
+    probing_as_ = goal_.self;
+  }
+  prober_->set_targets(targets, down_);
+}
+
+bool Daemon::is_hop_host() const {
+  const auto r = roles();
+  return std::any_of(r.begin(), r.end(), [](const auto& s) { return s != "endpoint-host"; });
+}
+
+std::vector<std::string> Daemon::roles() const {
+  const auto serves = [this](const std::optional<ShardTable>& t) {
+    return t && std::any_of(t->begin(), t->end(), [this](const mz_shard& s) {
+             return s.primary == goal_.self.id || s.backup == goal_.self.id;
+           });
+  };
+  std::vector<std::string> r;
+  if (std::any_of(goal_.endpoints.begin(), goal_.endpoints.end(),
+                  [this](const auto& e) { return goal_.local(e.second); }))
+    r.emplace_back("endpoint-host");
+  if (std::any_of(goal_.networks.begin(), goal_.networks.end(),
+                  [&](const auto& n) { return serves(n.second.bouncers); }))
+    r.emplace_back("bouncer");
+  if (std::any_of(goal_.vpcs.begin(), goal_.vpcs.end(),
+                  [&](const auto& v) { return serves(v.second.dividers); }))
+    r.emplace_back("divider");
+  return r;
+}
+
+unsigned Daemon::endpoint_mtu() const {
+  return uplink_mtu_ > MZ_OVERHEAD4 ? std::min(uplink_mtu_ - MZ_OVERHEAD4, 65535u) : 0;
+}
+
+void Daemon::report(const std::string& key, const Result<>& rc) {
+  if (rc) {
+    problems_.erase(key);
+    return;
+  }
+  const auto before = problems_.find(key);
+  if (before == problems_.end() || before->second != rc.error().what)
+    log::warning("endpoint {}: {}", key, rc.error().what);
+  problems_[key] = rc.error().what;
+}
+
+// Local endpoints' interfaces: made down and guarded, then known to the
+// tables, then up. Packets meet their program from the first one on.
+void Daemon::ensure_endpoints() {
+  std::vector<const EndpointSpec*> fresh;
+  for (const auto& [key, e] : goal_.endpoints) {
+    if (!goal_.local(e) || (ports_.contains(key) && ports_[key].mtu == endpoint_mtu())) continue;
+    auto port = interfaces_.make(e, endpoint_mtu());
+    const Result<> rc = port ? dp_.attach(Hook::endpoint, port->ifindex) : tl::unexpected(port.error());
+    report(key, rc);
+    if (!rc) continue;
+    ports_[key] = *port;
+    fresh.push_back(&e);
+  }
+  if (fresh.empty()) return;
+  if (auto counts = tables_.apply(goal_, ports_); !counts) {
+    log::error("{}", counts.error().what);
+    return;
+  }
+  for (const EndpointSpec* e : fresh) report(object_key(e->vpc, e->name), bring_up(*e));
+}
+
+Result<> Daemon::bring_up(const EndpointSpec& e) {
+  // A path learned while it lived elsewhere must not outlive its coming here.
+  if (auto rc = dp_.paths().erase(endpoint_key(e.vni, e.address)); !rc && rc.error().code != Code::not_found)
+    return rc;
+  return interfaces_.bring_up(e, goal_.networks.find(object_key(e.vpc, e.network))->second,
+                              ports_.at(object_key(e.vpc, e.name)));
+}
+
+// Interfaces of endpoints that are not ours any more.
+void Daemon::drop_endpoints(const Goal& old) {
+  for (const auto& [key, e] : old.endpoints) {
+    if (!old.local(e)) continue;
+    const auto now = goal_.endpoints.find(key);
+    if (now != goal_.endpoints.end() && goal_.local(now->second) && now->second.attach == e.attach &&
+        now->second.address == e.address && now->second.mac == e.mac)
+      continue;
+    if (const auto port = ports_.find(key); port != ports_.end()) {
+      if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
+      ports_.erase(port);
+    }
+    problems_.erase(key);
+    if (auto rc = interfaces_.remove(e); !rc) log::warning("endpoint {}: {}", key, rc.error().what);
+  }
+  ensure_endpoints();
+  if (auto rc = tables_.apply(goal_, ports_); !rc) log::error("{}", rc.error().what);
+}
+
+// Namespaces come and go without telling: look again at what is not ready.
+void Daemon::retry_pending() {
+  if (!problems_.empty()) ensure_endpoints();
+}
+
+// ---- events -------------------------------------------------------------------
+
+void Daemon::fill_host(std::uint32_t id, mz_host& entry) const {
+  const auto down = down_.find(id);
+  if (down != down_.end() && down->second) entry.flags |= MZ_HOST_F_DOWN;
+  const Way* w = underlay_.way(id);
+  if (!w || !w->resolved) return;
+  entry.flags |= MZ_HOST_F_NEXTHOP;
+  entry.ifindex = w->ifindex;
+  std::copy(w->dmac.begin(), w->dmac.end(), entry.dmac);
+  std::copy(w->smac.begin(), w->smac.end(), entry.smac);
+}
+
+void Daemon::on_host_changed(std::uint32_t id) {
+  if (!dp_.loaded()) return;
+  if (auto rc = tables_.update_host(goal_, id); !rc) log::warning("host {}: {}", id, rc.error().what);
+}
+
+void Daemon::on_liveness(std::uint32_t id, bool down) {
+  if (!hops_.contains(id)) return;
+  down_[id] = down;
+  log::warning("hop {} {}", host_label(id), down ? "does not answer: its backup takes over" : "answers again");
+  on_host_changed(id);
+}
+
+void Daemon::on_event(const mz_event& e) {
+  const auto now = std::chrono::steady_clock::now();
+  auto& last = recent_events_[e];
+  if (now - last < std::chrono::milliseconds(100)) return;
+  last = now;
+  const auto name = goal_.host_names.find(e.host);
+  if (name == goal_.host_names.end()) return;
+  if (e.type == MZ_EVENT_NEIGH) {
+    underlay_.resolve(e.host);
+    return;
+  }
+  if (!prober_) return;
+  // To the sender: where the endpoint it sends to lives, or that it left.
+  const std::uint32_t origin = e.type == MZ_EVENT_HINT ? goal_.self.id : 0;
+  prober_->send(goal_.hosts.find(name->second)->second.address,
+                hint_packet(goal_.self.id, e.vni, Addr(e.dst), Addr(e.src), origin));
+}
+
+void Daemon::on_monitor() {
+  auto changes = monitor_.read();
+  if (!changes) {
+    log::warning("netlink: {}", changes.error().what);
+    return;
+  }
+  underlay_.on_changes(*changes);
+  for (const unsigned gone : changes->gone_links) {
+    for (auto p = ports_.begin(); p != ports_.end(); ++p) {
+      if (p->second.ifindex != gone) continue;
+      log::warning("endpoint {}: its interface is gone", p->first);
+      problems_[p->first] = "its interface is gone; waiting for its namespace";
+      if (auto rc = dp_.detach(Hook::endpoint, gone); !rc) log::warning("{}", rc.error().what);
+      ports_.erase(p);
+      if (auto rc = tables_.apply(goal_, ports_); !rc) log::error("{}", rc.error().what);
+      break;
+    }
+  }
+  if (uplink_ == 0 || std::find(changes->links.begin(), changes->links.end(), uplink_) == changes->links.end())
+    return;
+  const auto link = netlink_.link(uplink_);
+  if (!link || link->mtu == uplink_mtu_) return;
+  log::info("uplink {}: MTU {} -> {}", uplink_name_, uplink_mtu_, link->mtu);
+  uplink_mtu_ = link->mtu;
+  ensure_endpoints();
+}
+
+Result<v1::ReplaceProgramsReply> Daemon::replace_programs() {
+  if (!cfg_) return fail(Code::failed_precondition, "no programs yet: apply a goal state first");
+  MZ_CHECK(dp_.load(*cfg_));
+  v1::ReplaceProgramsReply reply;
+  reply.set_replaced(static_cast<std::uint32_t>(dp_.attachments().size()));
+  return reply;
+}
+
+}  // namespace mizar

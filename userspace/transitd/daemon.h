@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// The host daemon without its RPC: one goal, kept in the store, made true in
+// the data plane and on the host. Everything runs in one loop; the service
+// posts into it.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "userspace/base/event_loop.h"
+#include "userspace/dataplane/dataplane.h"
+#include "userspace/net/monitor.h"
+#include "userspace/proto/transit.pb.h"
+#include "userspace/transitd/goal.h"
+#include "userspace/transitd/interfaces.h"
+#include "userspace/transitd/prober.h"
+#include "userspace/transitd/store.h"
+#include "userspace/transitd/table_sync.h"
+#include "userspace/transitd/underlay.h"
+
+namespace mizar {
+
+struct DaemonOptions {
+  std::string uplink;  // empty: the interface that has this host's address
+  bool xdp_deliver = false;
+  std::chrono::seconds path_ttl{30};
+  std::chrono::milliseconds hint_interval{1000};
+};
+
+class Daemon {
+ public:
+  // Takes up the last good goal. Errors: as the parts give them.
+  static Result<std::unique_ptr<Daemon>> start(EventLoop& loop, Dataplane& dp, Store& store,
+                                               DaemonOptions options);
+
+  // ---- what the service offers; all on the loop's thread -------------------
+  Result<v1::ApplyReply> apply(const v1::ApplyRequest& request);
+  [[nodiscard]] v1::GoalState state() const;
+  Result<> remove(const v1::DeleteRequest& request);
+  Result<v1::EndpointStatus> add_endpoint(const v1::AddEndpointRequest& request);
+  [[nodiscard]] v1::ListEndpointsReply endpoints() const;
+  v1::Status status();
+  Result<v1::Stats> stats(const v1::GetStatsRequest& request);
+  Result<v1::TraceReply> trace(const v1::TraceRequest& request);
+  Result<v1::ReplaceProgramsReply> replace_programs();
+
+  [[nodiscard]] const Goal& goal() const { return goal_; }
+  [[nodiscard]] Dataplane& dataplane() { return dp_; }
+  [[nodiscard]] unsigned uplink() const { return uplink_; }
+  [[nodiscard]] const std::string& uplink_name() const { return uplink_name_; }
+
+ private:
+  Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions options,
+         net::Netlink netlink, net::Netlink for_underlay, net::Netlink for_interfaces,
+         net::Monitor monitor);
+  Result<> recover();
+  Result<> watch();
+
+  // Goal of both halves: what was applied, and what was added here.
+  [[nodiscard]] Result<Goal> merged(const v1::GoalState& applied, const v1::GoalState& added) const;
+  Result<SyncCounts> adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added);
+  Result<> save(const v1::GoalState& applied, const v1::GoalState& added);
+  // Makes `goal_` true: programs, hosts, interfaces, tables.
+  Result<SyncCounts> reconcile();
+  Result<> ensure_programs();
+  Result<> ensure_uplink();
+  void ensure_hops();
+  void ensure_endpoints();
+  Result<> bring_up(const EndpointSpec& e);
+  Result<> make_standalone(v1::GoalState& added) const;
+  Result<> ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& added, v1::Endpoint& e) const;
+  [[nodiscard]] Result<std::string> free_address(const v1::GoalState& all, const v1::Endpoint& e) const;
+  void report(const std::string& key, const Result<>& rc);
+  void drop_endpoints(const Goal& old);
+  void retry_pending();
+
+  void on_host_changed(std::uint32_t id);
+  void on_liveness(std::uint32_t id, bool down);
+  void on_event(const mz_event& e);
+  void on_monitor();
+  void fill_host(std::uint32_t id, mz_host& entry) const;
+  [[nodiscard]] bool is_hop_host() const;
+  [[nodiscard]] unsigned endpoint_mtu() const;
+  [[nodiscard]] std::string endpoint_by_ifindex(unsigned ifindex) const;
+  [[nodiscard]] std::vector<std::string> roles() const;
+  [[nodiscard]] std::string describe(const mz_note& note) const;
+  [[nodiscard]] std::string host_label(std::uint32_t id) const;
+  Result<std::vector<std::uint8_t>> described_frame(const v1::TraceRequest& r,
+                                                    const EndpointSpec& from) const;
+  Result<v1::EndpointStatus> endpoint_status(const std::string& key) const;
+
+  EventLoop& loop_;
+  Dataplane& dp_;
+  Store& store_;
+  DaemonOptions options_;
+  net::Netlink netlink_;
+  net::Monitor monitor_;
+  Underlay underlay_;
+  Interfaces interfaces_;
+  TableSync tables_;
+  std::unique_ptr<Prober> prober_;
+  HostSpec probing_as_;
+
+  v1::GoalState applied_, added_;
+  Goal goal_;
+  std::optional<mz_cfg> cfg_;  // of the loaded programs
+  unsigned hz_ = 0;
+  unsigned uplink_ = 0;
+  std::string uplink_name_;
+  unsigned uplink_mtu_ = 0;
+  TableSync::Ports ports_;
+  std::map<std::string, std::string> problems_;  // endpoint key -> why it is not ready
+  std::map<std::uint32_t, bool> down_;
+  std::set<std::uint32_t> hops_;
+  // Hints of the last moments, so that a burst of packets asks once.
+  std::map<mz_event, std::chrono::steady_clock::time_point, ByBytes> recent_events_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+};
+
+// The first IPv4 address of an interface. Errors: not_found.
+Result<Addr> address_of_interface(const std::string& name);
+
+}  // namespace mizar

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single objects: deleting one, adding an endpoint without a goal-state file.
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+
+#include "userspace/base/log.h"
+#include "userspace/transitd/daemon.h"
+
+namespace mizar {
+
+namespace {
+
+// Takes the first that matches out of a repeated field.
+template <class List, class Match>
+bool take(List* list, Match match) {
+  const auto at = std::find_if(list->begin(), list->end(), match);
+  if (at == list->end()) return false;
+  list->erase(at);
+  return true;
+}
+
+template <class List, class Match>
+const typename List::value_type* find(const List& list, Match match) {
+  const auto at = std::find_if(list.begin(), list.end(), match);
+  return at == list.end() ? nullptr : &*at;
+}
+
+Failure still_used(const v1::DeleteRequest& r, std::string_view by) {
+  return fail(Code::failed_precondition, "{}: still used by {}; delete that first", r.name(), by);
+}
+
+// What refers to the object, if anything.
+Result<> check_unused(const v1::DeleteRequest& r, const v1::GoalState& all) {
+  for (const auto& e : all.endpoints()) {
+    const std::string who = "endpoint " + object_key(e.vpc(), e.name());
+    if ((r.kind() == v1::KIND_NETWORK && object_key(e.vpc(), e.network()) == r.name()) ||
+        (r.kind() == v1::KIND_VPC && e.vpc() == r.name()) ||
+        (r.kind() == v1::KIND_HOST && e.host() == r.name()))
+      return still_used(r, who);
+  }
+  for (const auto& n : all.networks())
+    if (r.kind() == v1::KIND_VPC && n.vpc() == r.name())
+      return still_used(r, "network " + object_key(n.vpc(), n.name()));
+  if (r.kind() == v1::KIND_HOST && all.host() == r.name()) return still_used(r, "this very host");
+  return {};
+}
+
+bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
+  switch (r.kind()) {
+    case v1::KIND_HOST:
+      return take(s.mutable_hosts(), [&](const auto& h) { return h.name() == r.name(); });
+    case v1::KIND_VPC:
+      return take(s.mutable_vpcs(), [&](const auto& v) { return v.name() == r.name(); });
+    case v1::KIND_NETWORK:
+      return take(s.mutable_networks(),
+                  [&](const auto& n) { return object_key(n.vpc(), n.name()) == r.name(); });
+    case v1::KIND_ENDPOINT:
+      return take(s.mutable_endpoints(),
+                  [&](const auto& e) { return object_key(e.vpc(), e.name()) == r.name(); });
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+Result<> Daemon::remove(const v1::DeleteRequest& r) {
+  if (r.kind() == v1::KIND_UNSPECIFIED || !v1::Kind_IsValid(r.kind()))
+    return fail(Code::invalid_argument, "delete: kind: must be host, vpc, network or endpoint");
+  v1::GoalState applied = applied_, added = added_;
+  if (!take_object(applied, r) && !take_object(added, r))
+    return fail(Code::not_found, "{}: there is none", r.name());
+  MZ_CHECK(check_unused(r, state()));
+  auto goal = merged(applied, added);
+  if (!goal) return fail(Code::failed_precondition, "{}", goal.error().what);
+  auto counts = adopt(std::move(*goal), applied, added);
+  if (!counts) return tl::unexpected(counts.error());
+  return {};
+}
+
+// A host nobody has planned for yet: itself, with id 1.
+Result<> Daemon::make_standalone(v1::GoalState& added) const {
+  if (options_.uplink.empty())
+    return fail(Code::failed_precondition,
+                "no goal state and no uplink: start transitd with --uplink, or apply a goal state");
+  auto address = address_of_interface(options_.uplink);
+  if (!address) return tl::unexpected(address.error());
+  std::array<char, 64> name{};
+  gethostname(name.data(), name.size() - 1);
+  std::string host(name.data());
+  std::transform(host.begin(), host.end(), host.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::replace_if(host.begin(), host.end(),
+                  [](unsigned char c) { return !std::isalnum(c) && c != '.' && c != '-'; }, '-');
+  added.set_host(host.empty() ? "host" : host);
+  auto* h = added.add_hosts();
+  h->set_name(added.host());
+  h->set_id(1);
+  h->set_address(address->text());
+  return {};
+}
+
+// The VPC and network the request names, made for this host if it brings what
+// they need.
+Result<> Daemon::ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& added,
+                                v1::Endpoint& e) const {
+  const v1::GoalState all = state();
+  const auto* vpc = find(all.vpcs(), [&](const auto& v) { return v.name() == r.vpc(); });
+  if (!vpc && r.vni() == 0)
+    return fail(Code::not_found, "vpc {}: not known here; give --vni and --cidr to make it for this host",
+                r.vpc());
+  if (vpc && r.vni() != 0 && vpc->vni() != r.vni())
+    return fail(Code::invalid_argument, "vpc {}: vni: is {}, not {}", r.vpc(), vpc->vni(), r.vni());
+  if (!vpc) {
+    if (r.cidr().empty())
+      return fail(Code::invalid_argument, "vpc {}: cidr: needed to make it", r.vpc());
+    auto* v = added.add_vpcs();
+    v->set_name(r.vpc());
+    v->set_vni(r.vni());
+    v->set_cidr(r.cidr());
+  }
+  Addr wanted;
+  if (!r.address().empty()) {
+    auto a = Addr::parse(r.address());
+    if (!a) return wrap(a.error(), fmt::format("endpoint {}: address", e.name()));
+    wanted = *a;
+  }
+  const v1::Network* only = nullptr;
+  size_t candidates = 0;
+  for (const auto& n : all.networks()) {
+    if (n.vpc() != r.vpc() || (!r.network().empty() && n.name() != r.network())) continue;
+    auto cidr = Prefix::parse(n.cidr());
+    if (!r.address().empty() && cidr && !cidr->contains(wanted) && r.network().empty()) continue;
+    only = &n;
+    candidates++;
+  }
+  if (candidates == 1) {
+    e.set_network(only->name());
+    return {};
+  }
+  if (candidates > 1)
+    return fail(Code::invalid_argument, "endpoint {}: network: {} of vpc {} fit; name one", e.name(),
+                candidates, r.vpc());
+  if (r.cidr().empty())
+    return fail(Code::not_found, "network {}: not known here; give --cidr to make it for this host",
+                object_key(r.vpc(), r.network().empty() ? "?" : r.network()));
+  auto* n = added.add_networks();
+  n->set_name(r.network().empty() ? "default" : r.network());
+  n->set_vpc(r.vpc());
+  n->set_cidr(r.cidr());
+  e.set_network(n->name());
+  return {};
+}
+
+// The lowest address of the network that nobody has; the first is the gateway's.
+Result<std::string> Daemon::free_address(const v1::GoalState& all, const v1::Endpoint& e) const {
+  const auto* n = find(all.networks(), [&](const auto& x) { return x.vpc() == e.vpc() && x.name() == e.network(); });
+  auto cidr = Prefix::parse(n->cidr());
+  if (!cidr) return wrap(cidr.error(), fmt::format("network {}: cidr", object_key(e.vpc(), e.network())));
+  std::set<Addr> taken;
+  for (const auto& other : all.endpoints())
+    if (other.vpc() == e.vpc())
+      if (auto a = Addr::parse(other.address())) taken.insert(*a);
+  const std::uint64_t size = std::uint64_t{1} << (32 - cidr->len);
+  for (std::uint64_t i = 2; i + 1 < size; i++) {
+    const Addr a = Addr::v4(cidr->ip.v4_value() + static_cast<std::uint32_t>(i));
+    if (!taken.contains(a)) return a.text();
+  }
+  return fail(Code::resource_exhausted, "network {}: no free address in {}",
+              object_key(e.vpc(), e.network()), n->cidr());
+}
+
+Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r) {
+  if (r.netns().empty()) return fail(Code::invalid_argument, "endpoint: netns: must be given");
+  v1::Endpoint e;
+  e.set_name(r.name().empty() ? r.netns().substr(r.netns().rfind('/') + 1) : r.name());
+  if (r.vpc().empty()) return fail(Code::invalid_argument, "endpoint {}: vpc: must be given", e.name());
+  e.set_vpc(r.vpc());
+  e.set_address(r.address());
+  e.set_mac(r.mac());
+  e.set_label(r.label());
+  e.mutable_netns()->set_name(r.netns());
+  e.mutable_netns()->set_interface(r.interface());
+  if (auto ns = net::NetnsRef::open(r.netns()); !ns)
+    return wrap(ns.error(), fmt::format("endpoint {}", e.name()));
+  const std::string key = object_key(e.vpc(), e.name());
+  if (goal_.endpoints.contains(key))
+    return fail(Code::already_exists, "endpoint {}: exists; delete it first, or choose another name", key);
+
+  v1::GoalState added = added_;
+  if (goal_.self.name.empty()) MZ_CHECK(make_standalone(added));
+  e.set_host(goal_.self.name.empty() ? added.host() : goal_.self.name);
+  MZ_CHECK(ensure_network(r, added, e));
+  if (e.address().empty()) {
+    v1::GoalState all = applied_;
+    all.MergeFrom(added);
+    auto address = free_address(all, e);
+    if (!address) return tl::unexpected(address.error());
+    e.set_address(*address);
+  }
+  *added.add_endpoints() = e;
+  auto goal = merged(applied_, added);
+  if (!goal) return tl::unexpected(goal.error());
+  const auto old_added = added_;
+  auto counts = adopt(std::move(*goal), applied_, added);
+  if (!counts) return tl::unexpected(counts.error());
+  if (const auto p = problems_.find(key); p != problems_.end()) {
+    // Asked for by somebody who waits: all or nothing, and the reason.
+    const std::string why = p->second;
+    auto back = merged(applied_, old_added);
+    if (back)
+      if (auto rc = adopt(std::move(*back), applied_, old_added); !rc) log::error("{}", rc.error().what);
+    return fail(Code::internal, "endpoint {}: {}", key, why);
+  }
+  return endpoint_status(key);
+}
+
+}  // namespace mizar

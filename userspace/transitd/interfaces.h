@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Local endpoints' interfaces: a veth into a namespace, or a tap. Made by
+// netlink in this process, never by running `ip`. Lives in the daemon's loop.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "userspace/net/netlink.h"
+#include "userspace/transitd/goal.h"
+#include "userspace/transitd/table_sync.h"
+
+namespace mizar {
+
+class Interfaces {
+ public:
+  // `taken` says whether another endpoint's interface has that ifindex's slot.
+  Interfaces(net::Netlink netlink, std::function<bool(unsigned)> taken)
+      : netlink_(std::move(netlink)), taken_(std::move(taken)) {}
+
+  // The interface of a local endpoint, made if it is not there yet, down: what
+  // it sends must meet its program from the first packet on.
+  // Errors: not_found (no such namespace), others as netlink gives them.
+  Result<LocalPort> make(const EndpointSpec& e, unsigned mtu);
+  // Up on both ends, with address, default route and MTU.
+  Result<> bring_up(const EndpointSpec& e, const NetworkSpec& network, const LocalPort& port);
+  // Removes it; gone already is no error. Returns without waiting for RCU.
+  Result<> remove(const EndpointSpec& e);
+
+  // Name of the host end: the same for the same endpoint.
+  static std::string host_name(const EndpointSpec& e);
+
+ private:
+  Result<LocalPort> make_veth(const EndpointSpec& e, const NetnsSpec& where, unsigned mtu);
+  Result<LocalPort> make_tap(const TapSpec& tap, unsigned mtu);
+
+  net::Netlink netlink_;
+  std::function<bool(unsigned)> taken_;
+};
+
+// The gateway's address as endpoints know it: the first of the network.
+Addr gateway_of(const Prefix& cidr);
+
+}  // namespace mizar
