@@ -23,3 +23,18 @@ UNIT_TESTS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/unit/*_test.cpp))
 $(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)
 	$(call link,-lgtest -lgtest_main -lgmock)
 ALL += $(UNIT_TESTS)
+
+# ---- running them -------------------------------------------------------
+# Unit tests and packet tables are programs, topology tests are scripts.
+TEST_PROGRAMS = $(UNIT_TESTS) $(O)/selftests/bpf/packet_test $(MORE_TESTS)
+TEST_SCRIPTS  = $(wildcard selftests/*/*_test.sh)
+
+.PHONY: check test
+check: all ## run the tests (root); needs the packages of `make deps`
+	$(Q)BIN=$(abspath $(O))/bin O=$(abspath $(O)) selftests/run_tests $(O)/test-logs \
+		$(TEST_PROGRAMS) $(TEST_SCRIPTS)
+
+test: ## install what is missing, build, run every test, end with a summary line
+	$(Q)$(MAKE) --no-print-directory deps
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)$(MAKE) --no-print-directory check

@@ -468,7 +468,9 @@ void Daemon::on_monitor() {
   ensure_endpoints();
 }
 
-Result<v1::ReplaceProgramsReply> Daemon::replace_programs() {
+Result<v1::ReplaceProgramsReply> Daemon::replace_programs(const std::string& directory) {
+  if (!directory.empty())
+    return fail(Code::unimplemented, "replace: from a directory is not possible yet; leave it out to reload the built-in programs");
   if (!cfg_) return fail(Code::failed_precondition, "no programs yet: apply a goal state first");
   MZ_CHECK(dp_.load(*cfg_));
   v1::ReplaceProgramsReply reply;

@@ -46,7 +46,8 @@ class Daemon {
   v1::Status status();
   Result<v1::Stats> stats(const v1::GetStatsRequest& request);
   Result<v1::TraceReply> trace(const v1::TraceRequest& request);
-  Result<v1::ReplaceProgramsReply> replace_programs();
+  // `directory`: object files to run instead of those built in; empty: these.
+  Result<v1::ReplaceProgramsReply> replace_programs(const std::string& directory);
 
   [[nodiscard]] const Goal& goal() const { return goal_; }
   [[nodiscard]] Dataplane& dataplane() { return dp_; }

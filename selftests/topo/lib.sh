@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+# Hosts in network namespaces, for the demo, the topology tests and the
+# benchmarks. Source it, then:
+#
+#   topo_begin PREFIX                names of this run: PREFIX-xxxx-...
+#   topo_router                      the underlay's router hop
+#   topo_host NAME ID [hop]          a host with uplink eth0, 192.0.2.x/30 to the
+#                                    router; `hop`: frames for XDP, as from a wire
+#   topo_daemon NAME [OPTIONS...]    its transitd
+#   topo_ns NAME                     an empty namespace for an endpoint
+#   on NS COMMAND...                 run in a namespace of this run
+#   transit HOST ARGS...             the command line against a host's daemon
+#   topo_end                         every trace removed
+#
+# Underlay addresses: host ID has 10.77.ID.1/24, the router 10.77.ID.254.
+
+BIN=${BIN:-build/bin}
+TOPO_HOSTS=()
+
+topo_begin() {
+	TOPO_RUN="$1-$(printf %04x $((RANDOM ^ ($$ & 0xffff))))"
+	TOPO_DIR=$(mktemp -d "/tmp/$TOPO_RUN.XXXX")
+	TOPO_PIDS=()
+	mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+}
+
+# Namespace of that name in this run.
+ns() { echo "$TOPO_RUN-$1"; }
+# nsenter, not "ip netns exec": that mounts a fresh /sys and hides bpffs.
+on() {
+	local n=$1
+	shift
+	nsenter --net="/run/netns/$(ns "$n")" "$@"
+}
+
+topo_ns() {
+	ip netns add "$(ns "$1")"
+	on "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	on "$1" ip link set lo up
+}
+
+topo_router() {
+	topo_ns router
+	on router sysctl -qw net.ipv4.ip_forward=1
+}
+
+topo_host() {
+	local name=$1 id=$2 hop=${3:-}
+	topo_ns "$name"
+	TOPO_HOSTS+=("$name")
+	ip link add eth0 netns "$(ns "$name")" mtu "${TOPO_MTU:-1500}" type veth \
+		peer name "r$id" netns "$(ns router)" mtu "${TOPO_MTU:-1500}"
+	on "$name" ip addr add "10.77.$id.1/24" dev eth0
+	on "$name" ip link set eth0 up
+	on router ip addr add "10.77.$id.254/24" dev "r$id"
+	on router ip link set "r$id" up
+	on "$name" ip route add default via "10.77.$id.254"
+	[[ -z $hop ]] || topo_wire "$name" "$id"
+	mkdir -p "$TOPO_DIR/$name"
+}
+
+# A veth stands in for a wire towards XDP: checksums finished by the sender,
+# and NAPI on the router's end, or what XDP transmits is dropped in silence.
+topo_wire() {
+	on router ethtool -K "r$2" tx off gro on > /dev/null
+	on "$1" ethtool -K eth0 tx off > /dev/null
+}
+
+# Waits until a command succeeds: wait_for SECONDS COMMAND...
+wait_for() {
+	local end=$((SECONDS + $1))
+	shift
+	until "$@" > /dev/null 2>&1; do
+		if ((SECONDS > end)); then
+			echo "timed out: $*" >&2
+			return 1
+		fi
+		read -rt 0.02 < /dev/zero || true
+	done
+}
+
+topo_socket() { echo "$TOPO_DIR/$1/transitd.sock"; }
+
+topo_daemon() {
+	local name=$1
+	shift
+	on "$name" "$BIN/transitd" --instance "$(ns "$name")" --state-dir "$TOPO_DIR/$name/state" \
+		--socket "$(topo_socket "$name")" "$@" >> "$TOPO_DIR/$name/log" 2>&1 &
+	echo $! > "$TOPO_DIR/$name/pid"
+	disown
+	wait_for 10 transit "$name" status
+}
+
+topo_daemon_stop() { # NAME [SIGNAL]
+	local pid
+	pid=$(< "$TOPO_DIR/$1/pid")
+	kill "-${2:-TERM}" "$pid" 2> /dev/null || return 0
+	wait_for 10 bash -c "! kill -0 $pid"
+}
+
+transit() {
+	local name=$1
+	shift
+	TRANSIT_INSTANCE=$(ns "$name") TRANSIT_HOSTS_SOCKET="$TOPO_DIR/%h/transitd.sock" \
+		"$BIN/transit" --socket "$(topo_socket "$name")" "$@"
+}
+
+# Plans region.yaml (standard input) and gives every host its goal state.
+topo_apply() {
+	cat > "$TOPO_DIR/region.yaml"
+	rm -rf "$TOPO_DIR/plan"
+	"$BIN/transit" plan -f "$TOPO_DIR/region.yaml" -o "$TOPO_DIR/plan" > "$TOPO_DIR/plan.log"
+	local name
+	for name in "${@:-${TOPO_HOSTS[@]}}"; do
+		transit "$name" apply -f "$TOPO_DIR/plan/$name.yaml" > /dev/null
+	done
+}
+
+topo_end() {
+	local pidfile n
+	[[ -n ${TOPO_RUN:-} ]] || return 0
+	for pidfile in "$TOPO_DIR"/*/pid; do
+		[[ -e $pidfile ]] && kill "$(< "$pidfile")" 2> /dev/null
+	done
+	for pidfile in "$TOPO_DIR"/*/pid; do
+		[[ -e $pidfile ]] && wait_for 5 bash -c "! kill -0 $(< "$pidfile")"
+	done
+	for n in $(ip netns list | awk '{print $1}'); do
+		[[ $n == "$TOPO_RUN"-* ]] || continue
+		ip netns pids "$n" | xargs -r kill 2> /dev/null
+		ip netns del "$n"
+	done
+	rm -rf "/sys/fs/bpf/mizar/$TOPO_RUN"-* "$TOPO_DIR"
+	rmdir /sys/fs/bpf/mizar 2> /dev/null
+	TOPO_RUN=
+	return 0
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// transitd: the host daemon.
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <systemd/sd-daemon.h>
+#include <fcntl.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "userspace/base/log.h"
+#include "userspace/dataplane/kernel_dataplane.h"
+#include "userspace/transitd/daemon.h"
+#include "userspace/transitd/service.h"
+
+using namespace mizar;
+
+namespace {
+
+struct Options {
+  std::string socket = "/run/transitd/transitd.sock";
+  std::string group = "transit";
+  std::string state = "/var/lib/transitd";
+  bool reset = false;
+  bool verbose = false;
+  KernelOptions kernel;
+  DaemonOptions daemon;
+};
+
+int parse(int argc, char** argv, Options& o) {
+  CLI::App app{"Mizar host daemon: keeps this host's part of the overlay network"};
+  app.set_version_flag("--version", MZ_VERSION);
+  app.set_config("--config", "", "Read options from a file (KEY=VALUE lines)");
+  app.add_option("--socket", o.socket, "Unix socket to serve on")->capture_default_str();
+  app.add_option("--group", o.group, "Group whose members may call, besides root")->capture_default_str();
+  app.add_option("--state-dir", o.state, "Where the last good goal state is kept")->capture_default_str();
+  app.add_option("--instance", o.kernel.instance, "Name of this daemon's pins in bpffs")->capture_default_str();
+  app.add_option("--uplink", o.daemon.uplink, "Underlay interface (default: the one with the host's address)");
+  app.add_flag("--clsact", o.kernel.force_clsact, "Use clsact filters even where TCX links exist");
+  app.add_flag("--xdp-generic", o.kernel.force_generic, "Do not use the driver's XDP");
+  app.add_flag("--xdp-deliver", o.daemon.xdp_deliver, "Hop hosts deliver to endpoints from XDP (packet rate over TCP rate)");
+  app.add_option("--max-endpoints", o.kernel.sizes.endpoints, "Endpoints: local ones and a bouncer's share")->capture_default_str();
+  app.add_option("--max-paths", o.kernel.sizes.paths, "Learned direct paths")->capture_default_str();
+  app.add_option("--max-networks", o.kernel.sizes.networks, "Networks")->capture_default_str();
+  app.add_option("--max-vpcs", o.kernel.sizes.vpcs, "VPCs")->capture_default_str();
+  app.add_option("--max-shard-tables", o.kernel.sizes.shard_tables, "Networks and VPCs together")->capture_default_str();
+  app.add_option("--max-hosts", o.kernel.sizes.hosts, "Highest host id + 1")->capture_default_str();
+  app.add_option("--max-vpc-slots", o.kernel.sizes.vpc_slots, "VPCs with counters of their own")->capture_default_str();
+  app.add_flag("--reset", o.reset, "Forget goal state, programs and tables, then exit; interfaces stay");
+  app.add_flag("-v,--verbose", o.verbose, "Log more");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {
+    app.exit(e);
+    return 0;
+  } catch (const CLI::ParseError& e) {
+    std::fprintf(stderr, "transitd: %s; see transitd --help\n", e.what());
+    return 2;
+  }
+  return -1;
+}
+
+// One daemon an instance, and one a network namespace: two would fight over
+// the same hooks. The kernel gives both locks back when we die.
+Result<std::pair<UniqueFd, UniqueFd>> lock(const Options& o) {
+  std::error_code ec;
+  std::filesystem::create_directories(o.state, ec);
+  if (ec) return fail_errno(Code::failed_precondition, ec.value(), fmt::format("state directory {}", o.state));
+  const std::string path = o.state + "/lock";
+  UniqueFd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file.valid()) return fail_errno(Code::failed_precondition, errno, path);
+  if (flock(file.get(), LOCK_EX | LOCK_NB) != 0)
+    return fail(Code::failed_precondition, "another transitd runs with {}: stop it first", o.state);
+  UniqueFd name(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_un sa{};
+  sa.sun_family = AF_UNIX;
+  constexpr std::string_view abstract("\0transitd", 9);  // belongs to the network namespace
+  std::memcpy(sa.sun_path, abstract.data(), abstract.size());
+  const auto len = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + abstract.size());
+  if (bind(name.get(), reinterpret_cast<const sockaddr*>(&sa), len) != 0)
+    return fail(Code::failed_precondition, "another transitd runs on this host: stop it first");
+  return std::make_pair(std::move(file), std::move(name));
+}
+
+int reset(const Options& o) {
+  std::error_code ec;
+  const auto root = std::filesystem::path(pin_root(o.kernel.bpffs, o.kernel.instance)).parent_path();
+  std::filesystem::remove_all(root, ec);
+  std::filesystem::remove(o.state + "/data.mdb", ec);
+  std::filesystem::remove(o.state + "/lock.mdb", ec);
+  log::info("forgot goal state and pins of instance {}", o.kernel.instance);
+  return 0;
+}
+
+Result<> run(const Options& o) {
+  auto loop = EventLoop::create();
+  if (!loop) return tl::unexpected(loop.error());
+  auto store = open_lmdb_store(o.state);
+  if (!store) return tl::unexpected(store.error());
+  auto dp = open_kernel_dataplane(o.kernel);
+  if (!dp) return tl::unexpected(dp.error());
+  auto daemon = Daemon::start(**loop, **dp, **store, o.daemon);
+  if (!daemon) return tl::unexpected(daemon.error());
+  auto server = serve(**loop, **daemon, o.socket, o.group);
+  if (!server) return tl::unexpected(server.error());
+
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  const UniqueFd stop(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  MZ_CHECK((*loop)->watch(stop.get(), [&] { (*loop)->stop(); }));
+  std::uint64_t watchdog_us = 0;
+  if (sd_watchdog_enabled(0, &watchdog_us) > 0)
+    MZ_CHECK((*loop)->every(std::chrono::milliseconds(watchdog_us / 3000), [] { sd_notify(0, "WATCHDOG=1"); }));
+  log::info("serving on {}", o.socket);
+  sd_notify(0, "READY=1");
+  (*loop)->run();
+  sd_notify(0, "STOPPING=1");
+  log::info("stopped; packets go on without me");
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o;
+  if (const int rc = parse(argc, argv, o); rc >= 0) return rc;
+  log::set_level(o.verbose ? log::Level::debug : log::Level::info);
+  if (geteuid() != 0) {
+    log::error("transitd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON from its service file");
+    return 1;
+  }
+  // Before any thread is made, so that all of them leave signals to the loop.
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  sigprocmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  auto locks = lock(o);
+  if (!locks) {
+    log::error("{}", locks.error().what);
+    return 1;
+  }
+  if (o.reset) return reset(o);
+  if (auto rc = run(o); !rc) {
+    log::error("{}", rc.error().what);
+    return 1;
+  }
+  return 0;
+}
