@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "tools/transit/choice.h"
 #include "tools/transit/client.h"
 #include "tools/transit/output.h"
 #include "tools/transit/pins.h"
@@ -273,16 +274,14 @@ void add_load(CLI::App& cmd, Context& ctx, const std::shared_ptr<ProgramOptions>
 }
 
 void add_attach(CLI::App& cmd, Context& ctx, const std::shared_ptr<ProgramOptions>& o) {
-  const std::map<std::string, int> hooks = {
-      {"tcx-ingress", kTcxIngress}, {"tcx-egress", kTcxEgress}, {"xdp", BPF_XDP}};
   auto* v = cmd.add_subcommand("attach", "Attach a pinned program to an interface");
   v->add_option("program", o->target, "Its pin's name, or a path")
       ->type_name("PROGRAM")
       ->required();
   v->add_option("--dev", o->device, "The interface")->type_name("INTERFACE")->required();
-  v->add_option("--hook", o->hook, "Where on it")
-      ->transform(CLI::CheckedTransformer(hooks).description(""))
-      ->type_name("tcx-ingress|tcx-egress|xdp")
+  add_choice<int>(*v, "--hook", o->hook,
+                  {{"tcx-ingress", kTcxIngress}, {"tcx-egress", kTcxEgress}, {"xdp", BPF_XDP}},
+                  "Where on it")
       ->required();
   v->add_option("--pin", o->pin, "Pin of the link; default: links/PROGRAM-INTERFACE-HOOK")
       ->type_name("PATH");
@@ -305,7 +304,7 @@ void add_program(CLI::App& app, Context& ctx) {
   off->add_option("link", o->target, "Its pin's name, or a path")->type_name("LINK")->required();
   when_called(off, ctx, o, detach);
   auto* fresh = cmd->add_subcommand(
-      "replace", "Have transitd replace its programs, without losing a packet");
+      "replace", "Replace transitd's programs, losing no packet");
   fresh->add_option("--directory", o->directory, "Object files; default: those built into transitd")
       ->type_name("DIR");
   when_called(fresh, ctx, o, replace);
