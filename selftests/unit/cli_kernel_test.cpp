@@ -235,6 +235,15 @@ void pin_program(bpf_prog_type type, const std::string& path) {
   ASSERT_EQ(bpf_obj_pin(fd.get(), path.c_str()), 0) << std::strerror(errno);
 }
 
+TEST_F(Kernel, WhatIsNoObjectFile) {
+  write_file(dir_->at("x.o"), "not an ELF file");
+  const Outcome r = run({"program", "load", dir_->at("x.o")});
+  EXPECT_EQ(r.rc, 2);
+  EXPECT_EQ(r.err, "transit: " + dir_->at("x.o") +
+                       ": is no BPF object file (--verbose shows why)\n");
+  EXPECT_EQ(run({"program", "load", dir_->at("none.o")}).rc, 3);
+}
+
 TEST_F(Kernel, ProgramsAttachListAndDetach) {
   pin_program(BPF_PROG_TYPE_SCHED_CLS, pin("programs", "mz_egress"));
   pin_program(BPF_PROG_TYPE_XDP, pin("programs", "mz_hop"));
@@ -242,6 +251,7 @@ TEST_F(Kernel, ProgramsAttachListAndDetach) {
   if (r.rc != 0) GTEST_SKIP() << "no TCX: " << r.err;
   EXPECT_EQ(run({"program", "attach", "hop", "--dev", "lo", "--hook", "xdp"}).rc, 0);
   EXPECT_EQ(run({"program", "attach", "hop", "--dev", "lo", "--hook", "xdp"}).rc, 1) << "again";
+  EXPECT_EQ(run({"program", "attach", "hop", "--dev", "lo", "--hook", "tcx-egress"}).rc, 2);
   EXPECT_EQ(run({"program", "attach", "hop", "--dev", "none", "--hook", "xdp"}).rc, 3);
 
   const auto all = json({"program", "list"});

@@ -174,8 +174,9 @@ Result<int> load(const Context& ctx, const ProgramOptions& options) {
   const Object object(bpf_object__open_file(options.target.c_str(), nullptr), bpf_object__close);
   if (!object) {
     const int err = errno;
-    return fail_errno(err == ENOENT ? Code::not_found : Code::invalid_argument, err,
-                      options.target);
+    if (err == ENOENT) return fail_errno(Code::not_found, err, options.target);
+    return fail(Code::invalid_argument, "{}: is no BPF object file (--verbose shows why)",
+                options.target);
   }
   MZ_CHECK(make_folders(root));
   MZ_CHECK(pin_maps(object.get(), root));
@@ -207,11 +208,17 @@ Result<std::string> link_pin(const Context& ctx, const ProgramOptions& options,
 Result<int> attach(const Context& ctx, const ProgramOptions& options) {
   auto program = open_pin(ctx, kPrograms, options.target);
   if (!program) return Failure(program.error());
+  auto info = info_of<bpf_prog_info>(*program, options.target);
+  if (!info) return Failure(info.error());
+  // The kernel would only say "invalid argument".
+  const bool xdp = options.hook == BPF_XDP;
+  if (info->type != (xdp ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS))
+    return fail(Code::invalid_argument, "program {}: --hook: it is {} XDP program",
+                options.target, xdp ? "no" : "an");
   const unsigned ifindex = ::if_nametoindex(options.device.c_str());
   if (ifindex == 0)
     return fail(Code::not_found, "interface {}: there is none: see ip link", options.device);
-  const char* hook = options.hook == BPF_XDP ? "xdp"
-                     : options.hook == kTcxIngress ? "tcx-ingress" : "tcx-egress";
+  const char* hook = xdp ? "xdp" : options.hook == kTcxIngress ? "tcx-ingress" : "tcx-egress";
   auto pin = link_pin(ctx, options, hook);
   if (!pin) return Failure(pin.error());
   struct stat st {};
