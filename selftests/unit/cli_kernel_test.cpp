@@ -3,6 +3,7 @@
 // mount and network namespaces of their own. Needs root.
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
+#include <bpf/libbpf.h>
 #include <linux/bpf.h>
 #include <sched.h>
 #include <sys/mount.h>
@@ -198,6 +199,19 @@ TEST_F(Kernel, PerCpuArraysShowEveryCpuAndOnlyWhatIsSet) {
   for (const auto& cpu : all[0]["values"]) EXPECT_EQ(cpu["bytes"], 128);
   EXPECT_EQ(json({"map", "dump", "counters", "--all"}).size(), 64u);
   EXPECT_EQ(json({"map", "dump", "counters", "--all", "--limit", "3"}).size(), 3u);
+}
+
+// The kernel copies per-CPU values in steps of 8 bytes, whatever their size.
+TEST_F(Kernel, SmallPerCpuValuesStandWhereTheKernelPutsThem) {
+  const auto fd = map("small", BPF_MAP_TYPE_PERCPU_ARRAY, 4, 4, types_->u32, types_->u32);
+  EXPECT_EQ(run({"map", "set", "small", "1", "9"}).rc, 0);
+  std::vector<__u64> values(static_cast<size_t>(libbpf_num_possible_cpus()));
+  const __u32 key = 1;
+  ASSERT_EQ(bpf_map_lookup_elem(fd.get(), &key, values.data()), 0);
+  for (const auto v : values) EXPECT_EQ(v, 9u);
+  values.assign(values.size(), 7);
+  ASSERT_EQ(bpf_map_update_elem(fd.get(), &key, values.data(), BPF_ANY), 0);
+  for (const auto& v : json({"map", "get", "small", "1"})["values"]) EXPECT_EQ(v, 7);
 }
 
 TEST_F(Kernel, WithoutTypesBytesAreHexadecimal) {

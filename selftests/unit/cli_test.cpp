@@ -93,6 +93,7 @@ class FakeTransit final : public v1::Transit::Service {
   }
   Status Trace(ServerContext*, const v1::TraceRequest* in, v1::TraceReply* out) override {
     traced = *in;
+    traces++;
     *out = trace;
     return answer;
   }
@@ -133,6 +134,7 @@ class FakeTransit final : public v1::Transit::Service {
   v1::GetStatsRequest asked_stats;
   v1::TraceRequest traced;
   v1::TraceReply trace;
+  int traces = 0;
   v1::DoctorReply doctor;
   bool hang = false;
 };
@@ -394,8 +396,10 @@ TEST_F(Cli, TraceFollowsToTheNextHost) {
   // A loop ends.
   second.set_verdict("SEND");
   second.set_next_host("b1");
+  next.fake.traces = 0;
   r = run(follow);
   EXPECT_EQ(r.rc, 1);
+  EXPECT_EQ(next.fake.traces, 7) << "eight hosts in all";
   EXPECT_NE(r.err.find("still on its way after 8 hosts"), std::string::npos) << r.err;
   EXPECT_EQ(run({"trace"}).rc, 2);
   EXPECT_EQ(run({"trace", "web", "10.0.1.3"}).rc, 2);
