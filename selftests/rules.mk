@@ -23,6 +23,8 @@ UNIT_TESTS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/unit/*_test.cpp))
 $(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)
 	$(call link,-lgtest -lgtest_main -lgmock)
 ALL += $(UNIT_TESTS)
+# These run the command line itself.
+$(O)/selftests/unit/cli_test $(O)/selftests/unit/cli_kernel_test: | $(O)/bin/transit
 
 # ---- running them -------------------------------------------------------
 # Unit tests and packet tables are programs, topology tests are scripts.

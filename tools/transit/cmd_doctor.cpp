@@ -39,7 +39,7 @@ Result<int> run_doctor(const Context& ctx) {
 }  // namespace
 
 void add_doctor(CLI::App& app, Context& ctx) {
-  app.add_subcommand("doctor", "Check kernel, mounts, limits, offloads and MTU; 1 if one fails")
+  app.add_subcommand("doctor", "Check kernel, mounts, limits, offloads and MTU")
       ->group("Insight")
       ->callback([&ctx] { ctx.action = [&ctx] { return run_doctor(ctx); }; });
 }

@@ -74,7 +74,7 @@ void add_add(CLI::App& noun_cmd, Context& ctx) {
        [](auto& q, const auto& v) { q.set_netns(v); })
       ->required();
   text("--vpc", "VPC", "Its VPC", [](auto& q, const auto& v) { q.set_vpc(v); })->required();
-  text("--network", "NAME", "Its network; default: the one that holds the address, or the only one",
+  text("--network", "NAME", "Its network; default: the address's, or the only one",
        [](auto& q, const auto& v) { q.set_network(v); });
   text("--ip", "ADDRESS", "Its address; default: the lowest free one of the network",
        [](auto& q, const auto& v) { q.set_address(v); });

@@ -67,7 +67,7 @@ Result<int> run_plan(const Context& ctx, const PlanOptions& options) {
   centaurus::v1::Region message;
   MZ_CHECK(mizar::load_text(options.file, message));
   auto region = centaurus::parse_region(message);
-  if (!region) return mizar::wrap(region.error(), options.file);
+  if (!region) return mizar::wrap(region.error(), shown_file(options.file));
   const centaurus::Plan plan = centaurus::make_plan(*region);
 
   std::error_code ec;

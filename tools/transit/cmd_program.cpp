@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "tools/transit/choice.h"
 #include "tools/transit/client.h"
 #include "tools/transit/output.h"
 #include "tools/transit/pins.h"
@@ -173,8 +174,9 @@ Result<int> load(const Context& ctx, const ProgramOptions& options) {
   const Object object(bpf_object__open_file(options.target.c_str(), nullptr), bpf_object__close);
   if (!object) {
     const int err = errno;
-    return fail_errno(err == ENOENT ? Code::not_found : Code::invalid_argument, err,
-                      options.target);
+    if (err == ENOENT) return fail_errno(Code::not_found, err, options.target);
+    return fail(Code::invalid_argument, "{}: is no BPF object file (--verbose shows why)",
+                options.target);
   }
   MZ_CHECK(make_folders(root));
   MZ_CHECK(pin_maps(object.get(), root));
@@ -206,11 +208,17 @@ Result<std::string> link_pin(const Context& ctx, const ProgramOptions& options,
 Result<int> attach(const Context& ctx, const ProgramOptions& options) {
   auto program = open_pin(ctx, kPrograms, options.target);
   if (!program) return Failure(program.error());
+  auto info = info_of<bpf_prog_info>(*program, options.target);
+  if (!info) return Failure(info.error());
+  // The kernel would only say "invalid argument".
+  const bool xdp = options.hook == BPF_XDP;
+  if (info->type != (xdp ? BPF_PROG_TYPE_XDP : BPF_PROG_TYPE_SCHED_CLS))
+    return fail(Code::invalid_argument, "program {}: --hook: it is {} XDP program",
+                options.target, xdp ? "no" : "an");
   const unsigned ifindex = ::if_nametoindex(options.device.c_str());
   if (ifindex == 0)
     return fail(Code::not_found, "interface {}: there is none: see ip link", options.device);
-  const char* hook = options.hook == BPF_XDP ? "xdp"
-                     : options.hook == kTcxIngress ? "tcx-ingress" : "tcx-egress";
+  const char* hook = xdp ? "xdp" : options.hook == kTcxIngress ? "tcx-ingress" : "tcx-egress";
   auto pin = link_pin(ctx, options, hook);
   if (!pin) return Failure(pin.error());
   struct stat st {};
@@ -273,16 +281,14 @@ void add_load(CLI::App& cmd, Context& ctx, const std::shared_ptr<ProgramOptions>
 }
 
 void add_attach(CLI::App& cmd, Context& ctx, const std::shared_ptr<ProgramOptions>& o) {
-  const std::map<std::string, int> hooks = {
-      {"tcx-ingress", kTcxIngress}, {"tcx-egress", kTcxEgress}, {"xdp", BPF_XDP}};
   auto* v = cmd.add_subcommand("attach", "Attach a pinned program to an interface");
   v->add_option("program", o->target, "Its pin's name, or a path")
       ->type_name("PROGRAM")
       ->required();
   v->add_option("--dev", o->device, "The interface")->type_name("INTERFACE")->required();
-  v->add_option("--hook", o->hook, "Where on it")
-      ->transform(CLI::CheckedTransformer(hooks).description(""))
-      ->type_name("tcx-ingress|tcx-egress|xdp")
+  add_choice<int>(*v, "--hook", o->hook,
+                  {{"tcx-ingress", kTcxIngress}, {"tcx-egress", kTcxEgress}, {"xdp", BPF_XDP}},
+                  "Where on it")
       ->required();
   v->add_option("--pin", o->pin, "Pin of the link; default: links/PROGRAM-INTERFACE-HOOK")
       ->type_name("PATH");
@@ -305,7 +311,7 @@ void add_program(CLI::App& app, Context& ctx) {
   off->add_option("link", o->target, "Its pin's name, or a path")->type_name("LINK")->required();
   when_called(off, ctx, o, detach);
   auto* fresh = cmd->add_subcommand(
-      "replace", "Have transitd replace its programs, without losing a packet");
+      "replace", "Replace transitd's programs, losing no packet");
   fresh->add_option("--directory", o->directory, "Object files; default: those built into transitd")
       ->type_name("DIR");
   when_called(fresh, ctx, o, replace);

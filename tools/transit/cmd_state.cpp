@@ -23,7 +23,7 @@ Result<int> run_apply(const Context& ctx, const ApplyOptions& options) {
   if (!reply) {
     // What the file says is wrong, so the file is what to name.
     if (reply.error().code == Code::invalid_argument)
-      return mizar::wrap(reply.error(), options.file);
+      return mizar::wrap(reply.error(), shown_file(options.file));
     return Failure(reply.error());
   }
   if (ctx.format != Format::table) {

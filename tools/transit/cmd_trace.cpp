@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "bpf/abi/reasons.h"
+#include "tools/transit/choice.h"
 #include "tools/transit/client.h"
 #include "tools/transit/object.h"
 #include "tools/transit/output.h"
@@ -117,11 +118,10 @@ void add_packet(CLI::App& cmd, const std::shared_ptr<TraceOptions>& o) {
          "destination", [o](const std::string& v) { o->request.set_destination(v); },
          "The address it sends to")
       ->type_name("ADDRESS");
-  cmd.add_option_function<std::string>(
-         "--proto", [o](const std::string& v) { o->request.set_protocol(v); },
-         "Default: icmp (an echo request)")
-      ->check(CLI::IsMember({"icmp", "tcp", "udp", "arp"}).description(""))
-      ->type_name("icmp|tcp|udp|arp");
+  add_choice<std::string>(
+      cmd, "--proto", *o->request.mutable_protocol(),
+      {{"icmp", "icmp"}, {"tcp", "tcp"}, {"udp", "udp"}, {"arp", "arp"}},
+      "Default: icmp (an echo request)");
   const auto port = [&](const char* name, const char* text, auto set) {
     cmd.add_option_function<std::uint32_t>(name, set, text)
         ->check(CLI::Range(0, 65535).description(""))

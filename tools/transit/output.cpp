@@ -191,7 +191,9 @@ std::string short_time(std::uint64_t ms) {
 
 int report(const Error& e) {
   std::string line = e.what;
-  std::replace(line.begin(), line.end(), '\n', ' ');
+  // One line, and nothing in it steers the terminal: it may quote any input.
+  std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; },
+                  ' ');
   fmt::print(stderr, "transit: {}\n", line);
   switch (e.code) {
     case Code::invalid_argument: return kExitUsage;

@@ -52,6 +52,11 @@ std::string paint(Colour colour, std::string_view text);
 std::string short_bytes(std::uint64_t bytes);
 std::string short_time(std::uint64_t ms);
 
+// What an error calls an input file.
+inline std::string shown_file(const std::string& path) {
+  return path == "-" ? "standard input" : path;
+}
+
 // The error as one line on standard error; the exit code that belongs to it.
 int report(const Error& e);
 

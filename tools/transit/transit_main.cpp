@@ -7,6 +7,7 @@
 
 #include <cstdio>
 
+#include "tools/transit/choice.h"
 #include "tools/transit/context.h"
 #include "tools/transit/output.h"
 
@@ -25,11 +26,9 @@ Examples:
   transit stats; transit explain SRC_IP    what was counted, and what it means)";
 
 void add_globals(CLI::App& app, Context& ctx) {
-  const std::map<std::string, Format> formats = {
-      {"table", Format::table}, {"json", Format::json}, {"yaml", Format::yaml}};
-  app.add_option("-o,--output", ctx.format, "table for people, json or yaml for programs")
-      ->transform(CLI::CheckedTransformer(formats).description(""))
-      ->type_name("table|json|yaml")
+  add_choice<Format>(app, "-o,--output", ctx.format,
+                     {{"table", Format::table}, {"json", Format::json}, {"yaml", Format::yaml}},
+                     "table for people, json or yaml for programs")
       ->default_str("table");
   app.add_option("--socket", ctx.socket, "Where transitd listens")
       ->envname("TRANSIT_SOCKET")
@@ -83,7 +82,10 @@ std::string command_of(const CLI::App& app) {
 
 int parse_failed(const CLI::App& app, const CLI::ParseError& e) {
   if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
-  const std::string what = e.what();
+  std::string what = e.what();
+  // A word that is no command makes CLI11 miss the command, not mind the word.
+  const auto unknown = app.remaining(true);
+  if (!unknown.empty()) what = fmt::format("'{}' is not known here", unknown.front());
   fmt::print(stderr, "transit: {}: see {} --help\n", what.substr(0, what.find('\n')),
              command_of(app));
   return kExitUsage;
@@ -102,10 +104,10 @@ int main(int argc, char** argv) {
   CLI::App app("Programs and inspects this host's overlay network.", "transit");
   app.fallthrough();  // global options may stand behind the command
   app.require_subcommand(1);
-  app.footer(kFooter);
-  app.get_formatter()->column_width(34);
+  app.get_formatter()->column_width(24);
   add_globals(app, ctx);
   add_commands(app, ctx);
+  app.footer(kFooter);  // after the commands, which would inherit it
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

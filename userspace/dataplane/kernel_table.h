@@ -41,8 +41,36 @@ class KernelTable final : public Table<K, V> {
     return v;
   }
 
-  // One system call a batch where the map can; LPM tries walk key by key.
+  // Thousands of entries a system call; one by one where the kernel cannot.
   Result<std::vector<std::pair<K, V>>> entries() const override {
+    std::vector<std::pair<K, V>> all;
+    if (auto rc = read_batches(all); rc) return all;
+    all.clear();
+    return read_one_by_one();
+  }
+
+  std::uint32_t capacity() const override { return capacity_; }
+
+ private:
+  Result<> read_batches(std::vector<std::pair<K, V>>& all) const {
+    std::vector<K> keys(kBatch);
+    std::vector<V> values(kBatch);
+    // Opaque position: a bucket number for hashes, an index for arrays.
+    std::uint64_t at[4] = {};
+    bool first = true;
+    for (;;) {
+      __u32 n = kBatch;
+      const int rc = bpf_map_lookup_batch(fd_, first ? nullptr : at, at, keys.data(), values.data(), &n, nullptr);
+      if (rc != 0 && errno != ENOENT) return error("list", errno);
+      const bool last = rc != 0;
+      for (__u32 i = 0; i < n; i++)
+        if (!(array_ && same_bytes(values[i], V{}))) all.emplace_back(keys[i], values[i]);
+      if (last) return {};
+      first = false;
+    }
+  }
+
+  Result<std::vector<std::pair<K, V>>> read_one_by_one() const {
     std::vector<std::pair<K, V>> all;
     K key, next;
     const K* prev = nullptr;
@@ -57,15 +85,14 @@ class KernelTable final : public Table<K, V> {
     return all;
   }
 
-  std::uint32_t capacity() const override { return capacity_; }
-
- private:
   Failure error(const char* what, int err) const {
     const Code code = err == E2BIG || err == ENOSPC || err == ENOMEM ? Code::resource_exhausted
                       : err == ENOENT                                ? Code::not_found
                                                                      : Code::internal;
     return fail_errno(code, err, fmt::format("table {}: {}", name_, what));
   }
+
+  static constexpr __u32 kBatch = 8192;
 
   int fd_ = -1;
   std::string name_;

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of Dataplane: the same questions to every implementation.
+#include "userspace/dataplane/dataplane.h"
+
+#include <gtest/gtest.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "userspace/base/addr.h"
+#include "userspace/dataplane/fake_dataplane.h"
+#include "userspace/dataplane/kernel_dataplane.h"
+#include "userspace/transitd/table_sync.h"
+
+using namespace mizar;
+
+namespace {
+
+TableSizes small() {
+  TableSizes s;
+  s.endpoints = 4;
+  s.networks = 4;
+  s.vpcs = 4;
+  s.shard_tables = 2;
+  s.hosts = 16;
+  s.vpc_slots = 3;
+  return s;
+}
+
+std::unique_ptr<Dataplane> make_fake(const std::string&) {
+  auto dp = std::make_unique<FakeDataplane>(small());
+  EXPECT_TRUE(dp->load({}));
+  return dp;
+}
+
+std::unique_ptr<Dataplane> make_kernel(const std::string& instance) {
+  if (geteuid() != 0) return nullptr;
+  KernelOptions o;
+  o.instance = instance;
+  o.sizes = small();
+  auto dp = open_kernel_dataplane(o);
+  EXPECT_TRUE(dp) << dp.error().what;
+  if (!dp) return nullptr;
+  const auto rc = (*dp)->load({});
+  EXPECT_TRUE(rc) << rc.error().what;
+  return std::move(*dp);
+}
+
+using Maker = std::unique_ptr<Dataplane> (*)(const std::string&);
+
+class Contract : public ::testing::TestWithParam<std::pair<const char*, Maker>> {
+ protected:
+  void SetUp() override {
+    instance_ = "unit-" + std::to_string(getpid());
+    dp_ = GetParam().second(instance_);
+    if (!dp_) GTEST_SKIP() << "needs root";
+  }
+  void TearDown() override {
+    dp_.reset();
+    std::filesystem::remove_all("/sys/fs/bpf/mizar/" + instance_);
+  }
+  std::string instance_;
+  std::unique_ptr<Dataplane> dp_;
+};
+
+mz_ep_key key(unsigned i) { return endpoint_key(7, Addr::v4(0x0a000000 + i)); }
+
+TEST_P(Contract, WhatIsPutIsThere) {
+  mz_endpoint e{};
+  e.host = 3;
+  ASSERT_TRUE(dp_->endpoints().put(key(1), e));
+  const auto got = dp_->endpoints().get(key(1));
+  ASSERT_TRUE(got);
+  EXPECT_EQ(got->host, 3u);
+  EXPECT_FALSE(dp_->endpoints().get(key(2)));
+}
+
+TEST_P(Contract, EraseTwiceIsNotFound) {
+  ASSERT_TRUE(dp_->endpoints().put(key(1), {}));
+  ASSERT_TRUE(dp_->endpoints().erase(key(1)));
+  const auto again = dp_->endpoints().erase(key(1));
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Code::not_found);
+}
+
+TEST_P(Contract, FullTableRefusesNewKeysOnly) {
+  for (unsigned i = 0; i < 4; i++) ASSERT_TRUE(dp_->endpoints().put(key(i), {}));
+  const auto rc = dp_->endpoints().put(key(9), {});
+  ASSERT_FALSE(rc);
+  EXPECT_EQ(rc.error().code, Code::resource_exhausted);
+  EXPECT_NE(rc.error().what.find("mz_endpoints"), std::string::npos);
+  EXPECT_TRUE(dp_->endpoints().put(key(1), {}));
+}
+
+TEST_P(Contract, IndexPastAnArrayIsRefused) {
+  const auto rc = dp_->hosts().put(16, {});
+  ASSERT_FALSE(rc);
+  EXPECT_EQ(rc.error().code, Code::resource_exhausted);
+}
+
+TEST_P(Contract, EntriesListsAllAndSkipsEmptySlots) {
+  for (unsigned i = 0; i < 3; i++) ASSERT_TRUE(dp_->endpoints().put(key(i), {}));
+  mz_host h{};
+  h.flags = MZ_HOST_F_KNOWN;
+  ASSERT_TRUE(dp_->hosts().put(5, h));
+  ASSERT_TRUE(dp_->hosts().put(6, h));
+  ASSERT_TRUE(dp_->hosts().erase(6));
+  EXPECT_EQ(dp_->endpoints().entries()->size(), 3u);
+  const auto hosts = dp_->hosts().entries();
+  ASSERT_EQ(hosts->size(), 1u);
+  EXPECT_EQ(hosts->front().first, 5u);
+}
+
+TEST_P(Contract, NetworksListToo) {
+  for (unsigned i = 0; i < 3; i++)
+    ASSERT_TRUE(dp_->networks().put(network_key(7, Prefix{Addr::v4(i << 8), 24}), {}));
+  EXPECT_EQ(dp_->networks().entries()->size(), 3u);
+}
+
+TEST_P(Contract, CountersHaveASlotPerVpcAndNoMore) {
+  ASSERT_TRUE(dp_->counters(2));
+  EXPECT_EQ(dp_->counters(2)->size(), size_t{MZ_DIRS * MZ_REASON_SLOTS});
+  EXPECT_FALSE(dp_->counters(3));
+  EXPECT_FALSE(dp_->clear_counters(3));
+}
+
+TEST_P(Contract, LoadAgainKeepsTables) {
+  ASSERT_TRUE(dp_->endpoints().put(key(1), {}));
+  mz_cfg cfg{};
+  cfg.self_id = 9;
+  ASSERT_TRUE(dp_->load(cfg));
+  EXPECT_TRUE(dp_->endpoints().get(key(1)));
+}
+
+TEST_P(Contract, DetachOfNothingIsNoError) { EXPECT_TRUE(dp_->detach(Hook::endpoint, 4242)); }
+
+TEST_P(Contract, ClockRateIsOneThatKernelsHave) {
+  const auto hz = dp_->clock_hz();
+  ASSERT_TRUE(hz);
+  EXPECT_TRUE(*hz == 100 || *hz == 250 || *hz == 300 || *hz == 1000) << *hz;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Contract,
+                         ::testing::Values(std::make_pair("fake", &make_fake),
+                                           std::make_pair("kernel", &make_kernel)),
+                         [](const auto& i) { return std::string(i.param.first); });
+
+// Sizes other than those that are pinned cannot be had by loading over them.
+TEST(KernelDataplane, OtherSizesThanPinnedAreRefusedWithAdvice) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  const std::string instance = "unit-sizes-" + std::to_string(getpid());
+  KernelOptions o;
+  o.instance = instance;
+  o.sizes = small();
+  {
+    auto dp = open_kernel_dataplane(o);
+    ASSERT_TRUE(dp);
+    ASSERT_TRUE((*dp)->load({}));
+  }
+  o.sizes.endpoints = 8;
+  auto dp = open_kernel_dataplane(o);
+  ASSERT_TRUE(dp);
+  const auto rc = (*dp)->load({});
+  ASSERT_FALSE(rc);
+  EXPECT_EQ(rc.error().code, Code::failed_precondition);
+  EXPECT_NE(rc.error().what.find("--reset"), std::string::npos) << rc.error().what;
+  std::filesystem::remove_all("/sys/fs/bpf/mizar/" + instance);
+}
+
+TEST(KernelDataplane, NoBpffsSaysHowToGetIt) {
+  KernelOptions o;
+  o.bpffs = "/tmp";
+  const auto dp = open_kernel_dataplane(o);
+  ASSERT_FALSE(dp);
+  EXPECT_EQ(dp.error().what, "/tmp is not a BPF file system: mount it (mount -t bpf bpf /tmp)");
+}
+
+}  // namespace

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// A data plane in memory that forwards nothing: for tests of what stands above
+// it. Tables behave as the kernel's do, full ones included; `fail_next` makes
+// the next write fail.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "bpf/abi/hash.h"
+#include "userspace/base/bytes.h"
+#include "userspace/dataplane/dataplane.h"
+
+namespace mizar {
+
+template <class K, class V>
+class FakeTable final : public Table<K, V> {
+ public:
+  FakeTable(std::string name, std::uint32_t capacity, bool array)
+      : name_(std::move(name)), capacity_(capacity), array_(array) {}
+
+  Result<> put(const K& key, const V& value) override {
+    if (fail_next > 0 && --fail_next == 0) return fail(Code::internal, "table {}: told to fail", name_);
+    if (!fits(key)) return fail(Code::resource_exhausted, "table {}: update: full", name_);
+    rows_.insert_or_assign(key, value);
+    writes++;
+    return {};
+  }
+  Result<> erase(const K& key) override {
+    if (rows_.erase(key) == 0 && !array_) return fail(Code::not_found, "table {}: delete", name_);
+    writes++;
+    return {};
+  }
+  std::optional<V> get(const K& key) const override {
+    const auto found = rows_.find(key);
+    if (found != rows_.end()) return found->second;
+    return array_ && fits(key) ? std::optional(V{}) : std::nullopt;
+  }
+  Result<std::vector<std::pair<K, V>>> entries() const override {
+    std::vector<std::pair<K, V>> all;
+    for (const auto& [k, v] : rows_)
+      if (!array_ || !same_bytes(v, V{})) all.emplace_back(k, v);
+    return all;
+  }
+  std::uint32_t capacity() const override { return capacity_; }
+
+  int fail_next = 0;       // n: the n-th put from now fails
+  std::size_t writes = 0;  // puts and erases that went through
+
+ private:
+  [[nodiscard]] bool fits(const K& key) const {
+    if constexpr (std::is_same_v<K, std::uint32_t>)
+      if (array_) return key < capacity_;
+    return rows_.contains(key) || rows_.size() < capacity_;
+  }
+  std::string name_;
+  std::uint32_t capacity_;
+  bool array_;
+  std::map<K, V, ByBytes> rows_;
+};
+
+class FakeDataplane final : public Dataplane {
+ public:
+  explicit FakeDataplane(const TableSizes& s = {})
+      : ports_("mz_ports", MZ_PORTS, true),
+        endpoints_("mz_endpoints", s.endpoints, false),
+        paths_("mz_paths", s.paths, false),
+        networks_("mz_networks", s.networks, false),
+        vpcs_("mz_vpcs", s.vpcs, false),
+        shards_("mz_shards", s.shard_tables * MZ_BUCKETS, true),
+        hosts_("mz_hosts", s.hosts, true),
+        host_ids_("mz_host_ids", s.hosts, false),
+        vpc_slots_(s.vpc_slots) {}
+
+  Result<> load(const mz_cfg& cfg) override {
+    loaded_cfg = cfg;
+    loads++;
+    return {};
+  }
+  bool loaded() const override { return loads > 0; }
+  Result<> attach(Hook hook, unsigned ifindex) override {
+    hooks_.emplace(hook, ifindex);
+    return {};
+  }
+  Result<> detach(Hook hook, unsigned ifindex) override {
+    hooks_.erase({hook, ifindex});
+    return {};
+  }
+  std::vector<Attachment> attachments() const override {
+    std::vector<Attachment> all;
+    for (const auto& [hook, ifindex] : hooks_) all.push_back({hook, ifindex, "fake"});
+    return all;
+  }
+
+  FakeTable<std::uint32_t, mz_port>& ports() override { return ports_; }
+  FakeTable<mz_ep_key, mz_endpoint>& endpoints() override { return endpoints_; }
+  FakeTable<mz_ep_key, mz_path>& paths() override { return paths_; }
+  FakeTable<mz_net_key, mz_network>& networks() override { return networks_; }
+  FakeTable<std::uint32_t, mz_vpc>& vpcs() override { return vpcs_; }
+  FakeTable<std::uint32_t, mz_shard>& shards() override { return shards_; }
+  FakeTable<std::uint32_t, mz_host>& hosts() override { return hosts_; }
+  FakeTable<mz_addr, std::uint32_t>& host_ids() override { return host_ids_; }
+
+  Result<std::vector<mz_count>> counters(std::uint32_t vpc) override {
+    if (vpc >= vpc_slots_) return fail(Code::internal, "counters of slot {}: no such slot", vpc);
+    return std::vector<mz_count>(MZ_DIRS * MZ_REASON_SLOTS);
+  }
+  Result<> clear_counters(std::uint32_t vpc) override {
+    if (vpc >= vpc_slots_) return fail(Code::internal, "counters of slot {}: no such slot", vpc);
+    return {};
+  }
+  Result<TraceResult> trace(Hook, unsigned, std::span<const std::uint8_t> frame) override {
+    TraceResult t;
+    t.frame.assign(frame.begin(), frame.end());
+    return t;
+  }
+  int event_fd() const override { return -1; }
+  void poll_events(const std::function<void(const mz_event&)>&) override {}
+  Result<unsigned> clock_hz() override { return 250; }
+
+  mz_cfg loaded_cfg{};
+  unsigned loads = 0;
+
+ private:
+  std::set<std::pair<Hook, unsigned>> hooks_;
+  FakeTable<std::uint32_t, mz_port> ports_;
+  FakeTable<mz_ep_key, mz_endpoint> endpoints_;
+  FakeTable<mz_ep_key, mz_path> paths_;
+  FakeTable<mz_net_key, mz_network> networks_;
+  FakeTable<std::uint32_t, mz_vpc> vpcs_;
+  FakeTable<std::uint32_t, mz_shard> shards_;
+  FakeTable<std::uint32_t, mz_host> hosts_;
+  FakeTable<mz_addr, std::uint32_t> host_ids_;
+  std::uint32_t vpc_slots_;
+};
+
+}  // namespace mizar
