@@ -18,6 +18,26 @@ $(O)/selftests/bpf/packet_test: $(O)/selftests/bpf/packet_test.o $(ST_BPF_OBJ) $
 	$(Q)$(CC) $(CFLAGS_) $^ -lcmocka -lbpf -lelf -lz -o $@
 ALL += $(O)/selftests/bpf/packet_test
 
+# What the verifier says of every program.
+$(O)/selftests/bpf/verifier_test: $(O)/selftests/bpf/verifier_test.o | $(BPF_SKEL)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS_) $^ -lcmocka -lbpf -lelf -lz -o $@
+ALL += $(O)/selftests/bpf/verifier_test
+
+# ---- fuzz: libFuzzer over the native pipeline ----------------------------
+FUZZ_SRC   := selftests/fuzz/pipeline_fuzz.c selftests/bpf/frame.c bpf/native.c bpf/target/native_maps.c
+FUZZ_FLAGS := -O1 -g -std=gnu11 -I. $(NATIVE_CFLAGS)
+$(O)/selftests/fuzz/pipeline_fuzz: $(FUZZ_SRC) $(wildcard bpf/*/*.h)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize=alignment \
+		-fno-sanitize-recover=undefined $(FUZZ_SRC) -o $@
+$(O)/selftests/fuzz/pipeline_fuzz_seeds: $(FUZZ_SRC) $(wildcard bpf/*/*.h)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -DMZ_FUZZ_SEEDS $(FUZZ_SRC) -o $@
+ALL += $(O)/selftests/fuzz/pipeline_fuzz $(O)/selftests/fuzz/pipeline_fuzz_seeds
+
 # ---- unit: one GoogleTest program a file ------------------------
 UNIT_TESTS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/unit/*_test.cpp))
 $(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)
@@ -28,7 +48,7 @@ $(O)/selftests/unit/cli_test $(O)/selftests/unit/cli_kernel_test: | $(O)/bin/tra
 
 # ---- running them -------------------------------------------------------
 # Unit tests and packet tables are programs, topology tests are scripts.
-TEST_PROGRAMS = $(UNIT_TESTS) $(O)/selftests/bpf/packet_test $(MORE_TESTS)
+TEST_PROGRAMS = $(UNIT_TESTS) $(O)/selftests/bpf/packet_test $(O)/selftests/bpf/verifier_test
 TEST_SCRIPTS  = $(wildcard selftests/*/*_test.sh)
 
 .PHONY: check test

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every program loads with every flag both ways, within its budget: what the
+// verifier had to look at, and instructions. The numbers are printed, so a
+// change that makes a program grow is seen in the log.
+#define _GNU_SOURCE
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "bpf/abi/tables.h"
+
+#define FLAGS 1u // bits of mz_cfg.flags in use
+#define MAX_INSNS 4096u
+#define MAX_VERIFIED 60000u
+
+struct object {
+	const char *file, *program;
+};
+
+static const struct object objects[] = {
+	{ "endpoint_egress", "mz_endpoint_egress" },
+	{ "uplink_deliver", "mz_uplink_deliver" },
+	{ "uplink_hop", "mz_uplink_hop" },
+	{ "clock", "mz_clock" },
+};
+
+static const char *folder;
+
+static void set_flags(struct bpf_object *obj, unsigned flags)
+{
+	struct bpf_map *m;
+
+	bpf_object__for_each_map(m, obj) {
+		struct mz_cfg cfg = { .self_id = 1, .flags = flags };
+		size_t size = 0;
+		const void *old = bpf_map__initial_value(m, &size);
+		char data[256] = { 0 };
+
+		if (!strstr(bpf_map__name(m), ".rodata") || size < sizeof(cfg) || size > sizeof(data))
+			continue;
+		// mz_cfg is the only all-zero constant that large: find its place.
+		memcpy(data, old, size);
+		for (size_t at = 0; at + sizeof(cfg) <= size; at += 4) {
+			const char zero[sizeof(cfg)] = { 0 };
+
+			if (memcmp(data + at, zero, sizeof(cfg)))
+				continue;
+			memcpy(data + at, &cfg, sizeof(cfg));
+			assert_int_equal(bpf_map__set_initial_value(m, data, size), 0);
+			return;
+		}
+	}
+}
+
+static void load_one(const struct object *o, unsigned flags)
+{
+	char path[256], pins[128];
+	struct bpf_prog_info info = { 0 };
+	__u32 len = sizeof(info);
+	struct bpf_object *obj;
+	struct bpf_map *m;
+
+	snprintf(path, sizeof(path), "%s/bpf/%s.bpf.o", folder, o->file);
+	snprintf(pins, sizeof(pins), "/sys/fs/bpf/mz-verify-%d", getpid());
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = pins);
+	obj = bpf_object__open_file(path, &opts);
+	assert_non_null(obj);
+	set_flags(obj, flags);
+	assert_int_equal(bpf_object__load(obj), 0);
+	assert_int_equal(bpf_obj_get_info_by_fd(
+				 bpf_program__fd(bpf_object__find_program_by_name(obj, o->program)), &info, &len), 0);
+	print_message("# %s flags %u: %u instructions, %u bytes of machine code, %u verified\n", o->file,
+		      flags, info.xlated_prog_len / 8, info.jited_prog_len, info.verified_insns);
+	bpf_object__for_each_map(m, obj)
+		if (bpf_map__is_pinned(m))
+			bpf_map__unpin(m, NULL);
+	rmdir(pins);
+	assert_in_range(info.xlated_prog_len / 8, 1, MAX_INSNS);
+	assert_in_range(info.verified_insns, 1, MAX_VERIFIED);
+	bpf_object__close(obj);
+}
+
+static void test_all(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
+		for (unsigned flags = 0; flags <= FLAGS; flags++)
+			load_one(&objects[i], flags);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = { cmocka_unit_test(test_all) };
+	struct utsname u;
+
+	if (geteuid() != 0) {
+		printf("1..0 # SKIP needs root: it loads BPF programs\n");
+		return 4;
+	}
+	folder = getenv("O") ? getenv("O") : "build";
+	uname(&u);
+	printf("# kernel %s\n", u.release);
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;
+}

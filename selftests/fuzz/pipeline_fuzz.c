@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// libFuzzer target: any bytes as a frame, from an endpoint or the underlay,
+// through the native pipeline with populated tables. Beyond what the
+// sanitizers find, it checks what must hold for every packet: one reason, one
+// counter, an output that fits, no tenant's packet under another's VPC.
+#include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bpf/abi/hash.h"
+#include "bpf/abi/reasons.h"
+#include "bpf/target/native_api.h"
+#include "selftests/bpf/frame.h"
+
+#define HEADROOM 256u
+
+static struct mz_addr addr4(uint32_t v)
+{
+	struct mz_addr a = { .w = { 0, 0, htonl(0xffff), htonl(v) } };
+
+	return a;
+}
+
+static void put(const char *table, const void *key, const void *value)
+{
+	if (mz_native_update(mz_native_table(table), key, value))
+		abort();
+}
+
+static void put_host(uint32_t id, uint32_t ip)
+{
+	struct mz_host h = { .ip = addr4(ip), .flags = MZ_HOST_F_KNOWN | MZ_HOST_F_NEXTHOP, .ifindex = 1 };
+
+	put("mz_hosts", &id, &h);
+	put("mz_host_ids", &h.ip, &id);
+}
+
+static void put_endpoint(uint32_t ip, uint32_t host, uint32_t ifindex)
+{
+	struct mz_ep_key k = { .vni = 7, .ip = addr4(ip) };
+	struct mz_endpoint e = { .host = host, .ifindex = ifindex, .vpc = 3, .flags = MZ_EP_F_PEER };
+
+	put("mz_endpoints", &k, &e);
+}
+
+static void build_world(void)
+{
+	struct mz_cfg cfg = { .self_ip = addr4(SELF_IP), .self_id = 1, .uplink = 1, .path_ttl = 1000,
+			      .hint_interval = 10 };
+	struct mz_port port = { .ifindex = 1, .vni = 7, .ip = addr4(EP_A), .vpc = 3, .mtu = 1434 };
+	struct mz_net_key nk = { .prefixlen = 32 + 96 + 24, .vni = htonl(7), .ip = addr4(IP4(198, 18, 1, 0)) };
+	struct mz_network net = { .shard = 0, .vpc = 3 };
+	struct mz_vpc vpc = { .shard = 128, .vpc = 3 };
+	uint32_t slot = 1, vni = 7;
+
+	mz_native_reset();
+	mz_native_configure(&cfg);
+	mz_native_set_clock(100000);
+	put_host(1, SELF_IP);
+	put_host(2, PEER_IP);
+	put_host(3, BOUNCE_IP);
+	memcpy(port.mac, mac_bytes(MAC_A), 6);
+	put("mz_ports", &slot, &port);
+	put("mz_networks", &nk, &net);
+	put("mz_vpcs", &vni, &vpc);
+	for (uint32_t row = 0; row < 2 * MZ_BUCKETS; row++) {
+		struct mz_shard s = { .primary = 3 };
+
+		put("mz_shards", &row, &s);
+	}
+	put_endpoint(EP_A, 1, 2);
+	put_endpoint(EP_R, 2, 0);
+}
+
+// Sums the counters and sets them back.
+static uint64_t counted(uint32_t *vpc)
+{
+	uint64_t sum = 0;
+
+	for (uint32_t v = 0; v < 5; v++) {
+		for (uint32_t i = 0; i < MZ_DIRS * MZ_REASON_SLOTS; i++) {
+			uint32_t slot = v * MZ_DIRS * MZ_REASON_SLOTS + i;
+			struct mz_count *c = mz_native_lookup(mz_native_table("mz_counters"), &slot);
+
+			sum += c->packets;
+			if (c->packets)
+				*vpc = v;
+			c->packets = 0;
+		}
+	}
+	return sum;
+}
+
+#define MUST(cond)                                                                  \
+	do {                                                                        \
+		if (!(cond)) {                                                      \
+			fprintf(stderr, "pipeline_fuzz: does not hold: %s\n", #cond); \
+			abort();                                                    \
+		}                                                                   \
+	} while (0)
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint8_t *buffer;
+	struct mz_native_packet pkt = { .ifindex = 1, .headroom = HEADROOM };
+	static int built;
+	uint32_t vpc = 0;
+
+	if (size < 1 || size > 4096)
+		return 0;
+	if (!built)
+		build_world();
+	built = 1;
+	mz_native_clear(mz_native_table("mz_paths"));
+	// Exactly as large as the frame: a read past its end is one past the buffer's.
+	buffer = malloc(HEADROOM + size - 1);
+	memcpy(buffer + HEADROOM, data + 1, size - 1);
+	pkt.data = buffer + HEADROOM;
+	pkt.len = (uint32_t)(size - 1);
+	if (data[0] & 1)
+		mz_native_egress(&pkt);
+	else
+		mz_native_ingress(&pkt);
+	MUST(pkt.reason > MZ_R_NONE && pkt.reason < MZ_REASON_COUNT);
+	MUST(counted(&vpc) == 1);
+	MUST(vpc == 0 || vpc == 3);
+	MUST(pkt.data >= buffer && pkt.data + pkt.len <= buffer + HEADROOM + size - 1);
+	free(buffer);
+	return 0;
+}
+
+// Writes the seeds: one frame of each sort. `pipeline_fuzz_seeds DIR`.
+#ifdef MZ_FUZZ_SEEDS
+static void save(const char *dir, const char *name, char kind, struct frame f)
+{
+	char path[512];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	out = fopen(path, "wb");
+	if (!out || fputc(kind, out) == EOF || fwrite(f.b, 1, f.len, out) != f.len || fclose(out))
+		exit(1);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc != 2)
+		return 2;
+	save(argv[1], "local", 1, INNER());
+	save(argv[1], "remote", 1, INNER(.dst = EP_R));
+	save(argv[1], "options", 1, INNER(.dst = EP_R, .version_ihl = 0x48));
+	save(argv[1], "arp", 1, ARP());
+	save(argv[1], "deliver", 0, TUNNEL());
+	save(argv[1], "bounce", 0, TUNNEL(.in = { .src = EP_A, .dst = EP_R }));
+	save(argv[1], "foreign", 0, TUNNEL(.no_option = 1));
+	save(argv[1], "extra", 0, TUNNEL(.extra_option = 1, .in = { .src = EP_A, .dst = EP_R }));
+	save(argv[1], "probe", 0, TUNNEL(.oam = 1, .flags = MZ_OPT_F_PROBE, .sport = 40000));
+	save(argv[1], "hint", 0, TUNNEL(.oam = 1, .flags = MZ_OPT_F_HINT));
+	save(argv[1], "ce", 0, TUNNEL(.tos = 3, .in = { .tos = 2 }));
+	return 0;
+}
+#endif
