@@ -1,7 +1,19 @@
-# Command lines.
+# Command lines, and putting the project on a host.
 TRANSIT_OBJ := $(patsubst %.cpp,$(O)/%.o,$(wildcard tools/transit/*.cpp))
 $(O)/bin/transit: $(TRANSIT_OBJ) $(LIBS)
 	$(call link)
-ifneq ($(wildcard tools/transit/transit_main.cpp),)
 ALL += $(O)/bin/transit
-endif
+
+.PHONY: install
+install: all ## put daemon, command line, man pages and service file under PREFIX (DESTDIR)
+	$(Q)install -D -m 755 $(O)/bin/transitd $(DESTDIR)$(PREFIX)/sbin/transitd
+	$(Q)install -D -m 755 $(O)/bin/transit $(DESTDIR)$(PREFIX)/bin/transit
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/lib/systemd/system
+	$(Q)$(O)/bin/transit man $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	$(Q)$(O)/bin/transit completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/transit
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|' userspace/transitd/systemd/transitd.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/transitd.service
+	$(Q)[ -e $(DESTDIR)/etc/transitd.conf ] || \
+		install -D -m 644 userspace/transitd/systemd/transitd.conf $(DESTDIR)/etc/transitd.conf
+	@echo 'installed under $(DESTDIR)$(PREFIX); next: systemctl enable --now transitd'

@@ -445,7 +445,7 @@ TEST_F(Cli, ExplainWorksWithoutTheDaemon) {
   EXPECT_EQ(run_transit({"stats", "explain", "SRC_IP"}).out, r.out);
   EXPECT_EQ(run_transit({"explain", "NOPE"}).rc, 3);
   const auto all = nlohmann::json::parse(run_transit({"explain", "-o", "json"}).out);
-  EXPECT_EQ(all[0]["reason"], "NONE");
+  EXPECT_EQ(all[0]["reason"], "LOCAL");
 }
 
 TEST_F(Cli, PlanWritesAFileForEachHost) {

@@ -166,6 +166,8 @@ const BadCase kBad[] = {
      "endpoint a/web: address: 10.0.1.0 is the network's own address"},
     {"endpoint_broadcast", [](S& s) { s.mutable_endpoints(0)->set_address("10.0.1.255"); },
      "endpoint a/web: address: 10.0.1.255 is the network's broadcast address"},
+    {"endpoint_gateway", [](S& s) { s.mutable_endpoints(0)->set_address("10.0.1.1"); },
+     "endpoint a/web: address: 10.0.1.1 is the network's gateway"},
     {"endpoint_no_address", [](S& s) { s.mutable_endpoints(0)->clear_address(); },
      "endpoint a/web: address: '' is not an IP address"},
     {"endpoint_address_twice",

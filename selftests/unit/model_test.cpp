@@ -132,6 +132,8 @@ const BadCase kBad[] = {
      "endpoint a/web: address: 10.0.1.0 is the network's own address"},
     {"endpoint_broadcast", [](R& r) { r.mutable_endpoints(0)->set_address("10.0.1.255"); },
      "endpoint a/web: address: 10.0.1.255 is the network's broadcast address"},
+    {"endpoint_gateway", [](R& r) { r.mutable_endpoints(0)->set_address("10.0.1.1"); },
+     "endpoint a/web: address: 10.0.1.1 is the network's gateway"},
     {"endpoint_twice", [](R& r) { r.mutable_endpoints(1)->set_name("web"); },
      "endpoint a/web: name: another endpoint of the vpc has the same"},
     {"address_twice",
@@ -373,7 +375,7 @@ TEST(Plan, AnEndpointIsOnThreeHostsAtMost) {
     e->set_name(fmt::format("e{}", i));
     e->set_vpc("a");
     e->set_network("n");
-    e->set_address(fmt::format("10.1.{}.{}", i / 200, i % 200 + 1));
+    e->set_address(fmt::format("10.1.{}.{}", i / 200, i % 200 + 2));
     e->set_host(fmt::format("h{}", 13 + i % 28));
   }
   std::map<std::string, int> copies;

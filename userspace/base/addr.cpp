@@ -88,6 +88,8 @@ bool Prefix::contains(const Prefix& p) const {
 
 std::string Prefix::text() const { return fmt::format("{}/{}", ip.text(), len); }
 
+Addr gateway_of(const Prefix& cidr) { return Addr::v4(cidr.ip.v4_value() + 1); }
+
 Result<MacBytes> parse_mac(std::string_view text) {
   MacBytes m{};
   const std::string s(text);

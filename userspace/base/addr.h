@@ -57,6 +57,9 @@ struct Prefix {
   auto operator<=>(const Prefix&) const = default;
 };
 
+// The gateway as the endpoints of a network know it: its first address.
+Addr gateway_of(const Prefix& cidr);
+
 using MacBytes = std::array<std::uint8_t, MZ_ETH_ALEN>;
 
 // A unicast MAC. Error: invalid_argument (also for multicast and all zero).

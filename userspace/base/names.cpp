@@ -86,6 +86,8 @@ Result<> check_inside(const Addr& ip, const Prefix& network) {
     return fail(Code::invalid_argument, "{} is the network's own address", ip.text());
   if ((ip.v4_value() & hosts) == hosts)
     return fail(Code::invalid_argument, "{} is the network's broadcast address", ip.text());
+  if (network.len < 31 && ip == gateway_of(network))
+    return fail(Code::invalid_argument, "{} is the network's gateway", ip.text());
   return {};
 }
 

@@ -30,7 +30,7 @@ Result<> check_unicast(const Addr& ip);
 // A VPC's or network's block: of a family that is carried.
 Result<> check_block(const Prefix& block);
 // An endpoint's place in its network: inside, neither the network's address
-// nor its broadcast address (a /31 and a /32 have none, RFC 3021).
+// nor its broadcast or gateway address (a /31 and a /32 have none, RFC 3021).
 Result<> check_inside(const Addr& ip, const Prefix& network);
 
 // `r` with object and field in front of its error:

@@ -72,7 +72,9 @@ class Dataplane {
   // also from before a restart, stays.
   // Errors: failed_precondition (the kernel lacks something, or pinned tables
   // have other sizes: says which and what to do), internal.
-  virtual Result<> load(const mz_cfg& cfg) = 0;
+  // `directory`: object files (NAME.bpf.o) to load instead of the built-in ones;
+  // empty: these. They must be of this ABI version.
+  virtual Result<> load(const mz_cfg& cfg, const std::string& directory = {}) = 0;
   [[nodiscard]] virtual bool loaded() const = 0;
 
   // Puts a hook's program on an interface; again is no error.

@@ -72,7 +72,7 @@ class FakeDataplane final : public Dataplane {
         host_ids_("mz_host_ids", s.hosts, false),
         vpc_slots_(s.vpc_slots) {}
 
-  Result<> load(const mz_cfg& cfg) override {
+  Result<> load(const mz_cfg& cfg, const std::string& = {}) override {
     loaded_cfg = cfg;
     loads++;
     return {};

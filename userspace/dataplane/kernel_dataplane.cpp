@@ -10,8 +10,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 #include "bpf/clock.skel.h"
 #include "bpf/endpoint_egress.skel.h"
@@ -92,7 +95,7 @@ class KernelDataplane final : public Dataplane {
 
   Result<> prepare();
 
-  Result<> load(const mz_cfg& cfg) override;
+  Result<> load(const mz_cfg& cfg, const std::string& directory) override;
   bool loaded() const override { return deliver_ != nullptr; }
   Result<> attach(Hook hook, unsigned ifindex) override {
     return hooks_.attach(hook, ifindex, prog_fd(hook));
@@ -122,8 +125,9 @@ class KernelDataplane final : public Dataplane {
   Result<unsigned> clock_hz() override;
 
  private:
-  template <class Ptr, class OpenFn, class LoadFn>
-  Result<Ptr> load_one(OpenFn open, LoadFn load_skel, const char* name, const mz_cfg& cfg);
+  template <class Ptr, class CreateFn, class LoadFn>
+  Result<Ptr> load_one(CreateFn create, LoadFn load_skel, const char* name, const mz_cfg& cfg,
+                       const std::string& directory);
   Result<> bind_tables();
   Result<> pin_program(bpf_program* prog, const char* name);
   [[nodiscard]] int prog_fd(Hook hook) const;
@@ -167,15 +171,35 @@ Result<> KernelDataplane::prepare() {
   return hooks_.recover();
 }
 
-template <class Ptr, class OpenFn, class LoadFn>
-Result<Ptr> KernelDataplane::load_one(OpenFn open, LoadFn load_skel, const char* name,
-                                      const mz_cfg& cfg) {
+// A skeleton opened from the bytes built in, or those of a file in `directory`.
+template <class Ptr, class CreateFn, class LoadFn>
+Result<Ptr> KernelDataplane::load_one(CreateFn create, LoadFn load_skel, const char* name,
+                                      const mz_cfg& cfg, const std::string& directory) {
   bpf_object_open_opts o{};
   const std::string maps = root_ + "/maps";
   o.sz = sizeof o;
   o.pin_root_path = maps.c_str();
-  Ptr skel(open(&o));
-  if (!skel) return fail_errno(Code::internal, errno, fmt::format("program {}: open", name));
+  using Skel = typename Ptr::element_type;
+  Ptr skel(static_cast<Skel*>(std::calloc(1, sizeof(Skel))));  // its destructor frees
+  if (!skel || create(skel.get()) != 0) return fail(Code::internal, "program {}: no memory", name);
+  std::string bytes;
+  if (!directory.empty()) {
+    const std::string path = fmt::format("{}/{}.bpf.o", directory, name);
+    std::ifstream file(path, std::ios::binary);
+    if (!file) return fail(Code::not_found, "object file {}: cannot be read", path);
+    bytes.assign(std::istreambuf_iterator<char>(file), {});
+    skel->skeleton->data = bytes.data();
+    skel->skeleton->data_sz = bytes.size();
+  }
+  if (bpf_object__open_skeleton(skel->skeleton, &o) != 0)
+    return fail_errno(Code::failed_precondition, errno,
+                      fmt::format("program {}: not an object of this version", name));
+  size_t constants = 0;
+  for (int i = 0; i < skel->skeleton->map_cnt; i++)
+    if (std::string_view(skel->skeleton->maps[i].name).find(".rodata") != std::string_view::npos)
+      bpf_map__initial_value(*skel->skeleton->maps[i].map, &constants);
+  if (constants != sizeof(*skel->rodata))
+    return fail(Code::failed_precondition, "program {}: its constants are of another version", name);
   skel->rodata->mz_cfg = cfg;
   set_sizes(skel->obj, options_.sizes);
   if (load_skel(skel.get()) == 0) return skel;
@@ -192,14 +216,14 @@ Result<Ptr> KernelDataplane::load_one(OpenFn open, LoadFn load_skel, const char*
 
 // New programs are complete before the first hook changes; then each hook
 // changes atomically, so every packet meets the old program or the new one.
-Result<> KernelDataplane::load(const mz_cfg& cfg) {
-  auto deliver = load_one<Deliver>(mz_uplink_deliver__open_opts, mz_uplink_deliver__load,
-                                   "uplink_deliver", cfg);
+Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) {
+  auto deliver = load_one<Deliver>(mz_uplink_deliver__create_skeleton, mz_uplink_deliver__load,
+                                   "uplink_deliver", cfg, directory);
   if (!deliver) return tl::unexpected(deliver.error());
-  auto egress = load_one<Egress>(mz_endpoint_egress__open_opts, mz_endpoint_egress__load,
-                                 "endpoint_egress", cfg);
+  auto egress = load_one<Egress>(mz_endpoint_egress__create_skeleton, mz_endpoint_egress__load,
+                                 "endpoint_egress", cfg, directory);
   if (!egress) return tl::unexpected(egress.error());
-  auto hop = load_one<Hop>(mz_uplink_hop__open_opts, mz_uplink_hop__load, "uplink_hop", cfg);
+  auto hop = load_one<Hop>(mz_uplink_hop__create_skeleton, mz_uplink_hop__load, "uplink_hop", cfg, directory);
   if (!hop) return tl::unexpected(hop.error());
 
   deliver_ = std::move(*deliver);

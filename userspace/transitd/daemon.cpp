@@ -469,10 +469,8 @@ void Daemon::on_monitor() {
 }
 
 Result<v1::ReplaceProgramsReply> Daemon::replace_programs(const std::string& directory) {
-  if (!directory.empty())
-    return fail(Code::unimplemented, "replace: from a directory is not possible yet; leave it out to reload the built-in programs");
   if (!cfg_) return fail(Code::failed_precondition, "no programs yet: apply a goal state first");
-  MZ_CHECK(dp_.load(*cfg_));
+  MZ_CHECK(dp_.load(*cfg_, directory));
   v1::ReplaceProgramsReply reply;
   reply.set_replaced(static_cast<std::uint32_t>(dp_.attachments().size()));
   return reply;

@@ -19,8 +19,6 @@ std::uint32_t fnv1a(std::string_view s) {
 
 }  // namespace
 
-Addr gateway_of(const Prefix& cidr) { return Addr::v4(cidr.ip.v4_value() + 1); }
-
 std::string Interfaces::host_name(const EndpointSpec& e) {
   if (const auto* tap = std::get_if<TapSpec>(&e.attach)) return tap->interface;
   return fmt::format("mz{:08x}", fnv1a(object_key(e.vpc, e.name)));
@@ -90,10 +88,12 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
   if (!inner) return tl::unexpected(inner.error());
   MZ_CHECK(inside->set_link(inner->index, up));
   MZ_CHECK(inside->add_address(inner->index, Prefix{e.address, network.cidr.len}));
+  // Every address is behind the one gateway MAC; a network too small for a
+  // gateway's address has it on link.
   net::Route all;
   all.dst = Prefix{Addr::v4(0), 0};
   all.ifindex = inner->index;
-  all.via = gateway_of(network.cidr);
+  if (network.cidr.len < 31) all.via = gateway_of(network.cidr);
   all.onlink = true;
   return inside->replace_route(all);
 }

@@ -38,7 +38,4 @@ class Interfaces {
   std::function<bool(unsigned)> taken_;
 };
 
-// The gateway's address as endpoints know it: the first of the network.
-Addr gateway_of(const Prefix& cidr);
-
 }  // namespace mizar
