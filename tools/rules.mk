@@ -17,3 +17,7 @@ install: all ## put daemon, command line, man pages and service file under PREFI
 	$(Q)[ -e $(DESTDIR)/etc/transitd.conf ] || \
 		install -D -m 644 userspace/transitd/systemd/transitd.conf $(DESTDIR)/etc/transitd.conf
 	@echo 'installed under $(DESTDIR)$(PREFIX); next: systemctl enable --now transitd'
+
+.PHONY: docs
+docs: ## make the reference in docs/reference from the code
+	$(Q)awk -f tools/dev/reasons.awk bpf/abi/reasons.h > docs/reference/reasons.md
