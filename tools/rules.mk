@@ -21,3 +21,11 @@ install: all ## put daemon, command line, man pages and service file under PREFI
 .PHONY: docs
 docs: ## make the reference in docs/reference from the code
 	$(Q)awk -f tools/dev/reasons.awk bpf/abi/reasons.h > docs/reference/reasons.md
+
+.PHONY: demo demo-down
+demo: ## two tenants on several hosts, under traffic (KEEP=1 leaves it up)
+	$(Q)$(MAKE) --no-print-directory deps
+	$(Q)$(MAKE) --no-print-directory -j2 all
+	$(Q)BIN=$(O)/bin KEEP=$(KEEP) tools/demo/demo.sh up
+demo-down: ## remove every trace of demos that were left up
+	$(Q)BIN=$(O)/bin tools/demo/demo.sh down

@@ -9,6 +9,7 @@
 #   topo_daemon NAME [OPTIONS...]    its transitd
 #   topo_ns NAME                     an empty namespace for an endpoint
 #   on NS COMMAND...                 run in a namespace of this run
+#   start NS LOG COMMAND...          the same in the background; pid in $STARTED
 #   transit HOST ARGS...             the command line against a host's daemon
 #   topo_end                         every trace removed
 #
@@ -31,6 +32,16 @@ on() {
 	local n=$1
 	shift
 	nsenter --net="/run/netns/$(ns "$n")" "$@"
+}
+
+# In the background: start NS LOG COMMAND...; its own pid (nsenter becomes it, a
+# function in the background would leave a shell in between) is in $STARTED.
+start() {
+	local n=$1 log=$2
+	shift 2
+	nsenter --net="/run/netns/$(ns "$n")" "$@" >> "$log" 2>&1 < /dev/null &
+	STARTED=$!
+	disown
 }
 
 topo_ns() {
@@ -84,10 +95,9 @@ topo_socket() { echo "$TOPO_DIR/$1/transitd.sock"; }
 topo_daemon() {
 	local name=$1
 	shift
-	on "$name" "$BIN/transitd" --instance "$(ns "$name")" --state-dir "$TOPO_DIR/$name/state" \
-		--socket "$(topo_socket "$name")" "$@" >> "$TOPO_DIR/$name/log" 2>&1 &
-	echo $! > "$TOPO_DIR/$name/pid"
-	disown
+	start "$name" "$TOPO_DIR/$name/log" "$BIN/transitd" --instance "$(ns "$name")" \
+		--state-dir "$TOPO_DIR/$name/state" --socket "$(topo_socket "$name")" "$@"
+	echo "$STARTED" > "$TOPO_DIR/$name/pid"
 	wait_for 10 transit "$name" status
 }
 
@@ -120,18 +130,18 @@ topo_end() {
 	local pidfile n
 	[[ -n ${TOPO_RUN:-} ]] || return 0
 	for pidfile in "$TOPO_DIR"/*/pid; do
-		[[ -e $pidfile ]] && kill "$(< "$pidfile")" 2> /dev/null
+		[[ ! -e $pidfile ]] || kill "$(< "$pidfile")" 2> /dev/null || true
 	done
 	for pidfile in "$TOPO_DIR"/*/pid; do
-		[[ -e $pidfile ]] && wait_for 5 bash -c "! kill -0 $(< "$pidfile")"
+		[[ ! -e $pidfile ]] || wait_for 5 bash -c "! kill -0 $(< "$pidfile")" || true
 	done
 	for n in $(ip netns list | awk '{print $1}'); do
 		[[ $n == "$TOPO_RUN"-* ]] || continue
-		ip netns pids "$n" | xargs -r kill 2> /dev/null
+		ip netns pids "$n" | xargs -r kill 2> /dev/null || true
 		ip netns del "$n"
 	done
 	rm -rf "/sys/fs/bpf/mizar/$TOPO_RUN"-* "$TOPO_DIR"
-	rmdir /sys/fs/bpf/mizar 2> /dev/null
+	rmdir /sys/fs/bpf/mizar 2> /dev/null || true
 	TOPO_RUN=
 	return 0
 }
