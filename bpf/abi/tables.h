@@ -140,6 +140,8 @@ struct mz_cfg {
 MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 36);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
+#define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its
+				  * peer after XDP_TX only if that has a program too */
 
 /* One note of a traced packet: which stage decided what, and by which object. */
 struct mz_note {

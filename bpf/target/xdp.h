@@ -71,6 +71,13 @@ static __always_inline int mz_fib(struct mz_pkt *p, struct bpf_fib_lookup *fib)
 	return (int)bpf_fib_lookup(p->ctx, fib, sizeof(*fib), BPF_FIB_LOOKUP_OUTPUT);
 }
 
+static __always_inline int mz_send_out(struct mz_pkt *p, __u32 ifindex)
+{
+	if (ifindex == p->ctx->ingress_ifindex && !(mz_cfg.flags & MZ_CFG_F_NO_XDP_TX))
+		return XDP_TX;
+	return (int)bpf_redirect(ifindex, 0);
+}
+
 static __always_inline int mz_verdict(struct mz_pkt *p)
 {
 	switch (p->act) {
@@ -78,13 +85,11 @@ static __always_inline int mz_verdict(struct mz_pkt *p)
 	case MZ_ACT_DEFER:
 		return XDP_PASS;
 	case MZ_ACT_SEND:
-		if (p->out_ifindex == p->ctx->ingress_ifindex)
-			return XDP_TX;
-		return (int)bpf_redirect(p->out_ifindex, 0);
+		return mz_send_out(p, p->out_ifindex);
 	case MZ_ACT_DELIVER:
 		return (int)bpf_redirect(p->out_ifindex, 0);
 	case MZ_ACT_ANSWER:
-		return XDP_TX;
+		return mz_send_out(p, p->ctx->ingress_ifindex);
 	default:
 		return XDP_DROP;
 	}

@@ -19,7 +19,7 @@
 
 #include "bpf/abi/tables.h"
 
-#define FLAGS 1u // bits of mz_cfg.flags in use
+#define FLAGS 3u // bits of mz_cfg.flags in use
 #define MAX_INSNS 4096u
 #define MAX_VERIFIED 60000u
 

@@ -223,11 +223,12 @@ Result<SyncCounts> Daemon::reconcile() {
     if (h.id != goal_.self.id) others.emplace(h.id, h.address);
   underlay_.set_hosts(others);
   ensure_hops();
-  // Programs are on their hooks and every table stands before an endpoint's
-  // interface comes up: its first packet is judged like any other.
+  // Interfaces first, guarded and down where they are new: after a restart the
+  // tables must not lose those that carry traffic. They come up last.
+  const auto fresh = make_interfaces();
   auto counts = tables_.apply(goal_, ports_);
   if (!counts) return counts;
-  ensure_endpoints();
+  bring_up(fresh);
   MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
   if (is_hop_host())
     MZ_CHECK(dp_.attach(Hook::uplink_hop, uplink_));
@@ -252,6 +253,7 @@ Result<> Daemon::ensure_uplink() {
   uplink_ = link->index;
   uplink_name_ = name;
   uplink_mtu_ = link->mtu;
+  uplink_is_veth_ = link->kind == "veth";
   return {};
 }
 
@@ -262,7 +264,8 @@ Result<> Daemon::ensure_programs() {
   cfg.uplink = uplink_;
   cfg.path_ttl = static_cast<__u32>(options_.path_ttl.count() * hz_);
   cfg.hint_interval = static_cast<__u32>(options_.hint_interval.count() * hz_ / 1000);
-  cfg.flags = options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0;
+  cfg.flags = (options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0u) |
+              (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u);
   if (cfg_ && same_bytes(*cfg_, cfg)) return {};
   const bool first = !dp_.loaded();
   MZ_CHECK(dp_.load(cfg));
@@ -345,9 +348,9 @@ void Daemon::report(const std::string& key, const Result<>& rc) {
   problems_[key] = rc.error().what;
 }
 
-// Local endpoints' interfaces: made down and guarded, then known to the
-// tables, then up. Packets meet their program from the first one on.
-void Daemon::ensure_endpoints() {
+// Local endpoints' interfaces that are not known yet: made, or found, and
+// guarded by their program before anything else.
+std::vector<const EndpointSpec*> Daemon::make_interfaces() {
   std::vector<const EndpointSpec*> fresh;
   for (const auto& [key, e] : goal_.endpoints) {
     if (!goal_.local(e) || (ports_.contains(key) && ports_[key].mtu == endpoint_mtu())) continue;
@@ -358,12 +361,22 @@ void Daemon::ensure_endpoints() {
     ports_[key] = *port;
     fresh.push_back(&e);
   }
+  return fresh;
+}
+
+void Daemon::bring_up(const std::vector<const EndpointSpec*>& fresh) {
+  for (const EndpointSpec* e : fresh) report(object_key(e->vpc, e->name), bring_up(*e));
+}
+
+// What is not connected yet, or has another MTU now.
+void Daemon::ensure_endpoints() {
+  const auto fresh = make_interfaces();
   if (fresh.empty()) return;
   if (auto counts = tables_.apply(goal_, ports_); !counts) {
     log::error("{}", counts.error().what);
     return;
   }
-  for (const EndpointSpec* e : fresh) report(object_key(e->vpc, e->name), bring_up(*e));
+  bring_up(fresh);
 }
 
 Result<> Daemon::bring_up(const EndpointSpec& e) {

@@ -71,6 +71,8 @@ class Daemon {
   Result<> ensure_uplink();
   void ensure_hops();
   void ensure_endpoints();
+  std::vector<const EndpointSpec*> make_interfaces();
+  void bring_up(const std::vector<const EndpointSpec*>& fresh);
   Result<> bring_up(const EndpointSpec& e);
   Result<> make_standalone(v1::GoalState& added) const;
   Result<> ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& added, v1::Endpoint& e) const;
@@ -113,6 +115,7 @@ class Daemon {
   unsigned uplink_ = 0;
   std::string uplink_name_;
   unsigned uplink_mtu_ = 0;
+  bool uplink_is_veth_ = false;
   TableSync::Ports ports_;
   std::map<std::string, std::string> problems_;  // endpoint key -> why it is not ready
   std::map<std::uint32_t, bool> down_;
