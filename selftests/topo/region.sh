@@ -76,7 +76,7 @@ hops_up() { ! transit w1 status | grep -qE ' (down|unresolved) ' && ! transit w2
 count_of() {
 	transit "$1" stats ${3:+--vpc "$3"} -o json | python3 -c '
 import json, sys
-rows = json.load(sys.stdin)["rows"]
+rows = json.load(sys.stdin)
 print(sum(int(r["packets"]) for r in rows if r["reason"] == sys.argv[1]))' "$2"
 }
 

@@ -108,7 +108,6 @@ hops_of() { # packets that each host forwarded so far
 		transit "$h" stats --vpc red -o json | python3 -c '
 import json, sys
 rows = json.load(sys.stdin)
-rows = rows.get("rows", rows) if isinstance(rows, dict) else rows
 print(sys.argv[1], sum(int(r["packets"]) for r in rows if r["reason"] in ("BOUNCED", "DIVIDED")))' "$h"
 	done | tr '\n' ' '
 }
