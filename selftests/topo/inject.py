@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+# Frames nobody should send, for the topology tests.
+#   inject.py spoof-ip IF SRC DST      IPv4/UDP with a forged source address
+#   inject.py spoof-mac IF SRC DST     ... a forged source MAC
+#   inject.py spoof-arp IF SPA         ARP request that claims SPA
+#   inject.py tunnel DST VNI INNERDST SENDER ORIGIN   UDP datagram to port 6081
+#       that carries a tenant's packet, with our option
+# Sends three of them.
+import fcntl
+import socket
+import struct
+import sys
+
+
+def checksum(data):
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ip_udp(src, dst, payload):
+    udp = struct.pack("!HHHH", 1000, 9, 8 + len(payload), 0) + payload
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0,
+                       socket.inet_aton(src), socket.inet_aton(dst))
+    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + udp
+
+
+def raw_socket(interface):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    s.bind((interface, 0))
+    mac = fcntl.ioctl(s, 0x8927, struct.pack("256s", interface.encode()))[18:24]
+    return s, mac
+
+
+GATEWAY = bytes.fromhex("024d5a000001")
+
+
+def frame(kind, interface, *args):
+    s, mac = raw_socket(interface)
+    if kind == "spoof-ip":
+        data = GATEWAY + mac + b"\x08\x00" + ip_udp(args[0], args[1], b"spoof")
+    elif kind == "spoof-mac":
+        data = GATEWAY + b"\x02\x00\x00\x00\x66\x66\x08\x00" + ip_udp(args[0], args[1], b"spoof")
+    else:
+        data = (b"\xff" * 6 + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + mac +
+                socket.inet_aton(args[0]) + b"\x00" * 6 + socket.inet_aton("10.0.1.6"))
+    for _ in range(3):
+        s.send(data)
+
+
+def tunnel(dst, vni, inner_dst, sender, origin):
+    geneve = struct.pack("!BBHI", 4, 0, 0x6558, int(vni) << 8)
+    option = struct.pack("!HBBIII", 0xFF4D, 1, 3, 0, int(origin), int(sender))
+    inner = GATEWAY + b"\x02\x00\x00\x00\x00\x99\x08\x00" + ip_udp("10.0.1.77", inner_dst, b"forged-tunnel")
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    for _ in range(3):
+        s.sendto(geneve + option + inner, (dst, 6081))
+
+
+if sys.argv[1] == "tunnel":
+    tunnel(*sys.argv[2:])
+else:
+    frame(*sys.argv[1:])

@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Two tenants with the same addresses on the same hosts: everybody reaches the
+# right one, nothing crosses, nobody can pretend.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/region.sh"
+need_root
+topo_begin mzt-isolation
+trap topo_end EXIT
+standard_up
+INJECT="$(dirname "$0")/inject.py"
+declare -A address=([a]=10.0.1.5 [b]=10.0.1.6 [c]=10.0.2.5)
+for vpc in red blue; do
+	for e in a b c; do serve $vpc-$e $vpc/$e; done
+done
+
+# What each endpoint receives, for the whole test.
+for vpc in red blue; do
+	for e in a b c; do
+		start $vpc-$e "$TOPO_DIR/tcpdump" tcpdump -Q in -U -s 0 -ni eth0 -w "$TOPO_DIR/$vpc-$e.pcap"
+		echo "$STARTED" >> "$TOPO_DIR/captures"
+	done
+done
+for vpc in red blue; do
+	for e in a b c; do wait_for 5 test -s "$TOPO_DIR/$vpc-$e.pcap"; done
+done
+
+says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
+for vpc in red blue; do
+	for from in a b c; do
+		for to in a b c; do
+			[[ $from == "$to" ]] || ok "$vpc/$from -> ${address[$to]} is $vpc/$to" says $vpc-$from "${address[$to]}" $vpc/$to
+		done
+	done
+done
+
+# An address only red has does not answer blue.
+topo_ns red-only
+cat > "$TOPO_DIR/more" << R
+  - {name: only, vpc: red, network: front, address: 10.0.1.9, host: w2, netns: $(ns red-only)}
+R
+{ standard_region 2; cat "$TOPO_DIR/more"; } | topo_apply w2 b1 b2 d1 w1
+serve red-only red/only
+ok "red reaches its own 10.0.1.9" says red-a 10.0.1.9 red/only
+ok "blue has nobody there" says blue-a 10.0.1.9 nobody
+no_endpoint() { [[ $(($(count_of b1 NO_ENDPOINT blue) + $(count_of b2 NO_ENDPOINT blue))) -ge 5 ]]; }
+ok "... and its bouncer says why" no_endpoint
+
+# Pretending, from inside an endpoint.
+raised() { # HOST REASON VPC COMMAND...: the reason's count rises by three
+	local host=$1 reason=$2 vpc=$3 before
+	shift 3
+	before=$(count_of "$host" "$reason" "$vpc")
+	"$@"
+	[[ $(count_of "$host" "$reason" "$vpc") -eq $((before + 3)) ]]
+}
+ok "a forged source address is dropped" raised w1 SRC_IP red on red-a "$INJECT" spoof-ip eth0 10.0.1.6 10.0.2.5
+ok "a forged source MAC is dropped" raised w1 SRC_MAC red on red-a "$INJECT" spoof-mac eth0 10.0.1.5 10.0.2.5
+ok "a forged ARP sender is dropped" raised w1 ARP_SPOOF red on red-a "$INJECT" spoof-arp eth0 10.0.1.6
+ok "an endpoint's own Geneve is tenant payload" raised w1 DIRECT red on red-a "$INJECT" tunnel 10.0.1.6 200 10.0.1.5 2 2
+
+# Pretending, on the underlay.
+topo_host stranger 9
+ok "a host that is not of the region is not listened to" \
+	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel 10.77.1.1 100 10.0.1.5 9 9
+ok "... nor when it claims a known host's id" \
+	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel 10.77.1.1 100 10.0.1.5 2 2
+ok "a known host with an unknown VNI gets nowhere" \
+	raised w1 UNKNOWN_VNI "" on w2 "$INJECT" tunnel 10.77.1.1 999 10.0.1.5 2 2
+
+# What the captures say: no endpoint ever saw the other tenant's name, nor a
+# forged packet.
+while read -r pid; do kill -INT "$pid"; done < "$TOPO_DIR/captures"
+while read -r pid; do wait_for 5 bash -c "! kill -0 $pid"; done < "$TOPO_DIR/captures"
+clean() { ! grep -qaE "$2" "$TOPO_DIR/$1.pcap"; }
+for e in a b c; do
+	ok "red/$e never saw a byte of blue" clean red-$e 'blue/'
+	ok "blue/$e never saw a byte of red" clean blue-$e 'red/'
+	ok "nobody's forged packet reached red/$e" clean red-$e 'spoof'
+done
+ok "no forged tunnel packet reached red/a" clean red-a 'forged-tunnel'
+ok "the captures are no empty proof: red/a saw red/b" bash -c "grep -qa red/b '$TOPO_DIR/red-a.pcap'"
+finish
