@@ -4,7 +4,7 @@
 #   inject.py spoof-ip IF SRC DST      IPv4/UDP with a forged source address
 #   inject.py spoof-mac IF SRC DST     ... a forged source MAC
 #   inject.py spoof-arp IF SPA         ARP request that claims SPA
-#   inject.py tunnel DST VNI INNERDST SENDER ORIGIN   UDP datagram to port 6081
+#   inject.py tunnel DST VNI INNERDST SENDER ORIGIN TAG   UDP datagram to port 6081
 #       that carries a tenant's packet, with our option
 # Sends three of them.
 import fcntl
@@ -50,10 +50,10 @@ def frame(kind, interface, *args):
         s.send(data)
 
 
-def tunnel(dst, vni, inner_dst, sender, origin):
+def tunnel(dst, vni, inner_dst, sender, origin, tag):
     geneve = struct.pack("!BBHI", 4, 0, 0x6558, int(vni) << 8)
     option = struct.pack("!HBBIII", 0xFF4D, 1, 3, 0, int(origin), int(sender))
-    inner = GATEWAY + b"\x02\x00\x00\x00\x00\x99\x08\x00" + ip_udp("10.0.1.77", inner_dst, b"forged-tunnel")
+    inner = GATEWAY + b"\x02\x00\x00\x00\x00\x99\x08\x00" + ip_udp("10.0.1.77", inner_dst, tag.encode())
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for _ in range(3):
         s.sendto(geneve + option + inner, (dst, 6081))

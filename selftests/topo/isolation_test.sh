@@ -58,16 +58,16 @@ raised() { # HOST REASON VPC COMMAND...: the reason's count rises by three
 ok "a forged source address is dropped" raised w1 SRC_IP red on red-a "$INJECT" spoof-ip eth0 10.0.1.6 10.0.2.5
 ok "a forged source MAC is dropped" raised w1 SRC_MAC red on red-a "$INJECT" spoof-mac eth0 10.0.1.5 10.0.2.5
 ok "a forged ARP sender is dropped" raised w1 ARP_SPOOF red on red-a "$INJECT" spoof-arp eth0 10.0.1.6
-ok "an endpoint's own Geneve is tenant payload" raised w1 DIRECT red on red-a "$INJECT" tunnel 10.0.1.6 200 10.0.1.5 2 2
+ok "an endpoint's own Geneve is tenant payload" raised w1 DIRECT red on red-a "$INJECT" tunnel 10.0.1.6 200 10.0.1.5 2 2 payload
 
 # Pretending, on the underlay.
 topo_host stranger 9
 ok "a host that is not of the region is not listened to" \
-	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel 10.77.1.1 100 10.0.1.5 9 9
+	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel 10.77.1.1 100 10.0.1.5 9 9 forged-tunnel
 ok "... nor when it claims a known host's id" \
-	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel 10.77.1.1 100 10.0.1.5 2 2
+	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel 10.77.1.1 100 10.0.1.5 2 2 forged-tunnel
 ok "a known host with an unknown VNI gets nowhere" \
-	raised w1 UNKNOWN_VNI "" on w2 "$INJECT" tunnel 10.77.1.1 999 10.0.1.5 2 2
+	raised w1 UNKNOWN_VNI "" on w2 "$INJECT" tunnel 10.77.1.1 999 10.0.1.5 2 2 forged-tunnel
 
 # What the captures say: no endpoint ever saw the other tenant's name, nor a
 # forged packet.

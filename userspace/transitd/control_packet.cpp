@@ -42,6 +42,12 @@ void append_tunnel(std::vector<std::uint8_t>& out, std::uint32_t self, std::uint
 std::vector<std::uint8_t> probe_packet(std::uint32_t self) {
   std::vector<std::uint8_t> out;
   append_tunnel(out, self, 0, self, MZ_OPT_F_PROBE);
+  // Nobody looks inside, but a decoder should find a whole frame there: one of
+  // IEEE 802's local experimental type.
+  ethhdr eth{};
+  eth.h_proto = htons(0x88b5);
+  append(out, eth);
+  out.resize(out.size() + ETH_ZLEN - ETH_HLEN);
   return out;
 }
 

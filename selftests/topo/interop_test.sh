@@ -1,0 +1,114 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# A foreign Geneve stack: Open vSwitch's userspace datapath is a host of the
+# region, with an endpoint behind it; and tshark reads what we send.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/region.sh"
+need_root
+for tool in ovs-vswitchd tshark; do
+	command -v $tool > /dev/null || { echo "1..0 # SKIP no $tool"; exit 4; }
+done
+topo_begin mzt-interop
+ovs_end() {
+	local f
+	for f in "$TOPO_DIR"/ovs/*.pid; do [[ ! -e $f ]] || kill "$(< "$f")" || true; done
+	topo_end
+}
+trap ovs_end EXIT
+topo_router
+topo_host w1 1
+topo_host ovs 7
+# Open vSwitch reads raw frames: checksums must be finished, as on a wire.
+topo_wire w1 1
+topo_wire ovs 7
+topo_daemon w1
+topo_ns red-a
+topo_ns red-x
+topo_apply w1 << R
+revision: 1
+hosts:
+  - {name: w1, id: 1, address: 10.77.1.1}
+  - {name: ovs, id: 7, address: 10.77.7.1, roles: [bouncer]}
+vpcs:
+  - {name: red, vni: 100, cidr: 10.0.0.0/16}
+networks:
+  - {name: front, vpc: red, cidr: 10.0.1.0/24}
+endpoints:
+  - {name: a, vpc: red, network: front, address: 10.0.1.5, host: w1, netns: $(ns red-a)}
+  - {name: x, vpc: red, network: front, address: 10.0.1.7, mac: "02:00:00:00:00:07", host: ovs}
+R
+
+# Open vSwitch in the namespace of host "ovs", with everything of its own.
+D=$TOPO_DIR/ovs
+mkdir -p "$D"
+export OVS_RUNDIR=$D OVS_LOGDIR=$D OVS_DBDIR=$D OVS_SYSCONFDIR=$D
+ovsdb-tool create "$D/conf.db" /usr/share/openvswitch/vswitch.ovsschema
+start ovs "$D/log" ovsdb-server "$D/conf.db" --remote="punix:$D/db.sock" --pidfile="$D/ovsdb.pid"
+wait_for 5 test -S "$D/db.sock"
+vsctl() { on ovs ovs-vsctl --db="unix:$D/db.sock" --no-wait "$@"; }
+vsctl init
+start ovs "$D/log" ovs-vswitchd "unix:$D/db.sock" --pidfile="$D/vswitchd.pid"
+wait_for 5 test -e "$D/vswitchd.pid"
+# The underlay interface goes under a bridge that has its address, as the
+# userspace datapath wants it.
+mac=$(on ovs cat /sys/class/net/eth0/address 2> /dev/null || on ovs ip -o link show eth0 | grep -o 'ether [^ ]*' | cut -c7-)
+vsctl add-br br-under -- set bridge br-under datapath_type=netdev other-config:hwaddr="$mac" \
+	-- add-port br-under eth0
+vsctl add-br br-int -- set bridge br-int datapath_type=netdev fail_mode=secure
+ip link add x0 netns "$(ns ovs)" type veth peer name eth0 netns "$(ns red-x)"
+on ovs ip link set x0 up
+on ovs ethtool -K x0 tx off > /dev/null
+vsctl add-port br-int x0 -- add-port br-int gnv0 \
+	-- set interface gnv0 type=geneve options:remote_ip=10.77.1.1 options:key=100
+wait_for 10 on ovs ip link show br-under
+on ovs ip addr flush dev eth0
+on ovs ip addr add 10.77.7.1/24 dev br-under
+on ovs ip link set br-under up
+on ovs ip route replace default via 10.77.7.254
+on red-x ip link set eth0 address 02:00:00:00:00:07
+on red-x ethtool -K eth0 tx off > /dev/null
+on red-x ip link set eth0 mtu 1400
+on red-x ip addr add 10.0.1.7/24 dev eth0
+on red-x ip link set eth0 up
+# Behind us every address has the gateway's MAC.
+on red-x ip neigh replace 10.0.1.5 lladdr 02:4d:5a:00:00:01 dev eth0 nud permanent
+ofctl() { on ovs ovs-ofctl -O OpenFlow13 "$@"; }
+wait_for 10 ofctl show "unix:$D/br-int.mgmt" || true
+vsctl set bridge br-int protocols=OpenFlow13
+ports() { on ovs ovs-vsctl --db="unix:$D/db.sock" get interface "$1" ofport; }
+opened() { [[ $(ports x0) -gt 0 && $(ports gnv0) -gt 0 ]]; }
+wait_for 10 opened
+# To us: as it is. From us: the frame's destination is our gateway's MAC.
+ofctl add-flow "unix:$D/br-int.mgmt" "in_port=$(ports x0),actions=output:$(ports gnv0)"
+ofctl add-flow "unix:$D/br-int.mgmt" "in_port=$(ports gnv0),actions=mod_dl_dst:02:00:00:00:00:07,output:$(ports x0)"
+
+start w1 "$D/tcpdump" tcpdump -U -s 0 -ni eth0 -w "$TOPO_DIR/wire.pcap" udp port 6081
+capture=$STARTED
+wait_for 5 test -s "$TOPO_DIR/wire.pcap"
+serve red-x red/x
+serve red-a red/a
+says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
+ok "they understand us: red/a asks red/x behind Open vSwitch" says red-a 10.0.1.7 red/x
+ok "we understand them: red/x asks red/a" says red-x 10.0.1.5 red/a
+ok "ping of 1400 bytes passes both ways" on red-a ping -qc 3 -i 0.05 -W 1 -s 1372 10.0.1.7
+tcp() {
+	start red-x "$TOPO_DIR/iperf" iperf3 -s -1
+	wait_for 5 on red-x bash -c 'ss -ltn | grep -q :5201'
+	on red-a timeout 20 iperf3 -c 10.0.1.7 -n 2M --connect-timeout 2000 -J > "$TOPO_DIR/tcp" &&
+		python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[1]))["end"]["sum_received"]["bytes"] < 1 << 20)' "$TOPO_DIR/tcp"
+}
+ok "TCP moves 2 MB" tcp
+ok "their packets carry no option of ours and teach no path" \
+	test "$(count_of w1 DELIVERED red) $(transit w1 status -o json | grep -A1 '"name": *"paths"' | grep -c '"used": *"0"')" != "0 0"
+ok "nothing of it was dropped" \
+	test "$(transit w1 stats -o json | python3 -c 'import json, sys; print(sum(int(r["packets"]) for r in json.load(sys.stdin) if r["reason"].startswith(("GENEVE", "OPTION", "INNER", "OUTER", "UNKNOWN"))))')" = 0
+
+kill -INT "$capture"
+wait_for 5 bash -c "! kill -0 $capture"
+# What TCP makes of the load is not a question of decoding.
+tshark -r "$TOPO_DIR/wire.pcap" -o tcp.analyze_sequence_numbers:false -V > "$TOPO_DIR/decoded" 2> /dev/null
+ok "tshark decodes our packets as Geneve with an option" grep -q "Options: (16 bytes)" "$TOPO_DIR/decoded"
+complaints() { ! grep -nE "Malformed|\[Expert Info \((Error|Warn)|Bogus|Unreassembled|incorrect, should be" "$TOPO_DIR/decoded"; }
+ok "... without a warning" complaints
+finish
