@@ -99,8 +99,9 @@ tcp() {
 		python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[1]))["end"]["sum_received"]["bytes"] < 1 << 20)' "$TOPO_DIR/tcp"
 }
 ok "TCP moves 2 MB" tcp
-ok "their packets carry no option of ours and teach no path" \
-	test "$(count_of w1 DELIVERED red) $(transit w1 status -o json | grep -A1 '"name": *"paths"' | grep -c '"used": *"0"')" != "0 0"
+paths_used() { transit w1 status -o json | python3 -c 'import json, sys; print([t["used"] for t in json.load(sys.stdin)["tables"] if t["name"] == "paths"][0])'; }
+ok "their packets carry no option of ours and teach no path" test "$(paths_used)" = 0
+ok "... though they were delivered" test "$(count_of w1 DELIVERED red)" -gt 10
 ok "nothing of it was dropped" \
 	test "$(transit w1 stats -o json | python3 -c 'import json, sys; print(sum(int(r["packets"]) for r in json.load(sys.stdin) if r["reason"].startswith(("GENEVE", "OPTION", "INNER", "OUTER", "UNKNOWN"))))')" = 0
 

@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Endpoints without a goal-state file, taps, namespaces that come and go, sizes.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/region.sh"
+need_root
+topo_begin mzt-endpoint
+trap topo_end EXIT
+topo_router
+topo_host w1 1
+topo_host w2 2
+topo_daemon w1 --uplink eth0
+for e in one two three; do topo_ns $e; done
+add() { # NAME [ARGS...]
+	local name=$1
+	shift
+	transit w1 endpoint add "$name" --netns "$(ns "$name")" --vpc shop "$@" > "$TOPO_DIR/add"
+}
+ok "a first endpoint, nothing known before" add one --vni 7 --cidr 10.9.0.0/24
+ok "a second one, address chosen" add two
+serve two shop/two
+says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
+ok "they reach each other" says one 10.9.0.3 shop/two
+mtu_of() { on "$1" ip -o link show eth0 | grep -o 'mtu [0-9]*' | cut -c5-; }
+ok "MTU is the uplink's less 66" test "$(mtu_of one)" = 1434
+taken() { ! add two 2> "$TOPO_DIR/error" && grep -q "shop/two.*exists" "$TOPO_DIR/error"; }
+ok "a name that is taken is refused" taken
+transit w1 endpoint delete shop/two > /dev/null
+gone() { ! on two ip link show eth0 2> /dev/null; }
+ok "delete removes the interface at once" gone
+absent() {
+	local rc=0
+	transit w1 endpoint delete shop/two > /dev/null 2>&1 || rc=$?
+	[[ $rc -eq 3 ]]
+}
+ok "deleting it again is NOT_FOUND, exit 3" absent
+ok "its address is free again" add three --ip 10.9.0.3
+topo_daemon_stop w1 KILL
+topo_daemon w1 --uplink eth0
+ready() { [[ $(transit w1 endpoint list | grep -c ready) -eq 2 ]]; }
+ok "endpoints added here outlive the daemon" ready
+
+# In a region, beside planned ones; over two hosts; with clsact.
+topo_daemon_stop w1
+topo_daemon w1 --clsact
+topo_daemon w2 --clsact
+topo_ns red-a
+topo_ns red-b
+topo_apply w1 w2 << R
+revision: 1
+hosts:
+  - {name: w1, id: 1, address: 10.77.1.1, roles: [bouncer, divider]}
+  - {name: w2, id: 2, address: 10.77.2.1}
+vpcs:
+  - {name: red, vni: 100, cidr: 10.0.0.0/16}
+networks:
+  - {name: front, vpc: red, cidr: 10.0.1.0/24}
+endpoints:
+  - {name: a, vpc: red, network: front, address: 10.0.1.5, host: w1, netns: $(ns red-a)}
+  - {name: b, vpc: red, network: front, address: 10.0.1.6, host: w2, netns: $(ns red-b)}
+  - {name: t, vpc: red, network: front, address: 10.0.1.8, host: w2, tap: mztap0}
+R
+serve red-b red/b
+ok "clsact filters carry traffic like links" says red-a 10.0.1.6 red/b
+clsact() { grep -q "endpoint clsact" <<< "$(transit w1 status -o json)"; }
+ok "... and are what is used" clsact
+ok "big datagrams go in fragments" on red-a ping -qc 2 -i 0.05 -W 1 -s 8000 10.0.1.6
+ok "a full-sized packet passes" on red-a ping -qc 2 -i 0.05 -W 1 -M do -s 1406 10.0.1.6
+tcp() {
+	start red-b "$TOPO_DIR/iperf" iperf3 -s -1
+	wait_for 5 on red-b bash -c 'ss -ltn | grep -q :5201'
+	on red-a timeout 20 iperf3 -c 10.0.1.6 -n 200M -J > "$TOPO_DIR/tcp"
+}
+ok "TCP with offloads moves 200 MB" tcp
+
+# A tap: a machine's side is a program that answers ARP-less pings by hand.
+tap_machine() {
+	start w2 "$TOPO_DIR/tap" "$(dirname "$0")/tap.py" mztap0 10.0.1.8
+	wait_for 5 grep -q ready "$TOPO_DIR/tap"
+	on red-a ping -qc 3 -i 0.05 -W 1 10.0.1.8
+}
+ok "a tap endpoint answers" tap_machine
+
+# A namespace that goes and comes back under its name.
+ip netns pids "$(ns red-b)" | xargs -r kill
+ip netns del "$(ns red-b)"
+not_ready() { transit w2 endpoint list | grep red/b | grep -qv ready; }
+ok "an endpoint whose namespace is gone is not ready" wait_for 5 not_ready
+topo_ns red-b
+serve red-b red/b
+ok "it is connected again when the namespace is back" \
+	wait_for 5 on red-a ping -qc 1 -W 1 10.0.1.6
+finish
