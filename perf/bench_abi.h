@@ -16,7 +16,7 @@ struct mz_bench {
 	__u32 seed;
 	__u32 out; /* interface the generator sends to */
 	__u64 sink;
-	__u64 received;
+	volatile __u64 received;
 };
 
 #endif
