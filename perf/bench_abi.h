@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What the micro benchmarks' programs and their driver share. */
+#ifndef MZ_PERF_BENCH_ABI_H
+#define MZ_PERF_BENCH_ABI_H
+
+#include "bpf/abi/types.h"
+
+#define MZ_BENCH_WORDS 10
+
+/* Template and keys of the next packet: dst = base + (random & mask). */
+struct mz_bench {
+	__u64 frame[MZ_BENCH_WORDS]; /* the first bytes of the frame */
+	__u32 dst_base, dst_mask;    /* inner destination, host order */
+	__u32 src_base, src_mask;    /* inner source, host order */
+	__u32 host_base, host_mask;  /* host ids, for look-ups timed alone */
+	__u32 seed;
+	__u32 out; /* interface the generator sends to */
+	__u64 sink;
+	volatile __u64 received;
+};
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Rows 3 and 4: decap and encap, behind wrappers that restore their input. */
+#include <linux/pkt_cls.h>
+
+/* A second encapsulation of one skb is refused, and nothing clears the mark of
+ * the first: here the room is made without the ENCAP flags. */
+#define mz_push_outer mz_push_outer_marked
+#include "bpf/target/tc.h"
+#undef mz_push_outer
+
+static __always_inline int bench_grow(struct __sk_buff *ctx)
+{
+	return (int)bpf_skb_adjust_room(ctx, MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+}
+
+static __always_inline int bench_shrink(struct __sk_buff *ctx)
+{
+	return (int)bpf_skb_adjust_room(ctx, -(int)MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+}
+
+static __always_inline int mz_push_outer(struct mz_pkt *p)
+{
+	if (bench_grow(p->ctx))
+		return -1;
+	mz_reload(p);
+	return 0;
+}
+
+#include "bpf/lib/egress.h"
+#include "bpf/lib/ingress.h"
+
+#define BENCH_HOOK "tc"
+#define BENCH_DONE TC_ACT_OK
+#include "perf/bench.h"
+
+#define BENCH_INNER_IP (MZ_OUTER_LEN4 + ETH_HLEN)
+
+BENCH_OP(empty)
+{
+	(void)ctx;
+	return BENCH_DONE;
+}
+
+BENCH_OP(redirect)
+{
+	__u32 r = bench_random();
+
+	(void)ctx;
+	bench.sink += bench_dst(r) + bench_src(r);
+	return (int)bpf_redirect(1, 0);
+}
+
+BENCH_OP(redirect_peer)
+{
+	__u32 r = bench_random();
+
+	(void)ctx;
+	bench.sink += bench_dst(r) + bench_src(r);
+	return (int)bpf_redirect_peer(1, 0);
+}
+
+/* Room made and taken back. */
+BENCH_OP(room)
+{
+	return bench_grow(ctx) || bench_shrink(ctx) ? TC_ACT_SHOT : BENCH_DONE;
+}
+
+/* Inner frame -> tunnel packet -> inner frame. */
+BENCH_OP(wrap_deliver)
+{
+	return bench_grow(ctx) || bench_restore(ctx, 10, BENCH_INNER_IP) || bench_shrink(ctx) ?
+		       TC_ACT_SHOT : BENCH_DONE;
+}
+
+BENCH_OP(deliver)
+{
+	return bench_grow(ctx) || bench_restore(ctx, 10, BENCH_INNER_IP) ? TC_ACT_SHOT : mz_ingress(ctx);
+}
+
+BENCH_OP(wrap_encap)
+{
+	return bench_restore(ctx, 2, ETH_HLEN) || bench_grow(ctx) || bench_shrink(ctx) ?
+		       TC_ACT_SHOT : BENCH_DONE;
+}
+
+BENCH_OP(encap)
+{
+	int verdict = bench_restore(ctx, 2, ETH_HLEN) ? TC_ACT_SHOT : mz_egress(ctx);
+
+	return bench_shrink(ctx) ? TC_ACT_SHOT : verdict;
+}
+
+BENCH_OP(clock)
+{
+	(void)ctx;
+	return (int)bpf_jiffies64();
+}

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+# Pairs of hosts for the end-to-end rows, each joined by one veth underlay of
+# MTU 1500, each with one endpoint of the same MTU on either side:
+#
+#   ours    endpoint - transitd's programs - underlay - the same
+#   vxlan   endpoint - bridge - vxlan (no learning, static FDB) - underlay - ...
+#   ovs     endpoint - OVS userspace bridge - Geneve - underlay - ...
+#   route   endpoint - IPv4 forwarding - underlay - ... (the floor: no overlay)
+#   veth    two endpoints on one veth pair
+#
+# Namespaces: KIND-c1 and KIND-c2 the endpoints, KIND-h1 and KIND-h2 the hosts.
+# Server address: 10.0.1.6 everywhere. Needs selftests/topo/lib.sh.
+
+# Namespaces other than the first may only use what is allowed to everybody.
+hosts_begin() {
+	ALLOWED=$(sysctl -n net.ipv4.tcp_allowed_congestion_control)
+	sysctl -qw "net.ipv4.tcp_allowed_congestion_control=$ALLOWED cubic"
+}
+
+hosts_end() {
+	jobs -p | xargs -r kill 2> /dev/null
+	[[ -z ${ALLOWED:-} ]] || sysctl -qw "net.ipv4.tcp_allowed_congestion_control=$ALLOWED"
+	topo_end
+}
+
+# /sys is the first namespace's: ask netlink.
+mac_of() { on "$1" ip -o link show "$2" | sed 's/.*link.ether \([^ ]*\).*/\1/'; }
+mtu_of() { on "$1" ip -o link show "$2" | sed 's/.* mtu \([0-9]*\).*/\1/'; }
+
+hosts_pair() { # KIND: the four namespaces and the underlay
+	local n
+	for n in c1 c2 h1 h2; do
+		topo_ns "$1-$n"
+		on "$1-$n" sysctl -qw net.ipv4.tcp_congestion_control=cubic
+	done
+	ip link add eth0 netns "$(ns "$1-h1")" mtu 1500 type veth peer name eth0 netns "$(ns "$1-h2")" mtu 1500
+	for n in 1 2; do
+		on "$1-h$n" ip addr add "10.77.0.$n/24" dev eth0
+		on "$1-h$n" ip link set eth0 up
+	done
+}
+
+hosts_endpoint() { # KIND SIDE ADDRESS HOST-END
+	ip link add "$4" netns "$(ns "$1-h$2")" mtu "$MTU" type veth peer name eth0 netns "$(ns "$1-c$2")" mtu "$MTU"
+	on "$1-h$2" ip link set "$4" up
+	on "$1-c$2" ip addr add "$3" dev eth0
+	on "$1-c$2" ip link set eth0 up
+}
+
+# The endpoints learn each other's host while h2 bounces; then the bouncer's
+# role goes to a host outside, as a hop would make the veth stand-in for a wire
+# lose its superpackets. A slow ping keeps the paths in use.
+hosts_ours() {
+	local bouncer
+	hosts_pair ours
+	TOPO_HOSTS+=(ours-h1 ours-h2)
+	mkdir -p "$TOPO_DIR"/ours-h{1,2}
+	topo_daemon ours-h1
+	topo_daemon ours-h2
+	for bouncer in 2 3; do
+		ours_region $bouncer | topo_apply ours-h1 ours-h2
+		wait_for 10 on ours-c1 ping -c 1 -W 1 10.0.1.6
+	done
+	on ours-c1 ping -q -i 2 10.0.1.6 > "$TOPO_DIR/keepalive" 2>&1 &
+	MTU=$(mtu_of ours-c1 eth0)
+}
+
+ours_region() { # the id of the bouncer
+	local role
+	printf 'revision: %d\nhosts:\n' "$1"
+	for id in 1 2 3; do
+		role=$([[ $id != "$1" ]] || echo ', roles: [bouncer]')
+		echo "  - {name: ours-h$id, id: $id, address: 10.77.0.$id$role}"
+	done
+	cat <<- REGION
+		vpcs: [{name: red, vni: 100, cidr: 10.0.0.0/16}]
+		networks: [{name: net, vpc: red, cidr: 10.0.1.0/24}]
+		endpoints:
+		  - {name: a, vpc: red, network: net, address: 10.0.1.5, host: ours-h1, netns: $(ns ours-c1)}
+		  - {name: b, vpc: red, network: net, address: 10.0.1.6, host: ours-h2, netns: $(ns ours-c2)}
+	REGION
+}
+
+
+hosts_vxlan() {
+	local n
+	hosts_pair vxlan
+	for n in 1 2; do
+		hosts_endpoint vxlan $n "10.0.1.$((n + 4))/24" ep
+		on "vxlan-h$n" ip link add br0 type bridge
+		on "vxlan-h$n" ip link add vx0 type vxlan id 100 dstport 4789 local "10.77.0.$n" nolearning noudpcsum
+		on "vxlan-h$n" ip link set vx0 master br0 mtu "$MTU" up
+		on "vxlan-h$n" ip link set ep master br0
+		on "vxlan-h$n" ip link set vx0 type bridge_slave learning off
+		on "vxlan-h$n" ip link set ep type bridge_slave learning off
+		on "vxlan-h$n" ip link set br0 up
+	done
+	for n in 1 2; do
+		local here there
+		here=$(mac_of vxlan-c$n eth0) there=$(mac_of vxlan-c$((3 - n)) eth0)
+		on "vxlan-h$n" bridge fdb replace "$here" dev ep master static
+		on "vxlan-h$n" bridge fdb replace "$there" dev vx0 master static
+		on "vxlan-h$n" bridge fdb replace "$there" dev vx0 self dst "10.77.0.$((3 - n))"
+		on "vxlan-c$n" ip neigh replace "10.0.1.$((7 - n))" lladdr "$there" dev eth0
+	done
+}
+
+hosts_route() {
+	local n
+	hosts_pair route
+	for n in 1 2; do
+		hosts_endpoint route $n "10.0.1.$((n + 4))/32" ep
+		on "route-h$n" sysctl -qw net.ipv4.ip_forward=1
+		on "route-h$n" ip addr add 10.0.1.1/32 dev ep
+		on "route-h$n" ip route add "10.0.1.$((n + 4))" dev ep
+		on "route-h$n" ip route add "10.0.1.$((7 - n))" via "10.77.0.$((3 - n))"
+		on "route-c$n" ip route add 10.0.1.1 dev eth0
+		on "route-c$n" ip route add default via 10.0.1.1
+	done
+}
+
+hosts_veth() {
+	topo_ns veth-c1
+	topo_ns veth-c2
+	ip link add eth0 netns "$(ns veth-c1)" mtu "$MTU" type veth peer name eth0 netns "$(ns veth-c2)" mtu "$MTU"
+	local n
+	for n in 1 2; do
+		on veth-c$n sysctl -qw net.ipv4.tcp_congestion_control=cubic
+		on veth-c$n ip addr add "10.0.1.$((n + 4))/24" dev eth0
+		on veth-c$n ip link set eth0 up
+	done
+}
+
+# OVS of its own in a namespace: ovs_start NS, then ovs NS ovs-vsctl|ovs-ofctl ...
+ovs_start() {
+	local d="$TOPO_DIR/$1.ovs"
+	mkdir -p "$d"
+	ovsdb-tool create "$d/conf.db" /usr/share/openvswitch/vswitch.ovsschema
+	ovs "$1" ovsdb-server --remote="punix:$d/db.sock" --pidfile="$d/db.pid" --unixctl="$d/db.ctl" \
+		--log-file="$d/db.log" --detach --no-chdir "$d/conf.db" 2> /dev/null
+	ovs "$1" ovs-vsctl --no-wait init
+	ovs "$1" taskset -c "$CPU" ovs-vswitchd "unix:$d/db.sock" --pidfile="$d/vs.pid" --unixctl="$d/vs.ctl" \
+		--log-file="$d/vs.log" --detach --no-chdir 2> /dev/null
+}
+
+ovs() {
+	local n=$1 d="$TOPO_DIR/$1.ovs" tool=$2
+	shift 2
+	case $tool in
+	ovs-vsctl) set -- --db="unix:$d/db.sock" "$@" ;;
+	ovs-ofctl) set -- "$1" "$d/${2##*/}.mgmt" "${@:3}" ;;
+	ovs-appctl) set -- -t "$d/vs.ctl" "$@" ;;
+	esac
+	OVS_RUNDIR="$d" OVS_LOGDIR="$d" OVS_DBDIR="$d" on "$n" "$tool" "$@"
+}
+
+# Packet sockets carry no unfinished checksums and, with Geneve, no
+# superpackets: offloads off at the endpoints.
+hosts_ovs() {
+	local n mac
+	hosts_pair ovs
+	for n in 1 2; do
+		hosts_endpoint ovs $n "10.0.1.$((n + 4))/24" ep
+		on ovs-c$n ethtool -K eth0 tx off > /dev/null
+		on ovs-h$n ip addr flush dev eth0
+		mac=$(mac_of ovs-h$n eth0)
+		ovs_start ovs-h$n
+		ovs ovs-h$n ovs-vsctl -- add-br br-phy -- set bridge br-phy datapath_type=netdev "other_config:hwaddr=\"$mac\"" \
+			-- add-port br-phy eth0 -- add-br br-int -- set bridge br-int datapath_type=netdev \
+			-- add-port br-int ep -- set interface ep ofport_request=1 \
+			-- add-port br-int gnv -- set interface gnv type=geneve "options:remote_ip=10.77.0.$((3 - n))" \
+			options:key=100 ofport_request=2
+		on ovs-h$n ip addr add "10.77.0.$n/24" dev br-phy
+		on ovs-h$n ip link set br-phy up
+		ovs ovs-h$n ovs-ofctl del-flows br-int
+		ovs ovs-h$n ovs-ofctl add-flow br-int in_port=1,actions=output:2
+		ovs ovs-h$n ovs-ofctl add-flow br-int in_port=2,actions=output:1
+	done
+}
+
+# Row 8: four hops on the router, which generates and swallows the frames.
+#   hop        transitd as bouncer of 1,024 endpoints
+#   hop-empty  an XDP program that only returns XDP_TX (the floor)
+#   hop-route  IPv4 forwarding
+#   hop-ovs    OVS userspace: next MAC set, back out of the port
+hosts_hop() {
+	topo_router
+	topo_host hop 3 hop
+	topo_daemon hop
+	hop_region | topo_apply hop
+	topo_host hop-empty 11 hop
+	on hop-empty "$PERF/live" attach eth0
+	topo_host hop-route 12 hop
+	on hop-route sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 \
+		net.ipv4.conf.eth0.send_redirects=0
+	on hop-route ethtool -K eth0 gro on > /dev/null
+	topo_host hop-ovs 13 hop
+	on hop-ovs ethtool -K eth0 gro on > /dev/null
+	ovs_start hop-ovs
+	ovs hop-ovs ovs-vsctl -- add-br br -- set bridge br datapath_type=netdev -- add-port br eth0 \
+		-- set interface eth0 ofport_request=1
+	ovs hop-ovs ovs-ofctl del-flows br
+	ovs hop-ovs ovs-ofctl add-flow br \
+		"in_port=1,actions=mod_dl_dst:$(mac_of router r13),in_port"
+	for n in hop hop-route; do
+		wait_for 5 on $n ping -c 1 -W 1 "$(on $n ip route show default | awk '{print $3}')" || true
+	done
+}
+
+hop_region() {
+	local i
+	cat <<- REGION
+		revision: 1
+		hosts:
+		  - {name: w1, id: 1, address: 10.77.1.1}
+		  - {name: w2, id: 2, address: 10.77.2.1}
+		  - {name: hop, id: 3, address: 10.77.3.1, roles: [bouncer]}
+		vpcs: [{name: red, vni: 100, cidr: 10.0.0.0/16}]
+		networks: [{name: net, vpc: red, cidr: 10.0.0.0/16}]
+		endpoints:
+	REGION
+	for ((i = 0; i < 1024; i++)); do
+		echo "  - {name: e$i, vpc: red, network: net, address: 10.0.$((4 + i / 256)).$((i % 256)), host: w2}"
+	done
+}
+
+# Row 23: a host of its own, with one VPC that `attach rpc` adds to.
+hosts_attach() {
+	topo_host attach 21
+	topo_daemon attach --uplink eth0
+	topo_ns attach-first
+	transit attach endpoint add --netns "$(ns attach-first)" --vpc attach --vni 900 --cidr 10.9.0.0/16
+	topo_ns attach-floor
+	topo_ns attach-script
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Row 8: frames through a hop by BPF_F_TEST_XDP_LIVE_FRAMES.
+//   live attach IF              the empty hop (XDP_TX) on an interface
+//   live run IF DMAC SECONDS    tunnel packets out of IF, counted when they
+//                               come back; prints {"mpps":..,"sent":..,"received":..}
+// Run it in the namespace of IF. The frames are those of a host 1 (10.77.1.1)
+// to a hop (10.77.3.1), VNI 100, for endpoints 10.0.4.0-10.0.7.255.
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/if_link.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bpf/abi/tables.h" // before the skeleton, which names its types
+#include "perf/bench_abi.h"
+#include "selftests/bpf/frame.h"
+
+#include "perf/bench_live.skel.h"
+
+enum { CHUNK = 1 << 15, BATCH = 64 };
+
+static void die(const char *what)
+{
+	fprintf(stderr, "live: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static struct mz_bench_live *load(void)
+{
+	struct mz_bench_live *l = mz_bench_live__open();
+	struct bpf_map *m;
+
+	if (!l)
+		die("open");
+	bpf_object__for_each_map(m, l->obj)
+		bpf_map__set_pin_path(m, NULL);
+	if (mz_bench_live__load(l))
+		die("load");
+	return l;
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static struct frame frame_to(const char *dmac)
+{
+	struct frame f = TUNNEL(.src = IP4(10, 77, 1, 1), .dst = IP4(10, 77, 3, 1), .vni = 100, .sender = 1,
+				.origin = 1, .in.src = IP4(10, 0, 128, 1), .in.dst = IP4(10, 0, 4, 0));
+	unsigned m[6];
+
+	if (sscanf(dmac, "%x:%x:%x:%x:%x:%x", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6)
+		die(dmac);
+	for (int i = 0; i < 6; i++)
+		f.b[i] = (uint8_t)m[i];
+	return f;
+}
+
+// What is under way when the generator stops is not worth waiting for.
+static void run(struct mz_bench_live *l, int ifindex, const char *dmac, double seconds)
+{
+	struct frame f = frame_to(dmac);
+	struct mz_bench *b = &l->data->bench;
+	struct xdp_md md = { .data_end = f.len };
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = f.b, .data_size_in = f.len, .ctx_in = &md,
+		    .ctx_size_in = sizeof(md), .repeat = CHUNK, .batch_size = BATCH,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+	double start, took = 0;
+	uint64_t sent = 0, from;
+
+	memcpy(b->frame, f.b, sizeof(b->frame));
+	b->dst_base = IP4(10, 0, 4, 0);
+	b->dst_mask = 1023;
+	b->out = (uint32_t)ifindex;
+	from = b->received;
+	start = now();
+	while (took < seconds) {
+		if (bpf_prog_test_run_opts(bpf_program__fd(l->progs.generate), &o))
+			die("live frames");
+		sent += CHUNK;
+		took = now() - start;
+	}
+	from = b->received - from;
+	printf("{\"mpps\": %.4f, \"sent\": %lu, \"received\": %lu}\n", (double)from / took / 1e6,
+	       (unsigned long)sent, (unsigned long)from);
+}
+
+int main(int argc, char **argv)
+{
+	struct mz_bench_live *l;
+	int ifindex;
+
+	if (argc < 3 || (strcmp(argv[1], "attach") && (strcmp(argv[1], "run") || argc < 5))) {
+		fprintf(stderr, "usage: live attach IF | live run IF DMAC SECONDS\n");
+		return 2;
+	}
+	ifindex = (int)if_nametoindex(argv[2]);
+	if (!ifindex)
+		die(argv[2]);
+	l = load();
+	if (!strcmp(argv[1], "attach")) {
+		if (bpf_xdp_attach(ifindex, bpf_program__fd(l->progs.empty_hop), XDP_FLAGS_DRV_MODE, NULL))
+			die("attach");
+		return 0;
+	}
+	if (bpf_xdp_attach(ifindex, bpf_program__fd(l->progs.sink), XDP_FLAGS_DRV_MODE, NULL))
+		die("attach");
+	run(l, ifindex, argv[3], atof(argv[4]) / 10); // warm up
+	fflush(stdout);
+	run(l, ifindex, argv[3], atof(argv[4]));
+	bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL);
+	return 0;
+}

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows 1-4: times programs by BPF_PROG_TEST_RUN, all of them in turn, round
+// after round, and writes the nanoseconds of every round as JSON:
+//   {"hop": {"empty": [..], "wrap@1k": [..], ...}, "errors": [...]}
+// Time is this thread's CPU time, so that other processes do not count.
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "bpf/abi/hash.h"
+#include "bpf/abi/reasons.h"
+#include "bpf/abi/tables.h" // before the skeletons, which name its types
+#include "perf/bench_abi.h"
+#include "selftests/bpf/frame.h"
+
+#include "perf/bench_tc.skel.h"
+#include "perf/bench_xdp.skel.h"
+
+enum { VNI = 7, SELF = 1, PEER = 2, HOSTS = 256, NETWORKS = 1024, PATHS = 4096, PORTS = 64 };
+enum { ENDPOINTS = IP4(10, 0, 0, 0), REMOTES = IP4(11, 0, 0, 0), FAR_NETS = IP4(12, 0, 0, 0) };
+#define MAX_ROUNDS 32
+
+static struct mz_addr addr4(uint32_t v)
+{
+	return (struct mz_addr){ .w = { 0, 0, htonl(0xffff), htonl(v) } };
+}
+
+static void die(const char *what)
+{
+	fprintf(stderr, "micro: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+// ---- tables -----------------------------------------------------------------
+
+static int map_fd(struct bpf_object *obj, const char *name)
+{
+	return bpf_map__fd(bpf_object__find_map_by_name(obj, name));
+}
+
+static void put(struct bpf_object *obj, const char *map, const void *key, const void *value)
+{
+	if (bpf_map_update_elem(map_fd(obj, map), key, value, BPF_ANY))
+		die(map);
+}
+
+static void fill_hosts(struct bpf_object *obj)
+{
+	struct mz_host h = { .flags = MZ_HOST_F_KNOWN | MZ_HOST_F_NEXTHOP, .ifindex = 1 };
+
+	memcpy(h.dmac, mac_bytes(MAC_NEXT), 6);
+	memcpy(h.smac, mac_bytes(MAC_SELF), 6);
+	for (uint32_t id = PEER; id < PEER + HOSTS; id++) {
+		h.ip = addr4(PEER_IP + id - PEER);
+		put(obj, "mz_hosts", &id, &h);
+	}
+}
+
+// A power of two of endpoints, in batches: one by one takes five times longer.
+static void fill_endpoints(struct bpf_object *obj, uint32_t count, int local)
+{
+	static struct mz_ep_key keys[1024];
+	static struct mz_endpoint values[1024];
+	LIBBPF_OPTS(bpf_map_batch_opts, o);
+
+	for (uint32_t at = 0; at < count; at += 1024) {
+		uint32_t n = 1024;
+
+		for (uint32_t i = 0; i < n; i++) {
+			uint32_t host = local ? SELF : PEER + (at + i) % HOSTS;
+
+			keys[i] = (struct mz_ep_key){ .vni = VNI, .ip = addr4(ENDPOINTS + at + i) };
+			values[i] = (struct mz_endpoint){ .host = host, .ifindex = (uint32_t)local, .vpc = 1,
+							  .flags = local ? MZ_EP_F_PEER : 0 };
+			memcpy(values[i].mac, mac_bytes(MAC_B), 6);
+		}
+		if (bpf_map_update_batch(map_fd(obj, "mz_endpoints"), keys, values, &n, &o))
+			die("mz_endpoints");
+	}
+}
+
+// NETWORKS of /24, served by every host in turn.
+static void fill_networks(struct bpf_object *obj)
+{
+	for (uint32_t i = 0; i < NETWORKS; i++) {
+		struct mz_net_key k = { .prefixlen = 32 + 96 + 24, .vni = htonl(VNI),
+					.ip = addr4(FAR_NETS + (i << 8)) };
+		struct mz_network n = { .shard = i * MZ_BUCKETS, .vpc = 1, .flags = MZ_NET_F_DIVIDER };
+
+		put(obj, "mz_networks", &k, &n);
+		for (uint32_t b = 0; b < MZ_BUCKETS; b++) {
+			uint32_t row = n.shard + b;
+			struct mz_shard s = { .primary = PEER + (i + b) % HOSTS, .backup = PEER + (i + b + 1) % HOSTS };
+
+			put(obj, "mz_shards", &row, &s);
+		}
+	}
+}
+
+static void fill_paths(struct bpf_object *obj, uint32_t now)
+{
+	for (uint32_t i = 0; i < PATHS; i++) {
+		struct mz_ep_key k = { .vni = VNI, .ip = addr4(REMOTES + i) };
+		struct mz_path p = { .host = PEER, .seen = now, .bounced = now };
+
+		put(obj, "mz_paths", &k, &p);
+	}
+}
+
+static void fill_port(struct bpf_object *obj, uint32_t ip)
+{
+	uint32_t ifindex = 1;
+	struct mz_port p = { .ifindex = 1, .vni = VNI, .ip = addr4(ip), .vpc = 1, .mtu = 1434 };
+
+	memcpy(p.mac, mac_bytes(MAC_A), 6);
+	put(obj, "mz_ports", &ifindex, &p);
+}
+
+static struct mz_cfg config(void)
+{
+	return (struct mz_cfg){ .self_ip = addr4(SELF_IP), .self_id = SELF, .uplink = 1,
+				.path_ttl = 1u << 30, .hint_interval = 1u << 30 };
+}
+
+// ---- cases ------------------------------------------------------------------
+
+// One timed program: where its keys come from, and how its packets must end.
+struct timed {
+	const char *name, *program;
+	struct bpf_object *obj;
+	struct mz_bench *bench;
+	struct mz_bench keys;   // bases and masks
+	struct frame in;
+	enum mz_reason reason;  // 0: not a pipeline
+	enum mz_dir dir;
+	double ns[MAX_ROUNDS];
+};
+
+static struct timed cases[64];
+static int case_count;
+
+static uint64_t counted(struct timed *c)
+{
+	uint32_t slot = (1 * MZ_DIRS + c->dir) * MZ_REASON_SLOTS + c->reason;
+	struct mz_count each[64];
+	uint64_t sum = 0;
+
+	if (bpf_map_lookup_elem(map_fd(c->obj, "mz_counters"), &slot, each))
+		die("mz_counters");
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += each[i].packets;
+	return sum;
+}
+
+static double cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double time_one(struct timed *c, int repeat)
+{
+	uint32_t seed = c->bench->seed;
+	uint8_t out[1024];
+	uint64_t before = c->reason ? counted(c) : 0;
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = c->in.b, .data_size_in = c->in.len, .data_out = out,
+		    .data_size_out = sizeof(out), .repeat = repeat);
+	struct bpf_program *p = bpf_object__find_program_by_name(c->obj, c->program);
+	double start;
+
+	*c->bench = c->keys;
+	c->bench->seed = seed ? seed : 2463534242u;
+	start = cpu_ns();
+	if (!p || bpf_prog_test_run_opts(bpf_program__fd(p), &o))
+		die(c->program);
+	start = cpu_ns() - start;
+	if (c->reason && counted(c) - before != (uint64_t)repeat) {
+		fprintf(stderr, "micro: %s: %lu of %d packets ended as they should\n", c->name,
+			(unsigned long)(counted(c) - before), repeat);
+		exit(1);
+	}
+	return start / repeat;
+}
+
+static struct timed *add(const char *name, const char *program, struct bpf_object *obj,
+			 struct mz_bench *bench, struct frame in, struct mz_bench keys)
+{
+	struct timed *c = &cases[case_count++];
+
+	*c = (struct timed){ .name = name, .program = program, .obj = obj, .bench = bench, .in = in,
+			     .keys = keys };
+	c->keys.host_base = PEER;
+	c->keys.host_mask = c->keys.host_mask ? c->keys.host_mask : HOSTS - 1;
+	return c;
+}
+
+static struct mz_bench keys_of(uint32_t dst, uint32_t dsts, uint32_t src, uint32_t srcs, struct frame head)
+{
+	struct mz_bench b = { .dst_base = dst, .dst_mask = dsts - 1, .src_base = src, .src_mask = srcs - 1 };
+
+	memcpy(b.frame, head.b, head.len < sizeof(b.frame) ? head.len : sizeof(b.frame));
+	return b;
+}
+
+// A hop with `endpoints` endpoints, as bouncer and, if asked, as divider.
+static void add_hop(const char *const names[], uint32_t endpoints, int divider)
+{
+	struct mz_bench_xdp *x = mz_bench_xdp__open();
+	struct frame in = TUNNEL(.in.payload = 100);
+	struct mz_bench b = keys_of(ENDPOINTS, endpoints, REMOTES, PATHS, in), *live;
+	struct timed *c;
+	struct bpf_map *m;
+
+	if (!x)
+		die("open");
+	bpf_object__for_each_map(m, x->obj)
+		bpf_map__set_pin_path(m, NULL);
+	bpf_map__set_max_entries(x->maps.mz_endpoints, endpoints < 131072 ? 131072 : endpoints);
+	x->rodata->mz_cfg = config();
+	if (mz_bench_xdp__load(x))
+		die("load");
+	live = &x->data->bench;
+	fill_hosts(x->obj);
+	fill_endpoints(x->obj, endpoints, 0);
+	fill_networks(x->obj);
+	add(names[0], "op_empty", x->obj, live, in, b);
+	add(names[1], "op_wrap", x->obj, live, in, b);
+	c = add(names[2], "op_hop", x->obj, live, in, b);
+	c->reason = MZ_R_BOUNCED;
+	c->dir = MZ_DIR_INGRESS;
+	add(names[3], "op_key", x->obj, live, in, b);
+	add(names[4], "op_endpoint", x->obj, live, in, b);
+	if (!divider)
+		return;
+	add("host", "op_host", x->obj, live, in, b);
+	add("count", "op_count", x->obj, live, in, b);
+	add("store", "op_store", x->obj, live, in, b);
+	add("shard", "op_shard", x->obj, live, in, b);
+	b = keys_of(FAR_NETS, NETWORKS << 8, REMOTES, PATHS, in);
+	add("divider.wrap", "op_wrap", x->obj, live, in, b);
+	c = add("divider.hop", "op_hop", x->obj, live, in, b);
+	c->reason = MZ_R_DIVIDED;
+	c->dir = MZ_DIR_INGRESS;
+	add("endpoint.miss", "op_endpoint", x->obj, live, in, b);
+	add("network", "op_network", x->obj, live, in, b);
+}
+
+static void add_host(void)
+{
+	struct mz_bench_tc *t = mz_bench_tc__open();
+	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS), outer = TUNNEL(.in.payload = 100);
+	struct mz_bench deliver = keys_of(ENDPOINTS, 1024, REMOTES, PATHS, outer);
+	struct mz_bench encap = keys_of(REMOTES, PATHS, ENDPOINTS, 1, inner), *live;
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
+	struct timed *c;
+	struct bpf_map *m;
+
+	if (!t)
+		die("open");
+	bpf_object__for_each_map(m, t->obj)
+		bpf_map__set_pin_path(m, NULL);
+	t->rodata->mz_cfg = config();
+	if (mz_bench_tc__load(t))
+		die("load");
+	live = &t->data->bench;
+	bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_clock), &o);
+	fill_hosts(t->obj);
+	fill_endpoints(t->obj, 1024, 1);
+	fill_paths(t->obj, o.retval);
+	fill_port(t->obj, ENDPOINTS);
+	add("tc.empty", "op_empty", t->obj, live, inner, deliver);
+	add("tc.room", "op_room", t->obj, live, inner, deliver);
+	add("tc.key", "op_key", t->obj, live, inner, deliver);
+	add("deliver.wrap", "op_wrap_deliver", t->obj, live, inner, deliver);
+	c = add("deliver.run", "op_deliver", t->obj, live, inner, deliver);
+	c->reason = MZ_R_DELIVERED;
+	c->dir = MZ_DIR_INGRESS;
+	add("deliver.endpoint", "op_endpoint", t->obj, live, inner, deliver);
+	add("deliver.path", "op_path_src", t->obj, live, inner, deliver);
+	add("deliver.redirect", "op_redirect_peer", t->obj, live, inner, deliver);
+	add("encap.wrap", "op_wrap_encap", t->obj, live, inner, encap);
+	c = add("encap.run", "op_encap", t->obj, live, inner, encap);
+	c->reason = MZ_R_DIRECT;
+	c->dir = MZ_DIR_EGRESS;
+	add("encap.endpoint", "op_endpoint", t->obj, live, inner, encap);
+	add("encap.path", "op_path_dst", t->obj, live, inner, encap);
+	add("encap.redirect", "op_redirect", t->obj, live, inner, encap);
+	add("tc.host", "op_host", t->obj, live, inner, deliver);
+	add("tc.port", "op_port", t->obj, live, inner, deliver);
+	add("tc.count", "op_count", t->obj, live, inner, deliver);
+	add("tc.store", "op_store", t->obj, live, inner, deliver);
+}
+
+static void print(int rounds)
+{
+	printf("{");
+	for (int i = 0; i < case_count; i++) {
+		printf("%s\"%s\": [", i ? ",\n " : "", cases[i].name);
+		for (int r = 0; r < rounds; r++)
+			printf("%s%.2f", r ? ", " : "", cases[i].ns[r]);
+		printf("]");
+	}
+	printf("}\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const char *const few[] = { "empty", "bouncer.wrap", "bouncer.hop", "key", "endpoint" };
+	static const char *const many[] = { "empty.1m", "bouncer.wrap.1m", "bouncer.hop.1m", "key.1m", "endpoint.1m" };
+	int rounds = argc > 1 ? atoi(argv[1]) : 9, repeat = argc > 2 ? atoi(argv[2]) : 200000;
+
+	if (rounds < 1 || rounds > MAX_ROUNDS || repeat < 1) {
+		fprintf(stderr, "usage: micro [ROUNDS [REPEAT]]\n");
+		return 2;
+	}
+	add_hop(few, 1024, 1);
+	add_hop(many, 1u << 20, 0);
+	add_host();
+	for (int r = -1; r < rounds; r++) // the first round warms up
+		for (int i = 0; i < case_count; i++)
+			cases[i].ns[r < 0 ? 0 : r] = time_one(&cases[i], repeat);
+	print(rounds);
+	return 0;
+}
