@@ -18,7 +18,7 @@ done
 # What each endpoint receives, for the whole test.
 for vpc in red blue; do
 	for e in a b c; do
-		start $vpc-$e "$TOPO_DIR/tcpdump" tcpdump -Q in -U -s 0 -ni eth0 -w "$TOPO_DIR/$vpc-$e.pcap"
+		start $vpc-$e "$TOPO_DIR/tcpdump" tcpdump --immediate-mode -Q in -U -s 0 -ni eth0 -w "$TOPO_DIR/$vpc-$e.pcap"
 		echo "$STARTED" >> "$TOPO_DIR/captures"
 	done
 done
