@@ -16,8 +16,7 @@ namespace mizar {
 
 namespace {
 
-constexpr const char* kApplied = "goal/applied";
-constexpr const char* kAdded = "goal/added";
+constexpr const char* kGoal = "goal";
 
 bool ipv4(const ifaddrs* a) { return a->ifa_addr && a->ifa_addr->sa_family == AF_INET; }
 
@@ -93,12 +92,13 @@ Result<> Daemon::recover() {
   auto hz = dp_.clock_hz();
   if (!hz) return tl::unexpected(hz.error());
   hz_ = *hz;
-  auto applied = store_.get(kApplied), added = store_.get(kAdded);
-  if (!applied || !added) return tl::unexpected((!applied ? applied : added).error());
-  if (*applied && !applied_.ParseFromString(**applied))
-    return fail(Code::internal, "store: {} is not a goal state; apply it again after --reset", kApplied);
-  if (*added && !added_.ParseFromString(**added))
-    return fail(Code::internal, "store: {} is not a goal state; apply it again after --reset", kAdded);
+  auto bytes = store_.get(kGoal);
+  if (!bytes) return tl::unexpected(bytes.error());
+  v1::StoredGoal stored;
+  if (*bytes && !stored.ParseFromString(**bytes))
+    return fail(Code::internal, "store: {} is not a goal state; apply it again after --reset", kGoal);
+  applied_ = std::move(*stored.mutable_applied());
+  added_ = std::move(*stored.mutable_added());
   if (applied_.host().empty() && added_.host().empty()) {
     log::info("no goal state yet: waiting for 'transit apply'");
     return {};
@@ -132,8 +132,10 @@ Result<Goal> Daemon::merged(const v1::GoalState& applied, const v1::GoalState& a
 }
 
 Result<> Daemon::save(const v1::GoalState& applied, const v1::GoalState& added) {
-  MZ_CHECK(store_.put(kApplied, applied.SerializeAsString()));
-  return store_.put(kAdded, added.SerializeAsString());
+  v1::StoredGoal stored;
+  *stored.mutable_applied() = applied;
+  *stored.mutable_added() = added;
+  return store_.put(kGoal, stored.SerializeAsString());
 }
 
 // Stored first: what a caller was told survives whatever happens next. When the
