@@ -95,5 +95,26 @@ flow_end() {
 	echo "# sent $FLOW_SENT answered $FLOW_ANSWERED longest gap $FLOW_GAP ms"
 	rm -f "$TOPO_DIR/flow"
 }
+# One-way datagrams from NS to ENDPOINT's ADDRESS, N at 200 a second. The result
+# is in $ONEWAY_RECEIVED.
+oneway_begin() { # FROM TO ADDRESS N
+	touch "$TOPO_DIR/counting"
+	start "$2" "$TOPO_DIR/counted" "$TRAFFIC" count 9 "$TOPO_DIR/counting"
+	wait_for 5 on "$2" bash -c 'ss -lun | grep -q ":9 "'
+	start "$1" "$TOPO_DIR/oneway" "$TRAFFIC" send "$3" 9 "$4"
+	ONEWAY_SENDER=$STARTED
+}
+oneway_end() {
+	wait_for 20 bash -c "! kill -0 $ONEWAY_SENDER"
+	let_flow 0.2 # what is under way still counts
+	rm "$TOPO_DIR/counting"
+	wait_for 5 grep -q . "$TOPO_DIR/counted"
+	ONEWAY_RECEIVED=$(< "$TOPO_DIR/counted")
+	rm "$TOPO_DIR/counted"
+}
+# No packet of w2 reaches w1 any more: its hints are lost, so what w1 sends it
+# stays on the bouncer.
+hints_lost() { on router ip rule add iif r2 to 10.77.1.1 blackhole; }
+hints_back() { on router ip rule del iif r2 to 10.77.1.1 blackhole; }
 # A while with nothing to wait for but traffic itself.
 let_flow() { on router python3 -c 'import select, sys; select.select([], [], [], float(sys.argv[1]))' "$1"; }
