@@ -67,7 +67,9 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   const auto object = called("endpoint", "endpoints", index, m.vpc(), m.name());
   auto ip = address(m.address(), object);
   if (!ip) return Failure(ip.error());
-  Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.label(), m.netns(), m.tap()};
+  Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.label(), m.netns(), m.tap(),
+               m.interface()};
+  if (!out.netns.empty() && out.interface.empty()) out.interface = mizar::kDefaultInterface;
   if (m.mac().empty()) return out;
   auto mac = at_field(mizar::parse_mac(m.mac()), object, "mac");
   if (!mac) return Failure(mac.error());
@@ -107,7 +109,10 @@ void write_endpoint(const Endpoint& e, std::uint32_t vni, bool local, mizar::v1:
   out.set_host(e.host);
   out.set_label(e.label);
   if (!local) return;  // only its own host connects it
-  if (!e.netns.empty()) out.mutable_netns()->set_name(e.netns);
+  if (!e.netns.empty()) {
+    out.mutable_netns()->set_name(e.netns);
+    out.mutable_netns()->set_interface(e.interface);
+  }
   if (!e.tap.empty()) out.mutable_tap()->set_interface(e.tap);
 }
 

@@ -45,6 +45,7 @@ struct Endpoint {
   std::uint32_t label = 0;
   std::string netns;  // where its host connects it, or
   std::string tap;    // the tap it gets; both empty: nowhere yet
+  std::string interface;  // its name in the netns
 };
 
 struct Region {

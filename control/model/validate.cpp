@@ -132,9 +132,12 @@ Result<> Validator::attach(const Endpoint& e, const std::string& object) {
     return bad(object, "tap", "an endpoint has a netns or a tap, not both");
   if (!e.netns.empty()) {
     MZ_CHECK(at_field(mizar::check_netns(e.netns), object, "netns"));
-    return at_field(interfaces_.claim(e.host + " netns " + e.netns, object, e.netns), object,
-                    "netns");
+    MZ_CHECK(at_field(mizar::check_interface(e.interface), object, "interface"));
+    const std::string place = e.netns + "/" + e.interface;
+    return at_field(interfaces_.claim(e.host + " netns " + place, object, place), object, "netns");
   }
+  if (!e.interface.empty())
+    return bad(object, "interface", "is that in a netns, and the endpoint has none");
   if (e.tap.empty()) return {};
   MZ_CHECK(at_field(mizar::check_interface(e.tap), object, "tap"));
   return at_field(interfaces_.claim(e.host + " tap " + e.tap, object, e.tap), object, "tap");

@@ -83,9 +83,7 @@ wait_for 10 opened
 ofctl add-flow "unix:$D/br-int.mgmt" "in_port=$(ports x0),actions=output:$(ports gnv0)"
 ofctl add-flow "unix:$D/br-int.mgmt" "in_port=$(ports gnv0),actions=mod_dl_dst:02:00:00:00:00:07,output:$(ports x0)"
 
-start w1 "$D/tcpdump" tcpdump --immediate-mode -U -s 0 -ni eth0 -w "$TOPO_DIR/wire.pcap" udp port 6081
-capture=$STARTED
-wait_for 5 test -s "$TOPO_DIR/wire.pcap"
+capture_begin w1 inout
 serve red-x red/x
 serve red-a red/a
 says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
@@ -98,17 +96,14 @@ ok "... though they were delivered" test "$(count_of w1 DELIVERED red)" -ge 5
 ok "nothing of it was dropped" \
 	test "$(transit w1 stats -o json | python3 -c 'import json, sys; print(sum(int(r["packets"]) for r in json.load(sys.stdin) if r["reason"].startswith(("GENEVE", "OPTION", "INNER", "OUTER", "UNKNOWN"))))')" = 0
 
-kill -INT "$capture"
-wait_for 5 bash -c "! kill -0 $capture"
-tshark -r "$TOPO_DIR/wire.pcap" -V > "$TOPO_DIR/decoded" 2> /dev/null
+capture_end
+tshark -r "$TOPO_DIR/w1.pcap" -V > "$TOPO_DIR/decoded" 2> /dev/null
 ok "tshark decodes our packets as Geneve with an option" grep -q "Options: (16 bytes)" "$TOPO_DIR/decoded"
 complaints() { ! grep -nE "Malformed|\[Expert Info \((Error|Warn)|Bogus|Unreassembled|incorrect, should be" "$TOPO_DIR/decoded"; }
 ok "... without a warning" complaints
 tcp() {
-	start red-x "$TOPO_DIR/iperf" iperf3 -s -1
-	wait_for 5 on red-x bash -c 'ss -ltn | grep -q :5201'
-	on red-a timeout 20 iperf3 -c 10.0.1.7 -n 2M --connect-timeout 2000 -J > "$TOPO_DIR/tcp" &&
-		python3 -c 'import json, sys; sys.exit(json.load(open(sys.argv[1]))["end"]["sum_received"]["bytes"] < 1 << 20)' "$TOPO_DIR/tcp"
+	tcp_begin red-a red-x 10.0.1.7 $((2 << 20))
+	tcp_end
 }
 ok "TCP moves 2 MB" tcp
 finish

@@ -17,6 +17,7 @@
 
 BIN=${BIN:-build/bin}
 TOPO_HOSTS=()
+exec {TOPO_IDLE}<> <(:) # a pipe nobody writes to: what waiting reads
 
 topo_begin() {
 	TOPO_RUN="$1-$(printf %04x $((RANDOM ^ ($$ & 0xffff))))"
@@ -86,7 +87,7 @@ wait_for() {
 			echo "timed out: $*" >&2
 			return 1
 		fi
-		read -rt 0.02 < /dev/zero || true
+		read -rt 0.02 -u "$TOPO_IDLE" || true
 	done
 }
 

@@ -81,7 +81,10 @@ print(sum(int(r["packets"]) for r in rows if r["reason"] == sys.argv[1]))' "$2"
 }
 
 TRAFFIC="$(dirname "${BASH_SOURCE[0]}")/traffic.py"
-serve() { start "$1" "$TOPO_DIR/serve.log" "$TRAFFIC" echo "$2" 7; }
+serve() {
+	start "$1" "$TOPO_DIR/serve.log" "$TRAFFIC" echo "$2" 7
+	wait_for 5 on "$1" bash -c 'ss -lun | grep -q ":7 "'
+}
 # Requests from NS to ADDRESS until flow_end; the result is in $FLOW_SENT,
 # $FLOW_ANSWERED and $FLOW_GAP.
 flow_begin() {
@@ -95,26 +98,62 @@ flow_end() {
 	echo "# sent $FLOW_SENT answered $FLOW_ANSWERED longest gap $FLOW_GAP ms"
 	rm -f "$TOPO_DIR/flow"
 }
-# One-way datagrams from NS to ENDPOINT's ADDRESS, N at 200 a second. The result
-# is in $ONEWAY_RECEIVED.
-oneway_begin() { # FROM TO ADDRESS N
-	touch "$TOPO_DIR/counting"
+# One-way datagrams from NS to ENDPOINT's ADDRESS, 200 a second, until
+# oneway_end; the result is in $ONEWAY_SENT, $ONEWAY_RECEIVED and $ONEWAY_GAP.
+oneway_begin() { # FROM TO ADDRESS
+	touch "$TOPO_DIR/counting" "$TOPO_DIR/sending"
 	start "$2" "$TOPO_DIR/counted" "$TRAFFIC" count 9 "$TOPO_DIR/counting"
 	wait_for 5 on "$2" bash -c 'ss -lun | grep -q ":9 "'
-	start "$1" "$TOPO_DIR/oneway" "$TRAFFIC" send "$3" 9 "$4"
-	ONEWAY_SENDER=$STARTED
+	start "$1" "$TOPO_DIR/oneway" "$TRAFFIC" send "$3" 9 "$TOPO_DIR/sending"
 }
 oneway_end() {
-	wait_for 20 bash -c "! kill -0 $ONEWAY_SENDER"
+	rm "$TOPO_DIR/sending"
+	wait_for 5 grep -q sent "$TOPO_DIR/oneway"
 	let_flow 0.2 # what is under way still counts
 	rm "$TOPO_DIR/counting"
-	wait_for 5 grep -q . "$TOPO_DIR/counted"
-	ONEWAY_RECEIVED=$(< "$TOPO_DIR/counted")
-	rm "$TOPO_DIR/counted"
+	wait_for 5 grep -q received "$TOPO_DIR/counted"
+	read -r _ ONEWAY_SENT < "$TOPO_DIR/oneway"
+	read -r _ ONEWAY_RECEIVED _ ONEWAY_GAP < "$TOPO_DIR/counted"
+	echo "# one way: sent $ONEWAY_SENT received $ONEWAY_RECEIVED longest gap $ONEWAY_GAP ms"
+	rm "$TOPO_DIR/oneway" "$TOPO_DIR/counted"
 }
-# No packet of w2 reaches w1 any more: its hints are lost, so what w1 sends it
-# stays on the bouncer.
-hints_lost() { on router ip rule add iif r2 to 10.77.1.1 blackhole; }
-hints_back() { on router ip rule del iif r2 to 10.77.1.1 blackhole; }
+# A TCP connection from NS to ENDPOINT's ADDRESS, over which data goes until
+# tcp_end (or N bytes have gone); that succeeds when all of it arrived as sent.
+# The longest stall of the sender is in $TCP_STALL.
+tcp_begin() { # FROM TO ADDRESS [N]
+	touch "$TOPO_DIR/giving"
+	start "$2" "$TOPO_DIR/took" "$TRAFFIC" take 8
+	wait_for 5 on "$2" bash -c 'ss -ltn | grep -q ":8 "'
+	start "$1" "$TOPO_DIR/gave" "$TRAFFIC" give "$3" 8 "${4:-$TOPO_DIR/giving}"
+}
+tcp_end() {
+	local outcome bytes
+	rm "$TOPO_DIR/giving"
+	wait_for 20 grep -q stall "$TOPO_DIR/gave"
+	read -r outcome bytes _ TCP_STALL < "$TOPO_DIR/gave"
+	echo "# TCP: $outcome, $bytes bytes, longest stall $TCP_STALL ms"
+	rm "$TOPO_DIR/gave"
+	[[ $outcome == whole ]]
+}
+# The tunnel packets on a host's uplink until capture_end: capture_begin HOST
+# [in|out|inout]; they are in $TOPO_DIR/HOST.pcap.
+capture_begin() {
+	start "$1" "$TOPO_DIR/$1.tcpdump" tcpdump --immediate-mode -Q "${2:-in}" -U -s 0 -ni eth0 \
+		-w "$TOPO_DIR/$1.pcap" udp port 6081
+	CAPTURE=$STARTED
+	wait_for 5 test -s "$TOPO_DIR/$1.pcap"
+}
+capture_end() {
+	kill -INT "$CAPTURE"
+	wait_for 5 bash -c "! kill -0 $CAPTURE"
+}
+# What w2's daemon sends to w1 is lost, which is its hints: what w1 sends there
+# one way stays on the bouncer. The daemon sends from a port of its own.
+hints_rule() {
+	on router ip rule "$1" iif r2 to 10.77.1.1 ipproto udp \
+		sport "$(on w2 ss -uanH src 10.77.2.1 | awk '{print $4}' | cut -d: -f2)" blackhole
+}
+hints_lost() { hints_rule add; }
+hints_back() { hints_rule del; }
 # A while with nothing to wait for but traffic itself.
 let_flow() { on router python3 -c 'import select, sys; select.select([], [], [], float(sys.argv[1]))' "$1"; }

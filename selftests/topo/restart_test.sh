@@ -20,7 +20,7 @@ nothing_lost() { [[ $FLOW_SENT -gt 500 && $FLOW_SENT -eq $FLOW_ANSWERED ]]; }
 bounced() { echo $(($(count_of b1 BOUNCED red) + $(count_of b2 BOUNCED red))); }
 hints_lost
 before=$(bounced)
-oneway_begin red-a red-b 10.0.1.6 1000
+oneway_begin red-a red-b 10.0.1.6
 for h in b1 b2; do
 	topo_daemon_stop $h KILL
 	topo_daemon $h
@@ -29,9 +29,9 @@ done
 oneway_end
 crossed=$(($(bounced) - before))
 hints_back
-echo "# of 1000 one-way packets $crossed crossed a bouncer, $ONEWAY_RECEIVED arrived"
-ok "all of a one-way flow crosses a bouncer" test "$crossed" -eq 1000
-ok "... whose kill -9, restart and replacement lose no packet" test "$ONEWAY_RECEIVED" -eq 1000
+ok "all of a one-way flow crosses a bouncer" test "$crossed" -eq "$ONEWAY_SENT"
+ok "... whose kill -9, restart and replacement lose no packet" \
+	test "$ONEWAY_SENT" -gt 100 -a "$ONEWAY_RECEIVED" -eq "$ONEWAY_SENT"
 ok "the endpoint behind it answers" wait_for 5 says red-a 10.0.1.6 red/b
 
 flow_begin red-a 10.0.1.6
@@ -59,24 +59,24 @@ let_flow 0.2
 flow_end
 ok "stop and start lose no packet" nothing_lost
 
-iperf_ok() {
+# Paced, so that no queue of the machine overflows: what is sent again was lost.
+tcp_whole() {
 	start red-b "$TOPO_DIR/iperf" iperf3 -s -1
 	wait_for 5 on red-b bash -c 'ss -ltn | grep -q :5201'
-	start red-a "$TOPO_DIR/tcp" iperf3 -c 10.0.1.6 -t 3 -i 0.5 --json
-	topo_daemon_stop w1 KILL
-	topo_daemon w1
-	transit w1 program replace > /dev/null
-	transit w2 program replace > /dev/null
-	wait_for 10 grep -q sum_received "$TOPO_DIR/tcp"
-	wait_for 5 bash -c "! grep -q '\"bits_per_second\":\t0,' $TOPO_DIR/tcp"
+	start red-a "$TOPO_DIR/tcp" iperf3 -c 10.0.1.6 -t 3 -b 500M --json
+	local client=$STARTED
+	for h in w1 w2; do topo_daemon_stop $h KILL; done
+	for h in w1 w2; do topo_daemon $h; done
+	for h in w1 w2; do transit $h program replace > /dev/null; done
+	wait_for 10 bash -c "! kill -0 $client"
 	python3 -c '
 import json, sys
-r = json.load(open(sys.argv[1]))
-slow = min(i["sum"]["bits_per_second"] for i in r["intervals"])
-print("# slowest half second %.2f Gbit/s, retransmits %d" % (slow / 1e9, r["end"]["sum_sent"]["retransmits"]))
-sys.exit(slow == 0)' "$TOPO_DIR/tcp"
+end = json.load(open(sys.argv[1]))["end"]
+megabytes, again = end["sum_received"]["bytes"] >> 20, end["sum_sent"]["retransmits"]
+print("# %d MB, %d segments sent again" % (megabytes, again))
+sys.exit(again != 0 or megabytes < 100)' "$TOPO_DIR/tcp"
 }
-ok "TCP goes on through kill -9, restart and replacement" iperf_ok
+ok "TCP loses no segment in kill -9, restart and replacement" tcp_whole
 
 second() {
 	local out

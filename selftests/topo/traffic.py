@@ -1,13 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # Traffic that counts itself, for the topology tests.
-#   traffic.py echo NAME PORT                UDP and TCP: answers with NAME
+#   traffic.py echo NAME PORT                UDP: answers with NAME
 #   traffic.py ask ADDRESS PORT              who answers there? prints the name
 #   traffic.py flow ADDRESS PORT PPS FILE    UDP requests with numbers until
 #       FILE disappears; prints "sent N answered N longest_gap_ms N"
 #   traffic.py count PORT FILE               receives one-way datagrams until
-#       FILE disappears; prints how many
-#   traffic.py send ADDRESS PORT N           sends N datagrams, 200 a second
+#       FILE disappears; prints "received N longest_gap_ms N"
+#   traffic.py send ADDRESS PORT FILE        sends datagrams, 200 a second, until
+#       FILE disappears; prints "sent N"
+#   traffic.py take PORT                     TCP, one connection: reads to its end
+#       and answers with length and digest
+#   traffic.py give ADDRESS PORT FILE        sends over one TCP connection until
+#       FILE disappears (a number instead of FILE: that many bytes); prints
+#       "whole N longest_stall_ms N" when what arrived is what was sent
+import hashlib
 import os
 import select
 import socket
@@ -74,27 +81,69 @@ def count(port, run_file):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     s.bind(("", port))
     s.settimeout(0.1)
-    n = 0
+    n, gap, last = 0, 0.0, None
     while os.path.exists(run_file):
         try:
             s.recv(2048)
-            n += 1
         except OSError:
-            pass
-    print(n)
+            continue
+        now = time.monotonic()
+        gap = max(gap, now - last if last else 0.0)
+        last = now
+        n += 1
+    print("received %d longest_gap_ms %d" % (n, gap * 1000))
 
 
-def send(address, port, n):
+def send(address, port, run_file):
     s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     start = time.monotonic()
-    for i in range(n):
-        s.sendto(struct.pack("!q", i), (address, port))
-        while time.monotonic() < start + (i + 1) / 200:
+    n = 0
+    while os.path.exists(run_file):
+        s.sendto(struct.pack("!q", n), (address, port))
+        n += 1
+        while time.monotonic() < start + n / 200:
             select.select([], [], [], 0.001)
+    print("sent %d" % n)
+
+
+def report(length, digest):
+    return b"%d %s\n" % (length, digest.hexdigest().encode())
+
+
+def take(port):
+    listener = socket.create_server(("", port))
+    s, _ = listener.accept()
+    n, digest = 0, hashlib.sha256()
+    while data := s.recv(1 << 16):
+        n += len(data)
+        digest.update(data)
+    s.sendall(report(n, digest))
+
+
+# A little at a time with a short send buffer: a stall of the path is one here.
+def give(address, port, until):
+    s = socket.create_connection((address, port), timeout=5)
+    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    enough = int(until) if until.isdigit() else None
+    n, digest, stall, last = 0, hashlib.sha256(), 0.0, time.monotonic()
+    while n < enough if enough else os.path.exists(until):
+        data = struct.pack("!q", n) * 512
+        s.sendall(data)
+        n += len(data)
+        digest.update(data)
+        now = time.monotonic()
+        stall = max(stall, now - last)
+        last = now
+    s.shutdown(socket.SHUT_WR)
+    answer = b""
+    while data := s.recv(256):
+        answer += data
+    whole = answer == report(n, digest)
+    print("%s %d longest_stall_ms %d" % ("whole" if whole else "broken", n, stall * 1000))
 
 
 if __name__ == "__main__":
     command, args = sys.argv[1], sys.argv[2:]
     convert = {"echo": (str, int), "ask": (str, int), "flow": (str, int, float, str),
-               "count": (int, str), "send": (str, int, int)}[command]
+               "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str)}[command]
     globals()[command](*(f(a) for f, a in zip(convert, args)))

@@ -147,7 +147,11 @@ const BadCase kBad[] = {
     {"netns_and_tap", [](R& r) { r.mutable_endpoints(0)->set_tap("t1"); },
      "endpoint a/web: tap: an endpoint has a netns or a tap, not both"},
     {"netns_twice", [](R& r) { r.mutable_endpoints(2)->set_netns("a-web"); },
-     "endpoint b/web: netns: a-web is already that of endpoint a/web"},
+     "endpoint b/web: netns: a-web/eth0 is already that of endpoint a/web"},
+    {"interface_name", [](R& r) { r.mutable_endpoints(0)->set_interface("a b"); },
+     "endpoint a/web: interface: 'a b' is no interface name: space, / or :"},
+    {"interface_without_netns", [](R& r) { r.mutable_endpoints(1)->set_interface("eth1"); },
+     "endpoint a/db: interface: is that in a netns, and the endpoint has none"},
     {"tap_name", [](R& r) { r.mutable_endpoints(1)->set_tap("a/b"); },
      "endpoint a/db: tap: 'a/b' is no interface name: space, / or :"},
 };

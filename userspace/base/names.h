@@ -20,6 +20,8 @@ inline constexpr std::size_t kInterfaceMax = 15;  // IFNAMSIZ less the zero
 Result<> check_name(std::string_view name);
 // A network interface's name, as the kernel takes it.
 Result<> check_interface(std::string_view name);
+// What an endpoint's interface in its namespace is called unless it says so.
+inline constexpr const char* kDefaultInterface = "eth0";
 // A name under /run/netns, or an absolute path.
 Result<> check_netns(std::string_view name);
 Result<> check_vni(std::uint32_t vni);         // 1..2^24-1

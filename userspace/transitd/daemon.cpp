@@ -145,6 +145,17 @@ Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
   if (dp_.loaded()) MZ_CHECK(tables_.check(next));
   MZ_CHECK(save(applied, added));
   Goal old = std::exchange(goal_, std::move(next));
+  // An endpoint that is connected otherwise now makes room first; one that left
+  // goes when the tables have forgotten it.
+  std::vector<const EndpointSpec*> left;
+  for (const auto& [key, e] : old.endpoints) {
+    if (!old.local(e)) continue;
+    const auto now = goal_.endpoints.find(key);
+    if (now == goal_.endpoints.end() || !goal_.local(now->second))
+      left.push_back(&e);
+    else if (now->second.attach != e.attach || now->second.address != e.address || now->second.mac != e.mac)
+      disconnect(e);
+  }
   auto counts = reconcile();
   if (!counts) {
     goal_ = std::move(old);
@@ -155,7 +166,8 @@ Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
   }
   applied_ = applied;
   added_ = added;
-  drop_endpoints(old);
+  for (const EndpointSpec* e : left) disconnect(*e);
+  retry_pending();  // what waited for their place
   return counts;
 }
 
@@ -225,12 +237,8 @@ Result<SyncCounts> Daemon::reconcile() {
     if (h.id != goal_.self.id) others.emplace(h.id, h.address);
   underlay_.set_hosts(others);
   ensure_hops();
-  // Interfaces first, guarded and down where they are new: after a restart the
-  // tables must not lose those that carry traffic. They come up last.
-  const auto fresh = make_interfaces();
-  auto counts = tables_.apply(goal_, ports_);
+  auto counts = sync_endpoints();
   if (!counts) return counts;
-  bring_up(fresh);
   MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
   if (is_hop_host())
     MZ_CHECK(dp_.attach(Hook::uplink_hop, uplink_));
@@ -350,12 +358,35 @@ void Daemon::report(const std::string& key, const Result<>& rc) {
   problems_[key] = rc.error().what;
 }
 
-// Local endpoints' interfaces that are not known yet: made, or found, and
-// guarded by their program before anything else.
+// New interfaces are made, down, and guarded by their program before anything
+// else; after a restart the tables must not lose those that carry traffic. They
+// come up when the table of ports knows them, so that their first ARP is
+// answered, and before anything is delivered to them.
+Result<SyncCounts> Daemon::sync_endpoints() {
+  const auto fresh = make_interfaces();
+  auto counts = tables_.apply(goal_, ports_, [&] {
+    for (const EndpointSpec* e : fresh)
+      report(object_key(e->vpc, e->name),
+             interfaces_.bring_up(*e, goal_.networks.find(object_key(e->vpc, e->network))->second,
+                                  ports_.at(object_key(e->vpc, e->name))));
+  });
+  if (!counts) return counts;
+  // A path learned while it lived elsewhere must not outlive its coming here.
+  for (const EndpointSpec* e : fresh) {
+    auto rc = dp_.paths().erase(endpoint_key(e->vni, e->address));
+    if (!rc && rc.error().code != Code::not_found) return tl::unexpected(rc.error());
+  }
+  return counts;
+}
+
+// Local endpoints whose interface is not known or not well yet, or has another
+// MTU now: it is made, or found.
 std::vector<const EndpointSpec*> Daemon::make_interfaces() {
   std::vector<const EndpointSpec*> fresh;
   for (const auto& [key, e] : goal_.endpoints) {
-    if (!goal_.local(e) || (ports_.contains(key) && ports_[key].mtu == endpoint_mtu())) continue;
+    if (!goal_.local(e)) continue;
+    const auto known = ports_.find(key);
+    if (known != ports_.end() && known->second.mtu == endpoint_mtu() && !problems_.contains(key)) continue;
     auto port = interfaces_.make(e, endpoint_mtu());
     const Result<> rc = port ? dp_.attach(Hook::endpoint, port->ifindex) : tl::unexpected(port.error());
     report(key, rc);
@@ -366,51 +397,20 @@ std::vector<const EndpointSpec*> Daemon::make_interfaces() {
   return fresh;
 }
 
-void Daemon::bring_up(const std::vector<const EndpointSpec*>& fresh) {
-  for (const EndpointSpec* e : fresh) report(object_key(e->vpc, e->name), bring_up(*e));
-}
-
-// What is not connected yet, or has another MTU now.
-void Daemon::ensure_endpoints() {
-  const auto fresh = make_interfaces();
-  if (fresh.empty()) return;
-  if (auto counts = tables_.apply(goal_, ports_); !counts) {
-    log::error("{}", counts.error().what);
-    return;
+void Daemon::disconnect(const EndpointSpec& e) {
+  const std::string key = object_key(e.vpc, e.name);
+  if (const auto port = ports_.find(key); port != ports_.end()) {
+    if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
+    ports_.erase(port);
   }
-  bring_up(fresh);
-}
-
-Result<> Daemon::bring_up(const EndpointSpec& e) {
-  // A path learned while it lived elsewhere must not outlive its coming here.
-  if (auto rc = dp_.paths().erase(endpoint_key(e.vni, e.address)); !rc && rc.error().code != Code::not_found)
-    return rc;
-  return interfaces_.bring_up(e, goal_.networks.find(object_key(e.vpc, e.network))->second,
-                              ports_.at(object_key(e.vpc, e.name)));
-}
-
-// Interfaces of endpoints that are not ours any more.
-void Daemon::drop_endpoints(const Goal& old) {
-  for (const auto& [key, e] : old.endpoints) {
-    if (!old.local(e)) continue;
-    const auto now = goal_.endpoints.find(key);
-    if (now != goal_.endpoints.end() && goal_.local(now->second) && now->second.attach == e.attach &&
-        now->second.address == e.address && now->second.mac == e.mac)
-      continue;
-    if (const auto port = ports_.find(key); port != ports_.end()) {
-      if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
-      ports_.erase(port);
-    }
-    problems_.erase(key);
-    if (auto rc = interfaces_.remove(e); !rc) log::warning("endpoint {}: {}", key, rc.error().what);
-  }
-  ensure_endpoints();
-  if (auto rc = tables_.apply(goal_, ports_); !rc) log::error("{}", rc.error().what);
+  problems_.erase(key);
+  if (auto rc = interfaces_.remove(e); !rc) log::warning("endpoint {}: {}", key, rc.error().what);
 }
 
 // Namespaces come and go without telling: look again at what is not ready.
 void Daemon::retry_pending() {
-  if (!problems_.empty()) ensure_endpoints();
+  if (problems_.empty()) return;
+  if (auto counts = sync_endpoints(); !counts) log::error("{}", counts.error().what);
 }
 
 // ---- events -------------------------------------------------------------------
@@ -480,7 +480,7 @@ void Daemon::on_monitor() {
   if (!link || link->mtu == uplink_mtu_) return;
   log::info("uplink {}: MTU {} -> {}", uplink_name_, uplink_mtu_, link->mtu);
   uplink_mtu_ = link->mtu;
-  ensure_endpoints();
+  if (auto counts = sync_endpoints(); !counts) log::error("{}", counts.error().what);
 }
 
 Result<v1::ReplaceProgramsReply> Daemon::replace_programs(const std::string& directory) {

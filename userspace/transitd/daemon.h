@@ -70,15 +70,13 @@ class Daemon {
   Result<> ensure_programs();
   Result<> ensure_uplink();
   void ensure_hops();
-  void ensure_endpoints();
+  Result<SyncCounts> sync_endpoints();
   std::vector<const EndpointSpec*> make_interfaces();
-  void bring_up(const std::vector<const EndpointSpec*>& fresh);
-  Result<> bring_up(const EndpointSpec& e);
+  void disconnect(const EndpointSpec& e);
   Result<> make_standalone(v1::GoalState& added) const;
   Result<> ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& added, v1::Endpoint& e) const;
   [[nodiscard]] Result<std::string> free_address(const v1::GoalState& all, const v1::Endpoint& e) const;
   void report(const std::string& key, const Result<>& rc);
-  void drop_endpoints(const Goal& old);
   void retry_pending();
 
   void on_host_changed(std::uint32_t id);

@@ -11,8 +11,6 @@ namespace mizar {
 
 namespace {
 
-constexpr const char* kDefaultInterface = "eth0";
-
 template <class... A>
 Failure bad(std::string_view object, const char* field, fmt::format_string<A...> f, A&&... a) {
   return fail(Code::invalid_argument, "{}: {}: {}", object, field,

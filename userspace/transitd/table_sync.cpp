@@ -246,7 +246,8 @@ Result<TableSync::Wanted> TableSync::want(const Goal& goal, const Ports& ports) 
 
 // Additions from the ground up, removals from the top down: no packet meets a
 // row that points to one that is not there.
-Result<SyncCounts> TableSync::apply(const Goal& goal, const Ports& ports) {
+Result<SyncCounts> TableSync::apply(const Goal& goal, const Ports& ports,
+                                    const std::function<void()>& ports_known) {
   auto w = want(goal, ports);
   if (!w) return tl::unexpected(w.error());
   SyncCounts n, ignored;
@@ -255,10 +256,11 @@ Result<SyncCounts> TableSync::apply(const Goal& goal, const Ports& ports) {
   MZ_CHECK(put_rows(dp_.shards(), actual_.shards, w->shards, ignored));
   MZ_CHECK(put_rows(dp_.vpcs(), actual_.vpcs, w->vpcs, n));
   MZ_CHECK(put_rows(dp_.networks(), actual_.networks, w->networks, n));
-  MZ_CHECK(put_rows(dp_.endpoints(), actual_.endpoints, w->endpoints, n));
   MZ_CHECK(put_rows(dp_.ports(), actual_.ports, w->ports, ignored));
-  MZ_CHECK(erase_rows(dp_.ports(), actual_.ports, w->ports, ignored));
+  if (ports_known) ports_known();
+  MZ_CHECK(put_rows(dp_.endpoints(), actual_.endpoints, w->endpoints, n));
   MZ_CHECK(erase_rows(dp_.endpoints(), actual_.endpoints, w->endpoints, n));
+  MZ_CHECK(erase_rows(dp_.ports(), actual_.ports, w->ports, ignored));
   MZ_CHECK(erase_rows(dp_.networks(), actual_.networks, w->networks, n));
   MZ_CHECK(erase_rows(dp_.vpcs(), actual_.vpcs, w->vpcs, n));
   MZ_CHECK(erase_rows(dp_.shards(), actual_.shards, w->shards, ignored));

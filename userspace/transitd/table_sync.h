@@ -46,8 +46,10 @@ class TableSync {
   // Would the goal fit? Error: resource_exhausted, names the table.
   [[nodiscard]] Result<> check(const Goal& goal) const;
   // Makes the tables those of the goal. On an error some are old, some new:
-  // call it again with the goal that was in force.
-  Result<SyncCounts> apply(const Goal& goal, const Ports& ports);
+  // call it again with the goal that was in force. `ports_known` runs when new
+  // interfaces may send, and nothing is delivered to them yet.
+  Result<SyncCounts> apply(const Goal& goal, const Ports& ports,
+                           const std::function<void()>& ports_known = {});
   // One host's next hop or liveness is another now.
   Result<> update_host(const Goal& goal, std::uint32_t id);
   // Removes what has lingered long enough.
@@ -55,7 +57,7 @@ class TableSync {
 
   // VPC counter slots in use; 0 where there were too many VPCs.
   [[nodiscard]] const std::map<std::uint32_t, std::uint32_t>& vpc_slots() const { return slots_; }
-  // Bytes to tables: used entries by table name.
+  // Entries in use, by table name.
   [[nodiscard]] std::map<std::string, std::uint64_t> used() const;
 
  private:
