@@ -116,7 +116,7 @@ static void fill_paths(struct bpf_object *obj, uint32_t now)
 static void fill_port(struct bpf_object *obj, uint32_t ip)
 {
 	uint32_t ifindex = 1;
-	struct mz_port p = { .ifindex = 1, .vni = VNI, .ip = addr4(ip), .vpc = 1, .mtu = 1434 };
+	struct mz_port p = { .ifindex = 1, .vni = VNI, .ip4 = htonl(ip), .vpc = 1, .mtu = 1434 };
 
 	memcpy(p.mac, mac_bytes(MAC_A), 6);
 	put(obj, "mz_ports", &ifindex, &p);
@@ -124,7 +124,7 @@ static void fill_port(struct bpf_object *obj, uint32_t ip)
 
 static struct mz_cfg config(void)
 {
-	return (struct mz_cfg){ .self_ip = addr4(SELF_IP), .self_id = SELF, .uplink = 1,
+	return (struct mz_cfg){ .self_ip4 = addr4(SELF_IP), .self_id = SELF, .uplink = 1,
 				.path_ttl = 1u << 30, .hint_interval = 1u << 30 };
 }
 

@@ -8,7 +8,7 @@
 #include "bpf/abi/types.h"
 
 /* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v1"
+#define MZ_ABI_VERSION "v2"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {
@@ -33,15 +33,16 @@ MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 20);
 struct mz_port {
 	__u32 ifindex; /* 0 = free slot */
 	__u32 vni;
-	struct mz_addr ip; /* the only source address it may use */
+	struct mz_addr ip6; /* the only source addresses it may use, each 0 if it */
+	__be32 ip4;         /* has none of that family; link-local only for ND */
 	__u8  mac[MZ_ETH_ALEN];
 	__u8  qos_class;
-	__u8  flags; /* none yet */
+	__u8  prefix6; /* bits of ip6 that are its network's */
 	__u32 label;
 	__u32 vpc; /* counter slot of its VPC */
 	__u32 mtu; /* largest IP packet it may send, bytes */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_port) == 44);
+MZ_ABI_ASSERT(sizeof(struct mz_port) == 48);
 
 #define MZ_PORTS 65536u /* a power of two */
 
@@ -130,14 +131,15 @@ MZ_ABI_ASSERT(sizeof(struct mz_event) == 48);
 /* Set before a program is loaded; a change is a new load and an atomic
  * replacement. */
 struct mz_cfg {
-	struct mz_addr self_ip;   /* our tunnel address */
+	struct mz_addr self_ip4;  /* our tunnel addresses; 0 = not in that family */
+	struct mz_addr self_ip6;
 	__u32 self_id;            /* our host id */
 	__u32 uplink;             /* ifindex of the underlay interface */
 	__u32 path_ttl;           /* jiffies after which a silent path is not used */
 	__u32 hint_interval;      /* jiffies between two hints for one address */
 	__u32 flags;              /* MZ_CFG_F_* */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 36);
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 52);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its

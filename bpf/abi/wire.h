@@ -69,7 +69,9 @@ static inline __u32 mz_opt_word(__u32 high8, __u32 low24)
  * Geneve, option. What an endpoint's IP packet grows by on the underlay is
  * this less the outer Ethernet plus the inner one. */
 #define MZ_OUTER_LEN4   (14u + 20u + 8u + 8u + 16u)
+#define MZ_OUTER_LEN6   (14u + 40u + 8u + 8u + 16u)
 #define MZ_OVERHEAD4    (20u + 8u + 8u + 16u + 14u)
+#define MZ_OVERHEAD6    (40u + 8u + 8u + 16u + 14u)
 #define MZ_UDP_PORT_MIN 0xc000 /* outer source ports: 49152-65535 carry entropy */
 
 /* The MAC address every endpoint sees as its network: gateway and neighbours

@@ -51,11 +51,11 @@ static __always_inline int mz_stage_arp(struct mz_pkt *p, const struct mz_port *
 	a = (struct mz_arp4 *)(eth + 1);
 	if (!mz_arp_valid(a))
 		return mz_drop(p, MZ_R_ARP_INVALID);
-	if (!mz_mac_eq(a->sha, port->mac) || (a->spa && a->spa != port->ip.w[3])) {
+	if (!mz_mac_eq(a->sha, port->mac) || (a->spa && a->spa != port->ip4)) {
 		mz_note(p, MZ_ST_SPOOF, MZ_OBJ_PORT, port->ifindex, 0);
 		return mz_drop(p, MZ_R_ARP_SPOOF);
 	}
-	if (a->op != mz_htons(MZ_ARP_REQUEST) || a->tpa == port->ip.w[3] || a->tpa == a->spa)
+	if (a->op != mz_htons(MZ_ARP_REQUEST) || a->tpa == port->ip4 || a->tpa == a->spa)
 		return mz_drop(p, MZ_R_ARP_IGNORED);
 	mz_arp_answer(eth, a);
 	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, 0);

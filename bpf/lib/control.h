@@ -28,7 +28,7 @@ static __always_inline int mz_probe(struct mz_pkt *p)
 	mz_mac_copy(mac, eth->dst);
 	mz_set_macs(eth, eth->src, mac);
 	ip->daddr = ip->saddr;
-	ip->saddr = mz_cfg.self_ip.w[3]; /* swapped: the checksum stands */
+	ip->saddr = mz_cfg.self_ip4.w[3]; /* swapped: the checksum stands */
 	udp->source = udp->dest;
 	udp->dest = port;
 	return mz_end(p, MZ_ACT_ANSWER, MZ_R_PROBE);

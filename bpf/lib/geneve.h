@@ -34,7 +34,7 @@ static __always_inline int mz_stage_outer(struct mz_pkt *p)
 	udp = (const struct udphdr *)(ip + 1);
 	/* A later fragment has no ports; where it has bytes that look like ours
 	 * it is left to the kernel, which drops it with its first one. */
-	if (ip->daddr != mz_cfg.self_ip.w[3] || ip->protocol != IPPROTO_UDP ||
+	if (ip->daddr != mz_cfg.self_ip4.w[3] || ip->protocol != IPPROTO_UDP ||
 	    (ip->frag_off & mz_htons(MZ_IP4_OFFSET)))
 		return mz_end(p, MZ_ACT_PASS, MZ_R_NOT_TUNNEL);
 	if (*(const __u8 *)ip != 0x45) /* with options; known hosts send none */
@@ -43,7 +43,7 @@ static __always_inline int mz_stage_outer(struct mz_pkt *p)
 		return mz_end(p, MZ_ACT_PASS, MZ_R_NOT_TUNNEL);
 	if (ip->frag_off & mz_htons(MZ_IP4_MF))
 		return mz_drop(p, MZ_R_OUTER_FRAGMENT);
-	if (ip->saddr == mz_cfg.self_ip.w[3])
+	if (ip->saddr == mz_cfg.self_ip4.w[3])
 		return mz_drop(p, MZ_R_OWN_SOURCE);
 	p->outer_src = ip->saddr;
 	p->outer_tos = ip->tos;

@@ -51,7 +51,7 @@ static __always_inline int mz_stage_ip4(struct mz_pkt *p, const struct mz_port *
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
-	if (!mz_addr_eq(&p->src, &port->ip)) {
+	if (p->src.w[3] != port->ip4) {
 		mz_note(p, MZ_ST_SPOOF, MZ_OBJ_PORT, port->ifindex, 0);
 		return mz_drop(p, MZ_R_SRC_IP);
 	}

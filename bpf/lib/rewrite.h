@@ -29,7 +29,7 @@ static __always_inline void mz_fill_ip4(struct iphdr *ip, __u32 total, __u8 tos,
 	ip->ttl = 64;
 	ip->protocol = IPPROTO_UDP;
 	ip->check = 0;
-	ip->saddr = mz_cfg.self_ip.w[3];
+	ip->saddr = mz_cfg.self_ip4.w[3];
 	ip->daddr = dst;
 	ip->check = mz_ip4_checksum(ip);
 }
@@ -102,7 +102,7 @@ static __always_inline int mz_hop(struct mz_pkt *p, enum mz_act act)
 		return mz_drop(p, MZ_R_HOP_LIMIT);
 	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
 	ip->ttl--;
-	ip->saddr = mz_cfg.self_ip.w[3];
+	ip->saddr = mz_cfg.self_ip4.w[3];
 	ip->daddr = p->nh.ip.w[3];
 	ip->check = 0;
 	ip->check = mz_ip4_checksum(ip);

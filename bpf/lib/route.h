@@ -123,7 +123,7 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
 static __always_inline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
 {
 	struct bpf_fib_lookup fib = { .family = 2 /* AF_INET */, .ifindex = mz_cfg.uplink,
-				      .ipv4_src = mz_cfg.self_ip.w[3], .ipv4_dst = p->nh.ip.w[3] };
+				      .ipv4_src = mz_cfg.self_ip4.w[3], .ipv4_dst = p->nh.ip.w[3] };
 	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = p->to_host };
 	int rc = mz_fib(p, &fib);
 

@@ -45,7 +45,7 @@ struct mz_addr addr4(uint32_t v)
 
 struct mz_cfg test_cfg(void)
 {
-	return (struct mz_cfg){ .self_ip = addr4(SELF_IP), .self_id = SELF, .uplink = 1,
+	return (struct mz_cfg){ .self_ip4 = addr4(SELF_IP), .self_id = SELF, .uplink = 1,
 				.path_ttl = PATH_TTL, .hint_interval = HINT_INTERVAL,
 				.flags = MZ_CFG_F_XDP_DELIVER };
 }
@@ -126,7 +126,7 @@ static void put_path(uint32_t ip, uint32_t host, uint32_t age, uint32_t bounced_
 
 static void put_port(uint32_t world)
 {
-	struct mz_port p = { .ifindex = T->ifindex, .vni = VNI, .ip = addr4(EP_A), .label = 0xabc,
+	struct mz_port p = { .ifindex = T->ifindex, .vni = VNI, .ip4 = htonl(EP_A), .label = 0xabc,
 			     .qos_class = 9, .vpc = VPC_SLOT, .mtu = world & W_SMALL_MTU ? 37 : 1434 };
 
 	memcpy(p.mac, mac_bytes(MAC_A), 6);

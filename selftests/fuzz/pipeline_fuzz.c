@@ -46,9 +46,9 @@ static void put_endpoint(uint32_t ip, uint32_t host, uint32_t ifindex)
 
 static void build_world(void)
 {
-	struct mz_cfg cfg = { .self_ip = addr4(SELF_IP), .self_id = 1, .uplink = 1, .path_ttl = 1000,
+	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_id = 1, .uplink = 1, .path_ttl = 1000,
 			      .hint_interval = 10 };
-	struct mz_port port = { .ifindex = 1, .vni = 7, .ip = addr4(EP_A), .vpc = 3, .mtu = 1434 };
+	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .vpc = 3, .mtu = 1434 };
 	struct mz_net_key nk = { .prefixlen = 32 + 96 + 24, .vni = htonl(7), .ip = addr4(IP4(198, 18, 1, 0)) };
 	struct mz_network net = { .shard = 0, .vpc = 3 };
 	struct mz_vpc vpc = { .shard = 128, .vpc = 3 };

@@ -35,7 +35,7 @@ ok "the capture on w2's uplink: one from a bouncer, then six from w1" seen
 
 # ---- the path is taken away: over the hops again, and learned again -------------
 before=$(count_of w1 TO_DIVIDER red)
-bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns w1)/v1/maps/mz_paths" key \
+bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns w1)/v2/maps/mz_paths" key \
 	hex 64 00 00 00 00 00 00 00 00 00 00 00 00 00 ff ff 0a 00 02 05
 on red-a ping -qc 3 -i 0.01 10.0.2.5 > /dev/null
 ok "a path that is gone: once over the divider, then direct" \
@@ -92,7 +92,7 @@ ok "... with no second of silence" test "$TCP_STALL" -lt 1000
 # ---- a bouncer dies -----------------------------------------------------------------
 # One way, with the hints lost: every packet needs its bouncer. Nobody tells w1.
 serve_by() { transit w1 trace red/a 10.0.1.6 | awk '/=> SEND/ {print $4; exit}'; }
-bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns w1)/v1/maps/mz_paths" key \
+bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns w1)/v2/maps/mz_paths" key \
 	hex 64 00 00 00 00 00 00 00 00 00 00 00 00 00 ff ff 0a 00 01 06 2> /dev/null || true
 hints_lost
 bouncer=$(serve_by)

@@ -269,7 +269,7 @@ Result<> Daemon::ensure_uplink() {
 
 Result<> Daemon::ensure_programs() {
   mz_cfg cfg{};
-  cfg.self_ip = goal_.self.address.abi();
+  cfg.self_ip4 = goal_.self.address.abi();
   cfg.self_id = goal_.self.id;
   cfg.uplink = uplink_;
   cfg.path_ttl = static_cast<__u32>(options_.path_ttl.count() * hz_);

@@ -191,7 +191,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       mz_port p{};
       p.ifindex = port->second.ifindex;
       p.vni = e.vni;
-      p.ip = e.address.abi();
+      p.ip4 = e.address.abi().w[3];
       std::copy(e.mac.begin(), e.mac.end(), p.mac);
       p.label = e.label;
       p.vpc = entry.vpc;
