@@ -275,7 +275,7 @@ TEST_F(Cli, Lists) {
 
 TEST_F(Cli, ListsForPrograms) {
   EXPECT_EQ(json({"host", "list"})[1],
-            nlohmann::json({{"name", "b1"}, {"id", 3}, {"address", "192.0.2.3"}}));
+            nlohmann::json({{"name", "b1"}, {"id", 3}, {"address", "192.0.2.3"}, {"address6", ""}}));
   EXPECT_EQ(json({"vpc", "list"})[0]["vni"], 7);
   EXPECT_EQ(json({"network", "list"})[0]["bouncers"]["primary"].size(), 128u);
   EXPECT_EQ(json({"endpoint", "list"})[0]["endpoint"]["address"], "10.0.1.2");

@@ -51,7 +51,7 @@ TEST(Goal, ReadsEveryField) {
   EXPECT_FALSE(goal->vpcs.at("a").dividers.has_value());
   const auto& web = goal->endpoints.at("a/web");
   EXPECT_EQ(web.vni, 7u);
-  EXPECT_EQ(web.mac, default_mac(7, web.address));
+  EXPECT_EQ(web.mac, default_mac(7, *web.address.v4));
   EXPECT_TRUE(goal->local(web));
   EXPECT_EQ(std::get<NetnsSpec>(web.attach).interface, "eth0");
   const auto& db = goal->endpoints.at("a/db");
@@ -104,7 +104,7 @@ const BadCase kBad[] = {
     {"host_address_loopback", [](S& s) { s.mutable_hosts(1)->set_address("127.0.0.1"); },
      "host b1: address: 127.0.0.1 is no address a host can have"},
     {"host_address_ipv6", [](S& s) { s.mutable_hosts(1)->set_address("2001:db8::1"); },
-     "host b1: address: 2001:db8::1: only IPv4 is carried yet"},
+     "host b1: address: must be IPv4; IPv6 goes in address6"},
     {"host_address_twice", [](S& s) { s.mutable_hosts(1)->set_address("192.0.2.1"); },
      "host b1: address: 192.0.2.1 is already that of host w1"},
     {"host_name_twice", [](S& s) { s.mutable_hosts(1)->set_name("w1"); },
@@ -131,7 +131,7 @@ const BadCase kBad[] = {
     {"vpc_host_bits", [](S& s) { s.mutable_vpcs(1)->set_cidr("10.0.0.1/16"); },
      "vpc b: cidr: '10.0.0.1/16' has host bits set"},
     {"vpc_ipv6", [](S& s) { s.mutable_vpcs(1)->set_cidr("2001:db8::/32"); },
-     "vpc b: cidr: 2001:db8::/32: only IPv4 is carried yet"},
+     "vpc b: cidr: must be IPv4; IPv6 goes in cidr6"},
     {"endpoint_multicast",
      [](S& s) {
        s.mutable_vpcs(0)->set_cidr("0.0.0.0/0");
@@ -169,7 +169,7 @@ const BadCase kBad[] = {
     {"endpoint_gateway", [](S& s) { s.mutable_endpoints(0)->set_address("10.0.1.1"); },
      "endpoint a/web: address: 10.0.1.1 is the network's gateway"},
     {"endpoint_no_address", [](S& s) { s.mutable_endpoints(0)->clear_address(); },
-     "endpoint a/web: address: '' is not an IP address"},
+     "endpoint a/web: address: is missing"},
     {"endpoint_address_twice",
      [](S& s) {
        s.mutable_endpoints(1)->set_network("front");

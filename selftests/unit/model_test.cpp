@@ -9,6 +9,7 @@
 #include "control/model/convert.h"
 #include "control/model/planner.h"
 #include "control/model/validate.h"
+#include "userspace/base/names.h"
 #include "userspace/proto/text.h"
 #include "userspace/transitd/goal.h"
 
@@ -91,7 +92,7 @@ const BadCase kBad[] = {
     {"vpc_without_cidr", [](R& r) { r.mutable_vpcs(1)->clear_cidr(); },
      "vpc b: cidr: is missing"},
     {"vpc_ipv6", [](R& r) { r.mutable_vpcs(1)->set_cidr("2001:db8::/32"); },
-     "vpc b: cidr: 2001:db8::/32: only IPv4 is carried yet"},
+     "vpc b: cidr: must be IPv4; IPv6 goes in cidr6"},
     {"dividers", [](R& r) { r.mutable_vpcs(1)->set_dividers(2); },
      "vpc b: dividers: 2 are asked for, the pool has 1"},
     {"bouncers", [](R& r) { r.mutable_networks(0)->set_bouncers(3); },
@@ -252,14 +253,14 @@ TEST(Buckets, TheWantedNumberTakesPart) {
 
 // The numbers every planner of every version has to find.
 TEST(Buckets, AreTheSameEverywhere) {
-  const auto rows = share_buckets(network_key(7, *mizar::Prefix::parse("10.0.1.0/24")),
+  const auto rows = share_buckets(network_key(7, *mizar::parse_blocks("10.0.1.0/24", "")),
                                   pool_of(4), 0);
   std::string first;
   for (std::uint32_t b = 0; b < 16; b++) first += fmt::format("{}{} ", (*rows)[b].primary,
                                                               (*rows)[b].backup);
   EXPECT_EQ(first, "14 42 42 13 21 42 43 13 41 23 41 24 13 42 31 43 ");
-  EXPECT_NE(network_key(7, *mizar::Prefix::parse("10.0.1.0/24")),
-            network_key(8, *mizar::Prefix::parse("10.0.1.0/24")));
+  EXPECT_NE(network_key(7, *mizar::parse_blocks("10.0.1.0/24", "")),
+            network_key(8, *mizar::parse_blocks("10.0.1.0/24", "")));
 }
 
 // ---- plans ------------------------------------------------------------------
@@ -343,7 +344,7 @@ TEST(Plan, ShardTablesAgreeOnAllHosts) {
 TEST(Plan, MacDefaultsToThatOfTheAddress) {
   const auto p = planned(sound());
   const auto& web = p.goals.at("w1").endpoints.at("b/web");
-  EXPECT_EQ(web.mac, mizar::default_mac(8, web.address));
+  EXPECT_EQ(web.mac, mizar::default_mac(8, *web.address.v4));
 }
 
 TEST(Plan, ARegionWithoutPoolsHasNoShards) {

@@ -122,7 +122,7 @@ TEST_F(TableSyncTest, ATableThatLingersIsNotHandedOut) {
   ASSERT_TRUE(sync.apply(g, {}));
   const auto old = dp.vpcs().get(7)->shard;
   Goal next = without(g, "red");
-  next.vpcs["green"] = VpcSpec{"green", 9, *Prefix::parse("198.18.0.0/16"), std::nullopt};
+  next.vpcs["green"] = VpcSpec{"green", 9, {Prefix::parse("198.18.0.0/16").value(), {}}, std::nullopt};
   ASSERT_TRUE(sync.apply(next, {}));
   ASSERT_TRUE(dp.vpcs().get(9));
   EXPECT_NE(dp.vpcs().get(9)->shard, old);
