@@ -16,6 +16,7 @@
 #include <filesystem>
 #include <functional>
 
+#include "selftests/unit/own_namespaces.h"
 #include "userspace/net/monitor.h"
 #include "userspace/net/netlink.h"
 #include "userspace/net/netns.h"
@@ -25,40 +26,9 @@
 namespace mizar::net {
 namespace {
 
+using namespace test;
+
 using std::chrono::steady_clock;
-
-class OwnNamespaces : public ::testing::Environment {
- public:
-  void SetUp() override {
-    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
-    ASSERT_EQ(::unshare(CLONE_NEWNET | CLONE_NEWNS), 0) << std::strerror(errno);
-    ASSERT_EQ(::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-    // /run/netns may not exist: a tmpfs on /run hides the machine's own.
-    ASSERT_EQ(::mount("none", "/run", "tmpfs", 0, nullptr), 0);
-    ASSERT_EQ(::mkdir("/run/netns", 0755), 0);
-  }
-};
-[[maybe_unused]] const auto* const kOwnNamespaces =
-    ::testing::AddGlobalTestEnvironment(new OwnNamespaces);
-
-template <class T>
-::testing::AssertionResult is_ok(const Result<T>& r) {
-  if (r) return ::testing::AssertionSuccess();
-  return ::testing::AssertionFailure() << r.error().what;
-}
-// The error's code; none on success, where error() must not be touched.
-template <class T>
-std::optional<Code> code(const Result<T>& r) {
-  return r ? std::nullopt : std::optional(r.error().code);
-}
-#define ASSERT_OK(r) ASSERT_TRUE(is_ok(r))
-#define EXPECT_OK(r) EXPECT_TRUE(is_ok(r))
-
-template <class T>
-T must(Result<T> r) {
-  EXPECT_OK(r);
-  return std::move(r.value());  // throws, and fails the test, when there is none
-}
 
 Addr ip(const char* text) { return must(Addr::parse(text)); }
 
@@ -68,26 +38,6 @@ Result<> no_duplicate_detection() {
   UniqueFd f(::open("/proc/sys/net/ipv6/conf/default/accept_dad", O_WRONLY | O_CLOEXEC));
   if (::write(f.get(), "0", 1) != 1) return fail_errno(Code::internal, errno, "accept_dad");
   return {};
-}
-
-// A network namespace with a name, as `ip netns add` makes it.
-NetnsRef make_ns(const std::string& name) {
-  const std::string path = "/run/netns/" + name;
-  UniqueFd file(::open(path.c_str(), O_CREAT | O_EXCL | O_RDONLY | O_CLOEXEC, 0444));
-  EXPECT_TRUE(file.valid());
-  EXPECT_OK(run_in(must(NetnsRef::current()), [&]() -> Result<> {
-    if (::unshare(CLONE_NEWNET) != 0 ||
-        ::mount("/proc/thread-self/ns/net", path.c_str(), nullptr, MS_BIND, nullptr) != 0)
-      return fail_errno(Code::internal, errno, "make namespace " + name);
-    return no_duplicate_detection();
-  }));
-  return must(NetnsRef::open(name));
-}
-
-void remove_ns(const std::string& name) {
-  const std::string path = "/run/netns/" + name;
-  EXPECT_EQ(::umount2(path.c_str(), MNT_DETACH), 0);
-  EXPECT_EQ(::unlink(path.c_str()), 0);
 }
 
 // Reads the monitor until `found` likes a batch; false after five seconds.
@@ -118,8 +68,8 @@ class NetTest : public ::testing::Test {
   void SetUp() override {
     static int run = 0;
     suffix_ = fmt::format("{}-{}", ::getpid(), ++run);
-    left_.emplace(make_ns("left" + suffix_));
-    right_.emplace(make_ns("right" + suffix_));
+    left_.emplace(make_ns("left" + suffix_, no_duplicate_detection));
+    right_.emplace(make_ns("right" + suffix_, no_duplicate_detection));
     l_.emplace(must(Netlink::open_in(*left_)));
     r_.emplace(must(Netlink::open_in(*right_)));
     home_ = must(NetnsRef::current()).inode();

@@ -323,6 +323,7 @@ Result<> Daemon::ensure_programs() {
   MZ_CHECK(tables_.recover());
   for (const auto& [id, h] : goal_.host_names)
     if (const auto entry = dp_.hosts().get(id)) down_[id] = (entry->flags & MZ_HOST_F_DOWN) != 0;
+  if (dp_.event_fd() < 0) return {};  // it never tells anything
   return loop_.watch(dp_.event_fd(), [this] {
     dp_.poll_events([this](const mz_event& e) { on_event(e); });
   });

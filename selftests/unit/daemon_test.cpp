@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: Apache-2.0
+// The daemon with real links and namespaces, and a data plane that forwards
+// nothing: what it configures and programs for both families.
+#include "userspace/transitd/daemon.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "bpf/abi/wire.h"
+#include "selftests/unit/own_namespaces.h"
+#include "userspace/dataplane/fake_dataplane.h"
+#include "userspace/proto/text.h"
+
+namespace mizar {
+namespace {
+
+using namespace test;
+
+Addr addr(const char* text) { return Addr::parse(text).value(); }
+
+// One host, its peers; a test adds what it needs.
+constexpr const char* kState = R"(
+revision: 1
+host: w1
+hosts:
+  - {name: w1, id: 1, address: 192.0.2.1, address6: "2001:db8::1"}
+  - {name: w2, id: 2, address: 192.0.2.2, address6: "2001:db8::2"}
+vpcs:
+  - {name: red, vni: 7, cidr: 10.0.0.0/16, cidr6: "fd00::/48"}
+networks:
+  - {name: n, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:0:0:1::/64"}
+endpoints:
+  - {name: a, vpc: red, network: n, address: 10.0.1.5, address6: "fd00:0:0:1::5", host: w1,
+     netns: {name: a}}
+)";
+
+// kState with one piece of text replaced.
+std::string state_with(const std::string& old, const std::string& by) {
+  std::string s = kState;
+  const auto at = s.find(old);
+  EXPECT_NE(at, std::string::npos) << old;
+  return s.replace(at, old.size(), by);
+}
+
+class DaemonTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    make_ns("wire");
+    make_ns("a");
+    const auto wire = must(net::NetnsRef::open("wire"));
+    here_.emplace(must(net::Netlink::open()));
+    uplink_ = link("up0", wire);
+    address("up0", "192.0.2.1/24");
+    address("up0", "2001:db8::1/64");
+    loop_ = must(EventLoop::create());
+    store_ = make_memory_store();
+    start({});
+  }
+  void TearDown() override {
+    daemon_.reset();
+    for (const auto& l : must(here_->links()))
+      if (l.kind == "veth") (void)here_->delete_link(l.index);
+    for (const auto* ns : {"wire", "a"}) remove_ns(ns);
+  }
+
+  void start(DaemonOptions options) {
+    daemon_.reset();
+    daemon_ = must(Daemon::start(*loop_, dp_, *store_, std::move(options)));
+  }
+  unsigned link(const char* name, const net::NetnsRef& other_end) {
+    net::VethSpec s;
+    s.host_name = name;
+    s.ns = &other_end;
+    s.inner_name = name;
+    s.host_up = true;
+    const unsigned index = must(here_->add_veth(s));
+    auto there = must(net::Netlink::open_in(other_end));
+    EXPECT_OK(there.set_link(must(there.link(name)).index, {.up = true}));
+    return index;
+  }
+  void address(const char* name, const char* text) {
+    const std::string_view s(text);
+    const auto slash = s.find('/');
+    EXPECT_OK(here_->add_address(must(here_->link(name)).index,
+                                 Prefix{must(Addr::parse(s.substr(0, slash))),
+                                        static_cast<unsigned>(std::stoul(std::string(s.substr(slash + 1))))}));
+  }
+  Result<v1::ApplyReply> apply(const std::string& text) {
+    v1::ApplyRequest r;
+    EXPECT_OK(parse_text(text, "test", *r.mutable_state()));
+    return daemon_->apply(r);
+  }
+  v1::EndpointStatus endpoint(const std::string& name) {
+    const auto all = daemon_->endpoints();
+    for (const auto& e : all.endpoints())
+      if (e.endpoint().name() == name) return e;
+    ADD_FAILURE() << name;
+    return {};
+  }
+  net::Netlink inside(const char* ns) { return must(net::Netlink::open_in(must(net::NetnsRef::open(ns)))); }
+  bool has_address(const char* ns, const char* ip) {
+    auto nl = inside(ns);
+    const auto way = nl.route_to(addr(ip));
+    return way && way->local;
+  }
+  Result<v1::EndpointStatus> add(const std::string& text) {
+    v1::AddEndpointRequest r;
+    EXPECT_OK(parse_text(text, "test", r));
+    return daemon_->add_endpoint(r);
+  }
+  static void disable_ipv6(const char* ns, bool off) {
+    EXPECT_OK(net::run_in(must(net::NetnsRef::open(ns)), [off]() -> Result<> {
+      std::ofstream("/proc/sys/net/ipv6/conf/all/disable_ipv6") << off;
+      return {};
+    }));
+  }
+
+  std::optional<net::Netlink> here_;
+  unsigned uplink_ = 0;
+  FakeDataplane dp_;
+  std::unique_ptr<EventLoop> loop_;
+  std::unique_ptr<Store> store_;
+  std::unique_ptr<Daemon> daemon_;
+};
+
+TEST_F(DaemonTest, AnEndpointHasBothAddressesAndRoutes) {
+  ASSERT_OK(apply(kState));
+  EXPECT_EQ(endpoint("a").problem(), "");
+  EXPECT_TRUE(endpoint("a").ready());
+  EXPECT_TRUE(has_address("a", "10.0.1.5"));
+  EXPECT_TRUE(has_address("a", "fd00:0:0:1::5")) << "in effect when apply returns";
+  auto nl = inside("a");
+  EXPECT_EQ(must(nl.route_to(addr("10.9.9.9"))).gateway.text(), "10.0.1.1");
+  EXPECT_EQ(must(nl.route_to(addr("fd00:0:0:9::9"))).gateway.text(), "fe80::4d:5aff:fe00:1");
+  EXPECT_TRUE(must(nl.route_to(addr("fd00:0:0:1::9"))).on_link) << "prefix of its network's length";
+  EXPECT_FALSE(must(nl.route_to(addr("fd00:0:0:2::9"))).on_link);
+}
+
+TEST_F(DaemonTest, WithoutAnIpv6AddressNothingIpv6IsConfigured) {
+  ASSERT_OK(apply(state_with("address6: \"fd00:0:0:1::5\", ", "")));
+  EXPECT_TRUE(has_address("a", "10.0.1.5"));
+  auto nl = inside("a");
+  EXPECT_EQ(code(nl.route_to(addr("fd00:0:0:1::9"))), Code::unavailable);
+}
+
+TEST_F(DaemonTest, AnIpv6OnlyEndpoint) {
+  ASSERT_OK(apply(state_with("address: 10.0.1.5, ", "")));
+  EXPECT_TRUE(endpoint("a").ready());
+  EXPECT_TRUE(has_address("a", "fd00:0:0:1::5"));
+  auto nl = inside("a");
+  EXPECT_EQ(code(nl.route_to(addr("10.0.1.9"))), Code::unavailable);
+}
+
+TEST_F(DaemonTest, ANamespaceWithoutIpv6IsAProblemThatSaysSo) {
+  disable_ipv6("a", true);
+  ASSERT_OK(apply(kState));
+  EXPECT_FALSE(endpoint("a").ready());
+  EXPECT_EQ(endpoint("a").problem(),
+            "fd00:0:0:1::5: IPv6 is off in the namespace: sysctl "
+            "net.ipv6.conf.all.disable_ipv6=0, or take address6 away");
+  EXPECT_TRUE(has_address("a", "10.0.1.5")) << "IPv4 works meanwhile";
+  disable_ipv6("a", false);
+  ASSERT_OK(apply(kState));
+  EXPECT_TRUE(endpoint("a").ready()) << endpoint("a").problem();
+  EXPECT_TRUE(has_address("a", "fd00:0:0:1::5"));
+}
+
+TEST_F(DaemonTest, AnMtuTooSmallForIpv6IsAProblemThatSaysSo) {
+  ASSERT_OK(here_->set_link(uplink_, {.mtu = 1300}));
+  ASSERT_OK(apply(kState));
+  EXPECT_EQ(endpoint("a").problem(),
+            "MTU 1234 is too small for IPv6, which needs 1280: raise the uplink's");
+}
+
+// The hosts of the goal decide what the underlay adds to a packet.
+TEST_F(DaemonTest, TheMtuLeavesRoomForTheUnderlaysFamily) {
+  ASSERT_OK(apply(kState));
+  EXPECT_EQ(endpoint("a").mtu(), 1500 - MZ_OVERHEAD4);
+  EXPECT_EQ(daemon_->status().endpoint_mtu(), 1500 - MZ_OVERHEAD4);
+  const auto before = endpoint("a").ifindex();
+  ASSERT_OK(apply(state_with("address: 192.0.2.2, ", "")));
+  EXPECT_EQ(endpoint("a").mtu(), 1500 - MZ_OVERHEAD6);
+  EXPECT_EQ(endpoint("a").ifindex(), before);
+  EXPECT_EQ(must(inside("a").link("eth0")).mtu, 1500 - MZ_OVERHEAD6);
+  EXPECT_EQ(dp_.ports().get(before % MZ_PORTS)->mtu, 1500 - MZ_OVERHEAD6);
+  EXPECT_TRUE(has_address("a", "fd00:0:0:1::5"));
+}
+
+TEST_F(DaemonTest, TheProgramsKnowTheHostsOwnAddresses) {
+  ASSERT_OK(apply(kState));
+  EXPECT_EQ(Addr(dp_.loaded_cfg.self_ip4).text(), "192.0.2.1");
+  EXPECT_EQ(Addr(dp_.loaded_cfg.self_ip6).text(), "2001:db8::1");
+  EXPECT_EQ(dp_.loaded_cfg.uplink, uplink_);
+  ASSERT_OK(apply(state_with("address: 192.0.2.1, ", "")));
+  EXPECT_EQ(Addr(dp_.loaded_cfg.self_ip4), Addr());
+  EXPECT_EQ(Addr(dp_.loaded_cfg.self_ip6).text(), "2001:db8::1");
+  EXPECT_EQ(Addr(dp_.hosts().get(2)->ip).text(), "2001:db8::2");
+  ASSERT_OK(apply(state_with(", address6: \"2001:db8::1\"", "")));
+  EXPECT_EQ(Addr(dp_.loaded_cfg.self_ip4).text(), "192.0.2.1");
+  EXPECT_EQ(Addr(dp_.loaded_cfg.self_ip6), Addr());
+  EXPECT_EQ(Addr(dp_.hosts().get(2)->ip).text(), "192.0.2.2");
+}
+
+TEST_F(DaemonTest, StatusTellsBothAddressesAndTheOneInUse) {
+  const std::string more = R"(address6: "2001:db8::2"}
+  - {name: w4, id: 4, address: 192.0.2.4}
+  - {name: w6, id: 6, address6: "2001:db8::6"})";
+  ASSERT_OK(apply(state_with("address6: \"2001:db8::2\"}", more)));
+  auto s = daemon_->status();
+  EXPECT_EQ(s.address() + " " + s.address6(), "192.0.2.1 2001:db8::1");
+  ASSERT_EQ(s.peers_size(), 3);
+  EXPECT_EQ(s.peers(0).address() + " " + s.peers(0).address6(), "192.0.2.2 2001:db8::2");
+  EXPECT_EQ(s.peers(0).underlay(), "192.0.2.2");
+  EXPECT_EQ(s.peers(1).underlay(), "192.0.2.4");
+  EXPECT_EQ(s.peers(2).underlay(), "2001:db8::6");
+  EXPECT_NE(s.peers(2).via().find("up0 on link"), std::string::npos) << s.peers(2).via();
+
+  std::string v4 = state_with("address6: \"2001:db8::2\"}", more);
+  v4.replace(v4.find(", address6: \"2001:db8::1\""), 25, "");
+  ASSERT_OK(apply(v4));
+  s = daemon_->status();
+  EXPECT_EQ(s.peers(2).underlay(), "");
+  EXPECT_EQ(s.peers(2).via(), "no family in common");
+  EXPECT_EQ(dp_.hosts().get(6)->flags, 0u);
+}
+
+TEST_F(DaemonTest, BothAddressesAreOnTheUplink) {
+  const auto wire = must(net::NetnsRef::open("wire"));
+  link("up1", wire);
+  address("up1", "2001:db8:1::1/64");
+  const auto other = apply(state_with("2001:db8::1", "2001:db8:1::1"));
+  EXPECT_EQ(other ? "" : other.error().what,
+            "host addresses 192.0.2.1 and 2001:db8:1::1 are on up0 and up1: both must be on the uplink");
+  const auto none = apply(state_with("2001:db8::1", "2001:db8:2::1"));
+  EXPECT_EQ(none ? "" : none.error().what,
+            "host address 2001:db8:2::1 is on no interface: configure it, or fix the goal state");
+}
+
+// A second address does not cost an endpoint its interface; one less does.
+TEST_F(DaemonTest, AnAddressIsAddedToTheInterfaceThatStands) {
+  ASSERT_OK(apply(state_with("address6: \"fd00:0:0:1::5\", ", "")));
+  const auto first = endpoint("a").ifindex();
+  ASSERT_OK(apply(kState));
+  EXPECT_EQ(endpoint("a").ifindex(), first);
+  EXPECT_TRUE(has_address("a", "fd00:0:0:1::5"));
+  EXPECT_EQ(Addr(dp_.ports().get(first % MZ_PORTS)->ip6).text(), "fd00:0:0:1::5");
+  ASSERT_OK(apply(state_with("address6: \"fd00:0:0:1::5\", ", "")));
+  EXPECT_FALSE(has_address("a", "fd00:0:0:1::5"));
+  EXPECT_TRUE(has_address("a", "10.0.1.5"));
+}
+
+TEST_F(DaemonTest, PathsOfBothAddressesGoWhenAnEndpointComes) {
+  ASSERT_OK(dp_.paths().put(endpoint_key(7, addr("10.0.1.5")), {2, 1, 1}));
+  ASSERT_OK(dp_.paths().put(endpoint_key(7, addr("fd00:0:0:1::5")), {2, 1, 1}));
+  ASSERT_OK(dp_.paths().put(endpoint_key(7, addr("fd00:0:0:1::6")), {2, 1, 1}));
+  ASSERT_OK(apply(kState));
+  const auto left = must(dp_.paths().entries());
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(Addr(left[0].first.ip).text(), "fd00:0:0:1::6");
+}
+
+TEST_F(DaemonTest, AnAddedEndpointGetsAnAddressInEachFamilyOfItsNetwork) {
+  std::string none = kState;
+  none.resize(none.find("endpoints:"));
+  ASSERT_OK(apply(none));
+  const auto both = [](const v1::Endpoint& e) { return e.address() + " " + e.address6(); };
+  EXPECT_EQ(both(must(add("{netns: a, vpc: red}")).endpoint()), "10.0.1.2 fd00:0:0:1::2");
+  EXPECT_TRUE(has_address("a", "fd00:0:0:1::2"));
+  EXPECT_EQ(both(must(add("{name: b, netns: a, interface: eth1, vpc: red, "
+                          "address6: 'fd00:0:0:1::3'}")).endpoint()),
+            "10.0.1.3 fd00:0:0:1::3");
+  EXPECT_EQ(both(must(add("{name: c, netns: a, interface: eth2, vpc: red}")).endpoint()),
+            "10.0.1.4 fd00:0:0:1::4");
+  // A network of one family, made for this host.
+  EXPECT_EQ(both(must(add("{name: d, netns: a, interface: eth3, vpc: six, vni: 9, "
+                          "cidr6: 'fd00:6::/64'}")).endpoint()),
+            " fd00:6::2");
+  // By the address, where there is more than one network.
+  const auto e = must(add("{name: e, netns: a, interface: eth4, vpc: red, network: m, "
+                          "cidr6: 'fd00:0:0:2::/64'}"));
+  EXPECT_EQ(both(e.endpoint()), " fd00:0:0:2::2");
+  EXPECT_EQ(must(add("{name: f, netns: a, interface: eth5, vpc: red, "
+                     "address6: 'fd00:0:0:2::9'}")).endpoint().network(), "m");
+  EXPECT_EQ(must(add("{name: g, netns: a, interface: eth6, vpc: red, address: 10.0.1.9}"))
+                .endpoint().network(), "n");
+
+  v1::DeleteRequest gone;
+  gone.set_kind(v1::KIND_ENDPOINT);
+  gone.set_name("red/b");
+  ASSERT_OK(daemon_->remove(gone));
+  EXPECT_FALSE(dp_.endpoints().get(endpoint_key(7, addr("10.0.1.3"))));
+  EXPECT_FALSE(dp_.endpoints().get(endpoint_key(7, addr("fd00:0:0:1::3"))));
+  EXPECT_EQ(both(must(add("{name: h, netns: a, interface: eth7, vpc: red, network: n}")).endpoint()),
+            "10.0.1.3 fd00:0:0:1::3");
+}
+
+TEST_F(DaemonTest, AddRefuses) {
+  ASSERT_OK(apply(kState));
+  const struct {
+    const char *request, *error;
+  } rows[] = {
+      {"{name: b, netns: a, interface: eth1, vpc: red, address: 'fd00:0:0:1::9'}",
+       "endpoint b: address: must be IPv4; IPv6 goes in address6"},
+      {"{name: b, netns: a, interface: eth1, vpc: red, address6: 'fd00:0:0:1::5'}",
+       "endpoint red/b: address6: fd00:0:0:1::5 is already that of endpoint red/a"},
+      {"{name: b, netns: a, interface: eth1, vpc: new, vni: 9}",
+       "vpc new: cidr: needed to make it, or cidr6"},
+      {"{name: b, netns: a, interface: eth1, vpc: new, vni: 9, cidr6: 'fd00:9::/126'}", ""},
+      {"{name: c, netns: a, interface: eth2, vpc: new}", ""},
+      {"{name: d, netns: a, interface: eth3, vpc: new}",
+       "network new/default: no free address in fd00:9::/126"},
+  };
+  for (const auto& row : rows) {
+    const auto got = add(row.request);
+    EXPECT_EQ(got ? "" : got.error().what, row.error) << row.request;
+  }
+}
+
+// A host nobody planned for takes the uplink's address.
+TEST_F(DaemonTest, StandaloneOnAnIpv6Underlay) {
+  ASSERT_OK(here_->delete_address(uplink_, Prefix{addr("192.0.2.1"), 24}));
+  DaemonOptions o;
+  o.uplink = "up0";
+  start(o);
+  EXPECT_EQ(must(add("{netns: a, vpc: red, vni: 7, cidr: 10.0.0.0/24}")).mtu(), 1500 - MZ_OVERHEAD6);
+  EXPECT_EQ(daemon_->status().address(), "");
+  EXPECT_EQ(daemon_->status().address6(), "2001:db8::1");
+}
+
+}  // namespace
+}  // namespace mizar
