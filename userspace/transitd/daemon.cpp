@@ -439,8 +439,10 @@ std::vector<const EndpointSpec*> Daemon::make_interfaces() {
       continue;
     auto port = interfaces_.make(e, endpoint_mtu());
     const Result<> rc = port ? dp_.attach(Hook::endpoint, port->ifindex) : tl::unexpected(port.error());
-    report(key, rc);
-    if (!rc) continue;
+    if (!rc) {
+      report(key, rc);
+      continue;
+    }
     ports_[key] = *port;
     fresh.push_back(&e);
   }
