@@ -293,24 +293,30 @@ TEST_F(TableSyncTest, ABlockAddedToANetworkJoinsItsTable) {
 }
 
 TEST_F(TableSyncTest, ABlockThatGoesToAnotherNetworkLeavesTheTable) {
-  auto sync = make();
-  Goal g = goal_of(kDual);
-  g.endpoints.clear();
-  ShardTable one, two;
-  one.fill({1, 0});
-  two.fill({2, 0});
-  g.networks["red/n"].bouncers = one;
-  g.networks["red/four"].bouncers = two;
-  ASSERT_TRUE(sync.apply(g, {}));
-  const Goal moved = with_block(g, "red/four", "fd00:0:0:1::/64", "red/n");
-  for (const Goal* goal : {&moved, static_cast<const Goal*>(&g), &moved}) {
-    ASSERT_TRUE(sync.apply(*goal, {}));
-    for (const auto& [key, n] : goal->networks)
-      for (const Prefix& p : n.cidr.all()) {
-        const auto row = dp.networks().get(network_key(7, p));
-        ASSERT_TRUE(row) << p.text();
-        EXPECT_EQ(dp.shards().get(row->shard)->primary, n.bouncers->at(0).primary) << p.text();
-      }
+  // It goes to one that has no other, before and after the old one in order.
+  for (const char* to : {"red/a", "red/z", "red/four"}) {
+    auto sync = make();
+    ASSERT_TRUE(sync.recover());
+    Goal g = goal_of(kDual);
+    g.endpoints.clear();
+    Goal moved = g;
+    moved.networks["red/n"].cidr.v6.reset();
+    moved.networks.try_emplace(to, NetworkSpec{to + 4, "red", 7, {}, {}});
+    moved.networks[to].cidr.v6 = *Prefix::parse("fd00:0:0:1::/64");
+    for (Goal* goal : {&g, &moved}) {
+      std::uint32_t id = 1;
+      for (auto& [key, n] : goal->networks) n.bouncers.emplace().fill({id++, 0});
+    }
+    for (const Goal* goal : {&g, &moved, &g, &moved}) {
+      ASSERT_TRUE(sync.apply(*goal, {}));
+      for (const auto& [key, n] : goal->networks)
+        for (const Prefix& p : n.cidr.all()) {
+          const auto row = dp.networks().get(network_key(7, p));
+          ASSERT_TRUE(row) << p.text();
+          EXPECT_EQ(dp.shards().get(row->shard)->primary, n.bouncers->at(0).primary)
+              << p.text() << " to " << to;
+        }
+    }
   }
 }
 
