@@ -132,11 +132,16 @@ static __always_inline int mz_nd_check(struct mz_pkt *p, const struct mz_port *p
 static __always_inline void mz_nd_head(struct mz_pkt *p, struct mz_nd *nd, const struct mz_port *port,
 				       const struct mz_addr *from, __u32 len)
 {
-	static const __u8 all_mac[8] __attribute__((aligned(8))) = { 0x33, 0x33, 0, 0, 0, 1 };
 	struct mz_addr all = { .w = { mz_htonl(0xff020000), 0, 0, mz_htonl(1) } };
 	int nameless = mz_ip6_is_none(&p->src);
+	__u16 *mac = (__u16 *)nd->eth.dst;
 
-	mz_set_macs(&nd->eth, nameless ? all_mac : port->mac, mz_gateway());
+	mz_set_macs(&nd->eth, port->mac, mz_gateway());
+	if (nameless) { /* RFC 2464 section 7 */
+		mac[0] = mz_htons(0x3333);
+		mac[1] = 0;
+		mac[2] = mz_htons(1);
+	}
 	nd->ip.flow = mz_htonl(6u << 28);
 	nd->ip.payload = mz_htons((__u16)len);
 	nd->ip.next = MZ_ICMP6;
