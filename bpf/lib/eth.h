@@ -21,6 +21,7 @@ static __always_inline int mz_stage_port(struct mz_pkt *p, const struct mz_port 
 	p->vpc = found->vpc;
 	p->label = found->label;
 	p->qos_class = found->qos_class;
+	p->deliver_flags = (__u8)found->flags;
 	mz_note(p, MZ_ST_PORT, MZ_OBJ_PORT, ifindex, found->vni);
 	return MZ_NEXT;
 }

@@ -155,6 +155,10 @@ static __always_inline int mz_verdict(struct mz_pkt *p)
 			return (int)bpf_redirect_peer(p->out_ifindex, 0);
 		return (int)bpf_redirect(p->out_ifindex, 0);
 	case MZ_ACT_ANSWER:
+		/* Straight into the endpoint: its veth may have come up this instant,
+		 * and has no queue before the kernel's link watch has run. */
+		if (p->deliver_flags & MZ_EP_F_PEER)
+			return (int)bpf_redirect_peer(p->ctx->ifindex, 0);
 		return (int)bpf_redirect(p->ctx->ifindex, 0);
 	default:
 		return TC_ACT_SHOT;

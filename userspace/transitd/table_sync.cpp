@@ -196,6 +196,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       p.label = e.label;
       p.vpc = entry.vpc;
       p.mtu = port->second.mtu;
+      p.flags = entry.flags;
       w.ports.emplace(p.ifindex % MZ_PORTS, p);
     }
     w.endpoints.emplace(endpoint_key(e.vni, e.address), entry);
