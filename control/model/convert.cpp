@@ -21,23 +21,13 @@ std::string called(const char* kind, const char* list, int index, const std::str
                      : fmt::format("{} {}/{}", kind, vpc, name);
 }
 
-Result<mizar::Addr> address(const std::string& text, const std::string& object) {
-  if (text.empty()) return mizar::fail(Code::invalid_argument, "{}: address: is missing", object);
-  return at_field(mizar::Addr::parse(text), object, "address");
-}
-
-Result<mizar::Prefix> block(const std::string& text, const std::string& object) {
-  if (text.empty()) return mizar::fail(Code::invalid_argument, "{}: cidr: is missing", object);
-  return at_field(mizar::Prefix::parse(text), object, "cidr");
-}
-
 Result<Host> host(const v1::Host& m, int index) {
   const auto object = called("host", "hosts", index, "", m.name());
   Host out;
   out.name = m.name();
   out.id = m.id();
-  auto ip = address(m.address(), object);
-  if (!ip) return Failure(ip.error());
+  auto ip = mizar::parse_addresses(m.address(), m.address6());
+  if (!ip) return mizar::wrap(ip.error(), object);
   out.address = *ip;
   for (const auto& role : m.roles()) {
     bool* flag = role == "bouncer" ? &out.bouncer : role == "divider" ? &out.divider : nullptr;
@@ -52,21 +42,22 @@ Result<Host> host(const v1::Host& m, int index) {
 }
 
 Result<Vpc> vpc(const v1::Vpc& m, int index) {
-  auto cidr = block(m.cidr(), called("vpc", "vpcs", index, "", m.name()));
-  if (!cidr) return Failure(cidr.error());
+  auto cidr = mizar::parse_blocks(m.cidr(), m.cidr6());
+  if (!cidr) return mizar::wrap(cidr.error(), called("vpc", "vpcs", index, "", m.name()));
   return Vpc{m.name(), m.vni(), *cidr, m.dividers()};
 }
 
 Result<Network> network(const v1::Network& m, int index) {
-  auto cidr = block(m.cidr(), called("network", "networks", index, m.vpc(), m.name()));
-  if (!cidr) return Failure(cidr.error());
+  auto cidr = mizar::parse_blocks(m.cidr(), m.cidr6());
+  if (!cidr)
+    return mizar::wrap(cidr.error(), called("network", "networks", index, m.vpc(), m.name()));
   return Network{m.name(), m.vpc(), *cidr, m.bouncers()};
 }
 
 Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   const auto object = called("endpoint", "endpoints", index, m.vpc(), m.name());
-  auto ip = address(m.address(), object);
-  if (!ip) return Failure(ip.error());
+  auto ip = mizar::parse_addresses(m.address(), m.address6());
+  if (!ip) return mizar::wrap(ip.error(), object);
   Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.label(), m.netns(), m.tap(),
                m.interface()};
   if (!out.netns.empty() && out.interface.empty()) out.interface = mizar::kDefaultInterface;
@@ -104,8 +95,8 @@ void write_endpoint(const Endpoint& e, std::uint32_t vni, bool local, mizar::v1:
   out.set_name(e.name);
   out.set_vpc(e.vpc);
   out.set_network(e.network);
-  out.set_address(e.address.text());
-  out.set_mac(mizar::mac_text(e.mac ? *e.mac : mizar::default_mac(vni, e.address)));
+  mizar::write_addresses(e.address, out);
+  out.set_mac(mizar::mac_text(e.mac ? *e.mac : mizar::default_mac(vni, e.address.first())));
   out.set_host(e.host);
   out.set_label(e.label);
   if (!local) return;  // only its own host connects it
@@ -138,7 +129,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
     auto* to = out.add_hosts();
     to->set_name(h.name);
     to->set_id(h.id);
-    to->set_address(h.address.text());
+    mizar::write_addresses(h.address, *to);
   }
   std::map<std::string, std::uint32_t> vnis;
   for (const auto i : share.vpcs) {
@@ -147,7 +138,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
     auto* to = out.add_vpcs();
     to->set_name(v.name);
     to->set_vni(v.vni);
-    to->set_cidr(v.cidr.text());
+    mizar::write_blocks(v.cidr, *to);
     write_shards(plan.dividers[i], [to] { return to->mutable_dividers(); });
   }
   for (const auto i : share.networks) {
@@ -155,7 +146,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
     auto* to = out.add_networks();
     to->set_name(n.name);
     to->set_vpc(n.vpc);
-    to->set_cidr(n.cidr.text());
+    mizar::write_blocks(n.cidr, *to);
     write_shards(plan.bouncers[i], [to] { return to->mutable_bouncers(); });
   }
   for (const auto i : share.endpoints) {

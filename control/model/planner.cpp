@@ -113,7 +113,7 @@ class Builder {
     for (const auto id : servers(plan_.dividers[v])) network_at(by_id_.at(id), n);
   }
 
-  // Its own host, and the primary and backup bouncer of its bucket.
+  // Its own host, and the primary and backup bouncer of each address's bucket.
   void endpoint(size_t e) {
     const auto& spec = region_.endpoints[e];
     const size_t n = networks_.at({spec.vpc, spec.network});
@@ -121,10 +121,12 @@ class Builder {
     network_at(owner, n);
     needs_[owner].endpoints.insert(e);
     if (!plan_.bouncers[n]) return;
-    const mz_addr ip = spec.address.abi();
-    const auto& row = (*plan_.bouncers[n])[mz_bucket(&ip)];
-    for (const auto id : {row.primary, row.backup})
-      if (id != 0) needs_[by_id_.at(id)].endpoints.insert(e);
+    for (const auto& address : spec.address.all()) {
+      const mz_addr ip = address.abi();
+      const auto& row = (*plan_.bouncers[n])[mz_bucket(&ip)];
+      for (const auto id : {row.primary, row.backup})
+        if (id != 0) needs_[by_id_.at(id)].endpoints.insert(e);
+    }
   }
 
   const Region& region_;
@@ -137,8 +139,8 @@ class Builder {
 
 }  // namespace
 
-std::uint32_t network_key(std::uint32_t vni, const mizar::Prefix& cidr) {
-  const mz_addr ip = cidr.ip.abi();
+std::uint32_t network_key(std::uint32_t vni, const mizar::Cidrs& cidr) {
+  const mz_addr ip = cidr.first().ip.abi();
   return mz_mix32(mz_addr_hash(&ip) ^ mz_mix32(vni ^ kNetworkSalt));
 }
 

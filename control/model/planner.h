@@ -46,8 +46,9 @@ Plan make_plan(const Region& region);
 std::optional<Shards> share_buckets(std::uint32_t key, std::vector<std::uint32_t> pool,
                                     std::uint32_t want);
 
-// What is hashed for a network's bouncers and a VPC's dividers.
-std::uint32_t network_key(std::uint32_t vni, const mizar::Prefix& cidr);
+// What is hashed for a network's bouncers and a VPC's dividers. A network with
+// both families goes by its IPv4 block: a second one moves no bucket.
+std::uint32_t network_key(std::uint32_t vni, const mizar::Cidrs& cidr);
 std::uint32_t vpc_key(std::uint32_t vni);
 
 }  // namespace centaurus

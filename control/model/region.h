@@ -16,7 +16,7 @@ namespace centaurus {
 struct Host {
   std::string name;
   std::uint32_t id = 0;  // stays with the host for life: shard tables hold it
-  mizar::Addr address;   // on the underlay
+  mizar::Addrs address;  // on the underlay
   bool bouncer = false;  // in the region's pool of bouncers
   bool divider = false;  // in the region's pool of dividers
 };
@@ -24,14 +24,14 @@ struct Host {
 struct Vpc {
   std::string name;
   std::uint32_t vni = 0;
-  mizar::Prefix cidr;
+  mizar::Cidrs cidr;
   std::uint32_t dividers = 0;  // how many of the pool share it, 0 = all
 };
 
 struct Network {
   std::string name;  // unique in its VPC
   std::string vpc;
-  mizar::Prefix cidr;
+  mizar::Cidrs cidr;
   std::uint32_t bouncers = 0;  // how many of the pool share it, 0 = all
 };
 
@@ -39,7 +39,7 @@ struct Endpoint {
   std::string name;  // unique in its VPC
   std::string vpc;
   std::string network;
-  mizar::Addr address;
+  mizar::Addrs address;
   std::optional<mizar::MacBytes> mac;  // default: made from VNI and address
   std::string host;
   std::uint32_t label = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/model/validate.h"
 
+#include <algorithm>
 #include <map>
 
 #include "userspace/base/names.h"
@@ -13,6 +14,7 @@ namespace {
 using mizar::at_field;
 using mizar::Code;
 using mizar::DisjointBlocks;
+using mizar::each_family;
 using mizar::Failure;
 using mizar::Result;
 using mizar::Unique;
@@ -39,6 +41,7 @@ class Validator {
 
   Result<> run() {
     for (size_t i = 0; i < region_.hosts.size(); i++) MZ_CHECK(host(region_.hosts[i], i));
+    MZ_CHECK(pools());
     for (size_t i = 0; i < region_.vpcs.size(); i++) MZ_CHECK(vpc(region_.vpcs[i], i));
     for (size_t i = 0; i < region_.networks.size(); i++) MZ_CHECK(network(region_.networks[i], i));
     for (size_t i = 0; i < region_.endpoints.size(); i++)
@@ -48,6 +51,7 @@ class Validator {
 
  private:
   Result<> host(const Host& h, size_t index);
+  Result<> pools() const;
   Result<> vpc(const Vpc& v, size_t index);
   Result<> network(const Network& n, size_t index);
   Result<> endpoint(const Endpoint& e, size_t index);
@@ -73,11 +77,30 @@ Result<> Validator::host(const Host& h, size_t index) {
     return bad(*object, "name", "another host has the same");
   MZ_CHECK(at_field(mizar::check_host_id(h.id), *object, "id"));
   MZ_CHECK(at_field(host_ids_.claim(h.id, *object, fmt::to_string(h.id)), *object, "id"));
-  MZ_CHECK(at_field(mizar::check_unicast(h.address), *object, "address"));
-  MZ_CHECK(at_field(host_addresses_.claim(h.address, *object, h.address.text()), *object,
-                    "address"));
+  const auto take = [&](const mizar::Addr& a) -> Result<> {
+    MZ_CHECK(mizar::check_unicast(a));
+    return host_addresses_.claim(a, *object, a.text());
+  };
+  MZ_CHECK(each_family(h.address, *object, "address", take));
   bouncers_ += h.bouncer;
   dividers_ += h.divider;
+  return {};
+}
+
+// Hosts that share no family talk through bouncers and dividers alone, so each
+// of these has to reach every host.
+Result<> Validator::pools() const {
+  const auto all = [this](mizar::Family f) {
+    return std::all_of(region_.hosts.begin(), region_.hosts.end(),
+                       [f](const Host& h) { return h.address.of(f).has_value(); });
+  };
+  if (all(mizar::Family::v4) || all(mizar::Family::v6)) return {};
+  for (const Host& h : region_.hosts) {
+    if ((!h.bouncer && !h.divider) || (h.address.v4 && h.address.v6)) continue;
+    return bad("host " + h.name, h.address.v4 ? "address6" : "address",
+               "is missing: not all hosts share a family, so a {} needs both",
+               h.bouncer ? "bouncer" : "divider");
+  }
   return {};
 }
 
@@ -87,7 +110,6 @@ Result<> Validator::vpc(const Vpc& v, size_t index) {
   if (!vpcs_.emplace(v.name, &v).second) return bad(*object, "name", "another vpc has the same");
   MZ_CHECK(at_field(mizar::check_vni(v.vni), *object, "vni"));
   MZ_CHECK(at_field(vnis_.claim(v.vni, *object, fmt::to_string(v.vni)), *object, "vni"));
-  MZ_CHECK(at_field(mizar::check_block(v.cidr), *object, "cidr"));
   if (v.dividers > dividers_)
     return bad(*object, "dividers", "{} are asked for, the pool has {}", v.dividers, dividers_);
   return {};
@@ -100,10 +122,11 @@ Result<> Validator::network(const Network& n, size_t index) {
   if (vpc == vpcs_.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", n.vpc);
   if (!networks_.emplace(key(n.vpc, n.name), &n).second)
     return bad(*object, "name", "another network of the vpc has the same");
-  if (!vpc->second->cidr.contains(n.cidr))
-    return bad(*object, "cidr", "{} is outside vpc {}'s {}", n.cidr.text(), n.vpc,
-               vpc->second->cidr.text());
-  MZ_CHECK(at_field(blocks_[n.vpc].claim(n.cidr, *object), *object, "cidr"));
+  const auto place = [&](const mizar::Prefix& p) -> Result<> {
+    MZ_CHECK(mizar::check_inside(p, n.vpc, vpc->second->cidr));
+    return blocks_[n.vpc].claim(p, *object);
+  };
+  MZ_CHECK(each_family(n.cidr, *object, "cidr", place));
   if (n.bouncers > bouncers_)
     return bad(*object, "bouncers", "{} are asked for, the pool has {}", n.bouncers, bouncers_);
   return {};
@@ -118,10 +141,12 @@ Result<> Validator::endpoint(const Endpoint& e, size_t index) {
     return bad(*object, "network", "'{}' is no network of vpc {}", e.network, e.vpc);
   if (!endpoints_.claim(key(e.vpc, e.name), *object, e.name))
     return bad(*object, "name", "another endpoint of the vpc has the same");
-  MZ_CHECK(at_field(mizar::check_unicast(e.address), *object, "address"));
-  MZ_CHECK(at_field(mizar::check_inside(e.address, network->second->cidr), *object, "address"));
-  MZ_CHECK(at_field(addresses_[e.vpc].claim(e.address, *object, e.address.text()), *object,
-                    "address"));
+  const auto place = [&](const mizar::Addr& a) -> Result<> {
+    MZ_CHECK(mizar::check_unicast(a));
+    MZ_CHECK(mizar::check_inside(a, network->second->cidr));
+    return addresses_[e.vpc].claim(a, *object, a.text());
+  };
+  MZ_CHECK(each_family(e.address, *object, "address", place));
   if (!host_names_.contains(e.host))
     return bad(*object, "host", "'{}' does not stand in hosts", e.host);
   return attach(e, *object);

@@ -22,13 +22,13 @@ revision: 5
 host: w1
 hosts:
   - {name: w1, id: 1, address: 192.0.2.1}
-  - {name: b1, id: 3, address: 192.0.2.3}
+  - {name: b1, id: 3, address: 192.0.2.3, address6: "2001:db8::3"}
 vpcs:
-  - {name: a, vni: 7, cidr: 10.0.0.0/16}
+  - {name: a, vni: 7, cidr: 10.0.0.0/16, cidr6: "fd00::/48"}
 networks:
-  - {name: front, vpc: a, cidr: 10.0.1.0/24}
+  - {name: front, vpc: a, cidr: 10.0.1.0/24, cidr6: "fd00:0:0:1::/64"}
 endpoints:
-  - {name: web, vpc: a, network: front, address: 10.0.1.2, host: w1}
+  - {name: web, vpc: a, network: front, address: 10.0.1.2, address6: "fd00:0:0:1::2", host: w1}
 )";
 
 class FakeTransit final : public v1::Transit::Service {
@@ -76,9 +76,15 @@ class FakeTransit final : public v1::Transit::Service {
     t->set_capacity(4);
     auto* p = out->add_peers();
     p->set_name("b1");
+    p->set_address("192.0.2.3");
+    p->set_address6("2001:db8::3");
+    p->set_underlay("192.0.2.3");
     p->set_hop(true);
     p->set_resolved(true);
     p->set_rtt_us(85);
+    p = out->add_peers();
+    p->set_name("w6");
+    p->set_address6("2001:db8::6");
     return answer;
   }
   Status GetStats(ServerContext*, const v1::GetStatsRequest* in, v1::Stats* out) override {
@@ -115,6 +121,7 @@ class FakeTransit final : public v1::Transit::Service {
     s.mutable_endpoint()->set_vpc("a");
     s.mutable_endpoint()->set_network("front");
     s.mutable_endpoint()->set_address("10.0.1.2");
+    s.mutable_endpoint()->set_address6("fd00:0:0:1::2");
     s.mutable_endpoint()->set_mac("02:00:00:00:00:01");
     s.mutable_endpoint()->set_host("w1");
     s.mutable_endpoint()->mutable_netns()->set_name("web");
@@ -260,22 +267,23 @@ TEST_F(Cli, Deletes) {
 TEST_F(Cli, Lists) {
   EXPECT_EQ(run({"host", "list"}).out,
             "NAME  ID  ADDRESS\n"
-            "w1     1  192.0.2.1  this host\n"
-            "b1     3  192.0.2.3\n");
+            "w1     1  192.0.2.1              this host\n"
+            "b1     3  192.0.2.3 2001:db8::3\n");
   EXPECT_EQ(run({"vpc", "list"}).out,
-            "NAME  VNI  CIDR         DIVIDERS  NETWORKS  ENDPOINTS\n"
-            "a       7  10.0.0.0/16         0         1          1\n");
+            "NAME  VNI  CIDR                   DIVIDERS  NETWORKS  ENDPOINTS\n"
+            "a       7  10.0.0.0/16 fd00::/48         0         1          1\n");
   EXPECT_EQ(run({"network", "list"}).out,
-            "NAME     CIDR         BOUNCERS  ENDPOINTS\n"
-            "a/front  10.0.1.0/24         2          1\n");
+            "NAME     CIDR                         BOUNCERS  ENDPOINTS\n"
+            "a/front  10.0.1.0/24 fd00:0:0:1::/64         2          1\n");
   EXPECT_EQ(run({"endpoint", "list"}).out,
-            "NAME   NETWORK  ADDRESS   HOST  STATE  INTERFACE\n"
-            "a/web  front    10.0.1.2  w1    ready  mz0\n");
+            "NAME   NETWORK  ADDRESS                 HOST  STATE  INTERFACE\n"
+            "a/web  front    10.0.1.2 fd00:0:0:1::2  w1    ready  mz0\n");
 }
 
 TEST_F(Cli, ListsForPrograms) {
   EXPECT_EQ(json({"host", "list"})[1],
-            nlohmann::json({{"name", "b1"}, {"id", 3}, {"address", "192.0.2.3"}}));
+            nlohmann::json({{"name", "b1"}, {"id", 3}, {"address", "192.0.2.3"},
+                            {"address6", "2001:db8::3"}}));
   EXPECT_EQ(json({"vpc", "list"})[0]["vni"], 7);
   EXPECT_EQ(json({"network", "list"})[0]["bouncers"]["primary"].size(), 128u);
   EXPECT_EQ(json({"endpoint", "list"})[0]["endpoint"]["address"], "10.0.1.2");
@@ -283,11 +291,11 @@ TEST_F(Cli, ListsForPrograms) {
   EXPECT_EQ(json({"status"})["peers"][0]["rtt_us"], "85");
   EXPECT_EQ(run({"host", "list", "-o", "yaml"}).out,
             "- name: w1\n  id: 1\n  address: 192.0.2.1\n"
-            "- name: b1\n  id: 3\n  address: 192.0.2.3\n");
+            "- name: b1\n  id: 3\n  address: 192.0.2.3\n  address6: \"2001:db8::3\"\n");
 }
 
 TEST_F(Cli, GetsByName) {
-  EXPECT_EQ(run({"host", "get", "b1"}).out, "name: b1\nid: 3\naddress: 192.0.2.3\n");
+  EXPECT_EQ(run({"host", "get", "b1"}).out, "name: b1\nid: 3\naddress: 192.0.2.3\naddress6: \"2001:db8::3\"\n");
   EXPECT_EQ(json({"vpc", "get", "a"})["cidr"], "10.0.0.0/16");
   EXPECT_EQ(json({"network", "get", "a/front"})["name"], "front");
   EXPECT_EQ(json({"endpoint", "get", "a/web"})["mtu"], 1414);
@@ -308,6 +316,7 @@ TEST_F(Cli, Shards) {
             nlohmann::json({{"name", "a/front"}, {"role", "bouncer"}, {"bucket", 0},
                             {"primary", "b1"}, {"backup", "w1"}}));
   EXPECT_EQ(json({"shard", "get", "a/front", "10.0.1.2"})["primary"], "b1");
+  EXPECT_EQ(json({"shard", "get", "a/front", "fd00:0:0:1::2"})["primary"], "b1");
   EXPECT_EQ(run({"shard", "get", "a", "10.0.1.2"}).rc, 3);
   EXPECT_EQ(run({"shard", "get", "a/front", "web"}).rc, 2);
   EXPECT_EQ(run({"shard", "list", "x"}).rc, 3);
@@ -316,13 +325,15 @@ TEST_F(Cli, Shards) {
 TEST_F(Cli, EndpointAdd) {
   const Outcome r = run({"endpoint", "add", "web", "--netns", "web", "--vpc", "a", "--network",
                      "front", "--ip", "10.0.1.2", "--mac", "02:00:00:00:00:01", "--vni", "7",
-                     "--cidr", "10.0.1.0/24", "--interface", "eth1", "--label", "9"});
+                     "--cidr", "10.0.1.0/24", "--interface", "eth1", "--label", "9",
+                     "--ip6", "fd00:0:0:1::2", "--cidr6", "fd00:0:0:1::/64"});
   EXPECT_EQ(r.rc, 0) << r.err;
-  EXPECT_EQ(r.out, "endpoint a/web: 10.0.1.2 (02:00:00:00:00:01), eth0 in web, MTU 1414\n");
+  EXPECT_EQ(r.out, "endpoint a/web: 10.0.1.2 fd00:0:0:1::2 (02:00:00:00:00:01), eth0 in web, MTU 1414\n");
   v1::AddEndpointRequest want;
   ASSERT_TRUE(mizar::parse_text("{name: web, netns: web, vpc: a, network: front, "
                                 "address: 10.0.1.2, mac: 02:00:00:00:00:01, vni: 7, "
-                                "cidr: 10.0.1.0/24, interface: eth1, label: 9}",
+                                "cidr: 10.0.1.0/24, interface: eth1, label: 9, "
+                                "address6: 'fd00:0:0:1::2', cidr6: 'fd00:0:0:1::/64'}",
                                 "want", want));
   EXPECT_EQ(fake().added.SerializeAsString(), want.SerializeAsString());
   EXPECT_EQ(run({"endpoint", "add", "--vpc", "a"}).rc, 2);
@@ -334,6 +345,8 @@ TEST_F(Cli, StatusStatsAndDoctor) {
   EXPECT_NE(status.out.find("endpoints     1         4  25.0 %\n"), std::string::npos)
       << status.out;
   EXPECT_NE(status.out.find("b1"), std::string::npos);
+  EXPECT_NE(status.out.find("192.0.2.3 2001:db8::3  up "), std::string::npos) << status.out;
+  EXPECT_NE(status.out.find("2001:db8::6            unreachable"), std::string::npos) << status.out;
   expect_lines_fit(status.out);
   const Outcome stats = run({"stats", "--vpc", "a", "--zero"});
   EXPECT_EQ(stats.out,
@@ -382,6 +395,9 @@ TEST_F(Cli, TraceFollowsToTheNextHost) {
             "  transit trace --frame AAH/\n");
   EXPECT_EQ(fake().traced.protocol(), "tcp");
   EXPECT_EQ(fake().traced.destination_port(), 80u);
+  EXPECT_EQ(run({"trace", "a/web", "fd00:0:0:1::3", "--proto", "nd"}).rc, 0);
+  EXPECT_EQ(fake().traced.destination(), "fd00:0:0:1::3");
+  EXPECT_EQ(fake().traced.protocol(), "nd");
 
   auto follow = args;
   follow.insert(follow.end(), {"--follow", "--hosts-socket", dir.at("%h.sock")});
@@ -454,9 +470,9 @@ revision: 2
 hosts:
   - {name: w1, id: 1, address: 192.0.2.1}
   - {name: b1, id: 3, address: 192.0.2.3, roles: [bouncer]}
-vpcs: [{name: a, vni: 7, cidr: 10.0.0.0/16}]
-networks: [{name: front, vpc: a, cidr: 10.0.1.0/24}]
-endpoints: [{name: web, vpc: a, network: front, address: 10.0.1.2, host: w1, netns: web}]
+vpcs: [{name: a, vni: 7, cidr: 10.0.0.0/16, cidr6: fd00::/48}]
+networks: [{name: front, vpc: a, cidr: 10.0.1.0/24, cidr6: fd00::/64}]
+endpoints: [{name: web, vpc: a, network: front, address: 10.0.1.2, address6: fd00::1:2, host: w1, netns: web}]
 )");
   const Outcome r = run_transit({"plan", "-f", dir.at("region.yaml"), "-o", dir.at("plans")});
   EXPECT_EQ(r.rc, 0) << r.err;
@@ -468,6 +484,7 @@ endpoints: [{name: web, vpc: a, network: front, address: 10.0.1.2, host: w1, net
   for (const auto& file : std::filesystem::directory_iterator(dir.at("plans")))
     EXPECT_EQ(file.path().extension(), ".yaml") << "nothing else is left behind";
 
+  EXPECT_EQ(goal.endpoints(0).address6(), "fd00::1:2");
   const Outcome bad = run_transit({"plan", "-f", "-", "-o", dir.at("none")},
                               "hosts: [{name: w1, id: 1}]");
   EXPECT_EQ(bad.rc, 2);
@@ -479,7 +496,7 @@ TEST_F(Cli, CompletionAndManualPages) {
   const Outcome r = run_transit({"completion", "bash"});
   EXPECT_EQ(r.rc, 0);
   for (const char* part : {"[\"transit endpoint\"]=\"list get add delete ", "[\"transit trace --proto\"]"
-                           "=\"icmp tcp udp arp\"", "complete -o filenames -F _transit transit"})
+                           "=\"icmp tcp udp arp nd\"", "complete -o filenames -F _transit transit"})
     EXPECT_NE(r.out.find(part), std::string::npos) << part;
   EXPECT_EQ(run_transit({"man", dir.at("man")}).rc, 0);
   EXPECT_NE(read_file(dir.at("man/transit.1")).find(".TH TRANSIT 1"), std::string::npos);

@@ -5,6 +5,7 @@
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
+#include "bpf/abi/wire.h"
 #include "userspace/proto/text.h"
 
 namespace mizar {
@@ -18,18 +19,21 @@ revision: 5
 host: w1
 hosts:
   - {name: w1, id: 1, address: 192.0.2.1}
-  - {name: b1, id: 2, address: 192.0.2.2}
+  - {name: b1, id: 2, address: 192.0.2.2, address6: "2001:db8::2"}
 vpcs:
-  - {name: a, vni: 7, cidr: 10.0.0.0/16}
+  - {name: a, vni: 7, cidr: 10.0.0.0/16, cidr6: "fd00:a::/32"}
   - {name: b, vni: 8, cidr: 10.0.0.0/16}
 networks:
-  - {name: front, vpc: a, cidr: 10.0.1.0/24}
+  - {name: front, vpc: a, cidr: 10.0.1.0/24, cidr6: "fd00:a:1::/64"}
   - {name: back, vpc: a, cidr: 10.0.2.0/24}
   - {name: front, vpc: b, cidr: 10.0.1.0/24}
+  - {name: six, vpc: a, cidr6: "fd00:a:6::/64"}
 endpoints:
   - {name: web, vpc: a, network: front, address: 10.0.1.2, host: w1, netns: {name: web}}
   - {name: db, vpc: a, network: back, address: 10.0.2.2, host: b1, mac: "02:00:00:00:00:05"}
   - {name: web, vpc: b, network: front, address: 10.0.1.2, host: w1, tap: {interface: t0}}
+  - {name: both, vpc: a, network: front, address: 10.0.1.3, address6: "fd00:a:1::3", host: w1}
+  - {name: six, vpc: a, network: six, address6: "fd00:a:6::2", host: b1}
 )",
                                "sound", s);
   EXPECT_TRUE(read) << read.error().what;
@@ -51,7 +55,7 @@ TEST(Goal, ReadsEveryField) {
   EXPECT_FALSE(goal->vpcs.at("a").dividers.has_value());
   const auto& web = goal->endpoints.at("a/web");
   EXPECT_EQ(web.vni, 7u);
-  EXPECT_EQ(web.mac, default_mac(7, web.address));
+  EXPECT_EQ(web.mac, default_mac(7, *web.address.v4));
   EXPECT_TRUE(goal->local(web));
   EXPECT_EQ(std::get<NetnsSpec>(web.attach).interface, "eth0");
   const auto& db = goal->endpoints.at("a/db");
@@ -59,6 +63,54 @@ TEST(Goal, ReadsEveryField) {
   EXPECT_FALSE(goal->local(db));
   EXPECT_EQ(db.host_id, 2u);
   EXPECT_EQ(std::get<TapSpec>(goal->endpoints.at("b/web").attach).interface, "t0");
+}
+
+TEST(Goal, ReadsBothFamilies) {
+  const auto goal = parse_goal(sound());
+  ASSERT_TRUE(goal) << goal.error().what;
+  EXPECT_FALSE(goal->self.address.v6);
+  EXPECT_EQ(goal->hosts.at("b1").address.text(), "192.0.2.2 2001:db8::2");
+  EXPECT_EQ(goal->vpcs.at("a").cidr.text(), "10.0.0.0/16 fd00:a::/32");
+  EXPECT_EQ(goal->networks.at("a/six").cidr.text(), "fd00:a:6::/64");
+  EXPECT_EQ(goal->endpoints.at("a/both").address.text(), "10.0.1.3 fd00:a:1::3");
+  EXPECT_EQ(goal->endpoints.at("a/both").mac, default_mac(7, *Addr::parse("10.0.1.3")));
+  EXPECT_EQ(goal->endpoints.at("a/six").mac, default_mac(7, *Addr::parse("fd00:a:6::2")));
+  EXPECT_EQ(to_state(*goal).endpoints(0).address6(), "fd00:a:1::3");
+}
+
+// Two hosts and what they have: how this one reaches the other.
+TEST(Goal, APairOfHostsTalksOverOneFamily) {
+  const struct {
+    const char *self4, *self6, *peer4, *peer6, *reach;
+    unsigned overhead;
+  } rows[] = {
+      {"192.0.2.1", "", "192.0.2.2", "", "192.0.2.2", MZ_OVERHEAD4},
+      {"192.0.2.1", "2001:db8::1", "192.0.2.2", "2001:db8::2", "192.0.2.2", MZ_OVERHEAD4},
+      {"192.0.2.1", "2001:db8::1", "192.0.2.2", "", "192.0.2.2", MZ_OVERHEAD4},
+      {"192.0.2.1", "2001:db8::1", "", "2001:db8::2", "2001:db8::2", MZ_OVERHEAD6},
+      {"", "2001:db8::1", "192.0.2.2", "2001:db8::2", "2001:db8::2", MZ_OVERHEAD6},
+      {"", "2001:db8::1", "", "2001:db8::2", "2001:db8::2", MZ_OVERHEAD6},
+      {"192.0.2.1", "", "", "2001:db8::2", "", MZ_OVERHEAD6},
+      {"", "2001:db8::1", "192.0.2.2", "", "", MZ_OVERHEAD6},
+  };
+  for (const auto& row : rows) {
+    v1::GoalState s;
+    s.set_host("w1");
+    for (const char* name : {"w1", "w2"}) {
+      const bool self = name == std::string("w1");
+      auto* h = s.add_hosts();
+      h->set_name(name);
+      h->set_id(self ? 1 : 2);
+      h->set_address(self ? row.self4 : row.peer4);
+      h->set_address6(self ? row.self6 : row.peer6);
+    }
+    const auto goal = parse_goal(s);
+    ASSERT_TRUE(goal) << goal.error().what;
+    const auto at = goal->reach(2);
+    EXPECT_EQ(at ? at->text() : "", row.reach);
+    EXPECT_EQ(goal->overhead(), row.overhead);
+    EXPECT_FALSE(goal->reach(3));
+  }
 }
 
 TEST(Goal, MessageOfAGoalIsTheSameGoal) {
@@ -97,14 +149,34 @@ using S = v1::GoalState;
 const BadCase kBad[] = {
     {"no_self", [](S& s) { s.clear_host(); }, "host: is missing: whom it is for"},
     {"self_unknown", [](S& s) { s.set_host("w9"); }, "host: 'w9' does not stand in hosts"},
-    {"host_without_address", [](S& s) { s.mutable_hosts(1)->clear_address(); },
-     "host b1: address: is missing"},
+    {"host_without_address", [](S& s) { s.mutable_hosts(0)->clear_address(); },
+     "host w1: address: is missing"},
+    {"host_address6_ipv4", [](S& s) { s.mutable_hosts(1)->set_address6("192.0.2.2"); },
+     "host b1: address6: must be IPv6; IPv4 goes in address"},
+    {"host_address6_mapped", [](S& s) { s.mutable_hosts(1)->set_address6("::ffff:192.0.2.2"); },
+     "host b1: address6: must be IPv6; IPv4 goes in address"},
+    {"host_address_mapped", [](S& s) { s.mutable_hosts(1)->set_address("::ffff:192.0.2.2"); },
+     "host b1: address: must be IPv4; IPv6 goes in address6"},
+    {"host_address6_text", [](S& s) { s.mutable_hosts(1)->set_address6("fe80::1%eth0"); },
+     "host b1: address6: 'fe80::1%eth0' is not an IP address"},
+    {"host_address6_link_local", [](S& s) { s.mutable_hosts(1)->set_address6("fe80::1"); },
+     "host b1: address6: fe80::1 is no address a host can have"},
+    {"host_address6_link_local_end", [](S& s) { s.mutable_hosts(1)->set_address6("febf::1"); },
+     "host b1: address6: febf::1 is no address a host can have"},
+    {"host_address6_multicast", [](S& s) { s.mutable_hosts(1)->set_address6("ff02::1"); },
+     "host b1: address6: ff02::1 is no address a host can have"},
+    {"host_address6_loopback", [](S& s) { s.mutable_hosts(1)->set_address6("::1"); },
+     "host b1: address6: ::1 is no address a host can have"},
+    {"host_address6_none", [](S& s) { s.mutable_hosts(1)->set_address6("::"); },
+     "host b1: address6: :: is no address a host can have"},
+    {"host_address6_twice", [](S& s) { s.mutable_hosts(0)->set_address6("2001:db8:0::2"); },
+     "host b1: address6: 2001:db8::2 is already that of host w1"},
     {"host_address_text", [](S& s) { s.mutable_hosts(1)->set_address("b1"); },
      "host b1: address: 'b1' is not an IP address"},
     {"host_address_loopback", [](S& s) { s.mutable_hosts(1)->set_address("127.0.0.1"); },
      "host b1: address: 127.0.0.1 is no address a host can have"},
     {"host_address_ipv6", [](S& s) { s.mutable_hosts(1)->set_address("2001:db8::1"); },
-     "host b1: address: 2001:db8::1: only IPv4 is carried yet"},
+     "host b1: address: must be IPv4; IPv6 goes in address6"},
     {"host_address_twice", [](S& s) { s.mutable_hosts(1)->set_address("192.0.2.1"); },
      "host b1: address: 192.0.2.1 is already that of host w1"},
     {"host_name_twice", [](S& s) { s.mutable_hosts(1)->set_name("w1"); },
@@ -131,7 +203,57 @@ const BadCase kBad[] = {
     {"vpc_host_bits", [](S& s) { s.mutable_vpcs(1)->set_cidr("10.0.0.1/16"); },
      "vpc b: cidr: '10.0.0.1/16' has host bits set"},
     {"vpc_ipv6", [](S& s) { s.mutable_vpcs(1)->set_cidr("2001:db8::/32"); },
-     "vpc b: cidr: 2001:db8::/32: only IPv4 is carried yet"},
+     "vpc b: cidr: must be IPv4; IPv6 goes in cidr6"},
+    {"vpc_without_block",
+     [](S& s) {
+       s.mutable_vpcs(0)->clear_cidr();
+       s.mutable_vpcs(0)->clear_cidr6();
+     },
+     "vpc a: cidr: is missing"},
+    {"vpc_cidr6_ipv4", [](S& s) { s.mutable_vpcs(0)->set_cidr6("10.0.0.0/16"); },
+     "vpc a: cidr6: must be IPv6; IPv4 goes in cidr"},
+    {"vpc_cidr6_host_bits", [](S& s) { s.mutable_vpcs(0)->set_cidr6("fd00:a::1/32"); },
+     "vpc a: cidr6: 'fd00:a::1/32' has host bits set"},
+    {"vpc_without_cidr6", [](S& s) { s.mutable_vpcs(0)->clear_cidr6(); },
+     "network a/front: cidr6: fd00:a:1::/64: vpc a has no cidr6"},
+    {"network6_in_vpc_without_cidr", [](S& s) { s.mutable_vpcs(0)->clear_cidr(); },
+     "network a/front: cidr: 10.0.1.0/24: vpc a has no cidr"},
+    {"network6_outside", [](S& s) { s.mutable_networks(3)->set_cidr6("fd00:b::/64"); },
+     "network a/six: cidr6: fd00:b::/64 is outside vpc a's fd00:a::/32"},
+    {"networks6_overlap", [](S& s) { s.mutable_networks(3)->set_cidr6("fd00:a::/33"); },
+     "network a/six: cidr6: fd00:a::/33 overlaps fd00:a:1::/64 of network a/front"},
+    {"network6_of_mapped",
+     [](S& s) {
+       s.mutable_vpcs(0)->set_cidr6("::/0");
+       s.mutable_networks(3)->set_cidr6("::/16");
+     },
+     "network a/six: cidr6: ::/16 holds the IPv4-mapped addresses"},
+    {"endpoint_address6_ipv4", [](S& s) { s.mutable_endpoints(3)->set_address6("10.0.1.3"); },
+     "endpoint a/both: address6: must be IPv6; IPv4 goes in address"},
+    {"endpoint_address_ipv6", [](S& s) { s.mutable_endpoints(3)->set_address("fd00:a:1::3"); },
+     "endpoint a/both: address: must be IPv4; IPv6 goes in address6"},
+    {"endpoint6_of_network4", [](S& s) { s.mutable_endpoints(1)->set_address6("fd00:a:2::2"); },
+     "endpoint a/db: address6: fd00:a:2::2: the network has no cidr6"},
+    {"endpoint4_of_network6", [](S& s) { s.mutable_endpoints(4)->set_address("10.0.6.2"); },
+     "endpoint a/six: address: 10.0.6.2: the network has no cidr"},
+    {"endpoint6_outside", [](S& s) { s.mutable_endpoints(4)->set_address6("fd00:a:1::2"); },
+     "endpoint a/six: address6: fd00:a:1::2 is outside the network's fd00:a:6::/64"},
+    {"endpoint6_network_address", [](S& s) { s.mutable_endpoints(4)->set_address6("fd00:a:6::"); },
+     "endpoint a/six: address6: fd00:a:6:: is the network's own address"},
+    {"endpoint6_gateway", [](S& s) { s.mutable_endpoints(4)->set_address6("fd00:a:6::1"); },
+     "endpoint a/six: address6: fd00:a:6::1 is the network's gateway"},
+    {"endpoint6_link_local",
+     [](S& s) {
+       s.mutable_vpcs(0)->set_cidr6("::/0");
+       s.mutable_networks(3)->set_cidr6("fe80::/64");
+       s.mutable_endpoints(4)->set_address6("fe80::2");
+     },
+     "endpoint a/six: address6: fe80::2 is no address a host can have"},
+    {"endpoint6_twice",
+     [](S& s) {
+       s.mutable_endpoints(0)->set_address6("fd00:a:1::3");
+     },
+     "endpoint a/both: address6: fd00:a:1::3 is already that of endpoint a/web"},
     {"endpoint_multicast",
      [](S& s) {
        s.mutable_vpcs(0)->set_cidr("0.0.0.0/0");
@@ -169,7 +291,7 @@ const BadCase kBad[] = {
     {"endpoint_gateway", [](S& s) { s.mutable_endpoints(0)->set_address("10.0.1.1"); },
      "endpoint a/web: address: 10.0.1.1 is the network's gateway"},
     {"endpoint_no_address", [](S& s) { s.mutable_endpoints(0)->clear_address(); },
-     "endpoint a/web: address: '' is not an IP address"},
+     "endpoint a/web: address: is missing"},
     {"endpoint_address_twice",
      [](S& s) {
        s.mutable_endpoints(1)->set_network("front");
@@ -218,6 +340,15 @@ INSTANTIATE_TEST_SUITE_P(, BadGoal, testing::ValuesIn(kBad),
 TEST(Goal, PointToPointNetworksHaveNoBroadcast) {
   auto s = sound();
   s.mutable_networks(1)->set_cidr("10.0.2.2/31");
+  EXPECT_TRUE(parse_goal(s));
+  s.mutable_networks(3)->set_cidr6("fd00:a:6::2/127");
+  EXPECT_TRUE(parse_goal(s));
+}
+
+// IPv6 has no broadcast; the last address is one like any other.
+TEST(Goal, LastAddressOfAnIpv6Network) {
+  auto s = sound();
+  s.mutable_endpoints(4)->set_address6("fd00:a:6:0:ffff:ffff:ffff:ffff");
   EXPECT_TRUE(parse_goal(s));
 }
 

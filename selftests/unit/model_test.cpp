@@ -9,6 +9,7 @@
 #include "control/model/convert.h"
 #include "control/model/planner.h"
 #include "control/model/validate.h"
+#include "userspace/base/names.h"
 #include "userspace/proto/text.h"
 #include "userspace/transitd/goal.h"
 
@@ -91,7 +92,45 @@ const BadCase kBad[] = {
     {"vpc_without_cidr", [](R& r) { r.mutable_vpcs(1)->clear_cidr(); },
      "vpc b: cidr: is missing"},
     {"vpc_ipv6", [](R& r) { r.mutable_vpcs(1)->set_cidr("2001:db8::/32"); },
-     "vpc b: cidr: 2001:db8::/32: only IPv4 is carried yet"},
+     "vpc b: cidr: must be IPv4; IPv6 goes in cidr6"},
+    {"address_ipv6", [](R& r) { r.mutable_hosts(1)->set_address("2001:db8::2"); },
+     "host w2: address: must be IPv4; IPv6 goes in address6"},
+    {"address6_twice",
+     [](R& r) {
+       r.mutable_hosts(1)->set_address6("2001:db8::2");
+       r.mutable_hosts(2)->set_address6("2001:db8::2");
+     },
+     "host b1: address6: 2001:db8::2 is already that of host w2"},
+    {"address6_link_local", [](R& r) { r.mutable_hosts(1)->set_address6("fe80::2"); },
+     "host w2: address6: fe80::2 is no address a host can have"},
+    {"bouncer_without_ipv6",
+     [](R& r) {
+       r.mutable_hosts(1)->clear_address();
+       r.mutable_hosts(1)->set_address6("2001:db8::2");
+     },
+     "host b1: address6: is missing: not all hosts share a family, so a bouncer needs both"},
+    {"divider_without_ipv4",
+     [](R& r) {
+       r.mutable_hosts(2)->set_address6("2001:db8::3");
+       r.mutable_hosts(3)->set_address6("2001:db8::4");
+       r.mutable_hosts(4)->clear_address();
+       r.mutable_hosts(4)->set_address6("2001:db8::5");
+     },
+     "host d1: address: is missing: not all hosts share a family, so a divider needs both"},
+    {"network_cidr6", [](R& r) { r.mutable_networks(0)->set_cidr6("fd00:0:0:1::/64"); },
+     "network a/front: cidr6: fd00:0:0:1::/64: vpc a has no cidr6"},
+    {"endpoint_address6", [](R& r) { r.mutable_endpoints(0)->set_address6("fd00::2"); },
+     "endpoint a/web: address6: fd00::2: the network has no cidr6"},
+    {"endpoint_address6_twice",
+     [](R& r) {
+       r.mutable_vpcs(0)->set_cidr6("fd00::/48");
+       r.mutable_networks(0)->set_cidr6("fd00::/64");
+       r.mutable_endpoints(0)->set_address6("fd00::2");
+       r.mutable_endpoints(1)->set_network("front");
+       r.mutable_endpoints(1)->set_address("10.0.1.3");
+       r.mutable_endpoints(1)->set_address6("fd00::2");
+     },
+     "endpoint a/db: address6: fd00::2 is already that of endpoint a/web"},
     {"dividers", [](R& r) { r.mutable_vpcs(1)->set_dividers(2); },
      "vpc b: dividers: 2 are asked for, the pool has 1"},
     {"bouncers", [](R& r) { r.mutable_networks(0)->set_bouncers(3); },
@@ -252,14 +291,14 @@ TEST(Buckets, TheWantedNumberTakesPart) {
 
 // The numbers every planner of every version has to find.
 TEST(Buckets, AreTheSameEverywhere) {
-  const auto rows = share_buckets(network_key(7, *mizar::Prefix::parse("10.0.1.0/24")),
+  const auto rows = share_buckets(network_key(7, *mizar::parse_blocks("10.0.1.0/24", "")),
                                   pool_of(4), 0);
   std::string first;
   for (std::uint32_t b = 0; b < 16; b++) first += fmt::format("{}{} ", (*rows)[b].primary,
                                                               (*rows)[b].backup);
   EXPECT_EQ(first, "14 42 42 13 21 42 43 13 41 23 41 24 13 42 31 43 ");
-  EXPECT_NE(network_key(7, *mizar::Prefix::parse("10.0.1.0/24")),
-            network_key(8, *mizar::Prefix::parse("10.0.1.0/24")));
+  EXPECT_NE(network_key(7, *mizar::parse_blocks("10.0.1.0/24", "")),
+            network_key(8, *mizar::parse_blocks("10.0.1.0/24", "")));
 }
 
 // ---- plans ------------------------------------------------------------------
@@ -343,7 +382,87 @@ TEST(Plan, ShardTablesAgreeOnAllHosts) {
 TEST(Plan, MacDefaultsToThatOfTheAddress) {
   const auto p = planned(sound());
   const auto& web = p.goals.at("w1").endpoints.at("b/web");
-  EXPECT_EQ(web.mac, mizar::default_mac(8, web.address));
+  EXPECT_EQ(web.mac, mizar::default_mac(8, *web.address.v4));
+}
+
+// Hosts of one family each meet at hops that have both; hosts that all have
+// IPv6 need nothing.
+TEST(Plan, HostsOfOneFamilyEach) {
+  auto r = sound();
+  r.mutable_hosts(1)->clear_address();
+  r.mutable_hosts(1)->set_address6("2001:db8::2");
+  for (int h : {2, 3, 4}) r.mutable_hosts(h)->set_address6(fmt::format("2001:db8::{}", h + 1));
+  const auto p = planned(r);
+  EXPECT_FALSE(p.goals.at("w1").reach(2));
+  EXPECT_EQ(p.goals.at("w1").reach(3)->text(), "192.0.2.3");
+  EXPECT_EQ(p.goals.at("w2").reach(3)->text(), "2001:db8::3");
+  EXPECT_EQ(p.goals.at("b1").reach(2)->text(), "2001:db8::2");
+
+  for (auto& h : *r.mutable_hosts()) h.clear_address();
+  r.mutable_hosts(0)->set_address6("2001:db8::1");
+  r.mutable_hosts(0)->set_address("192.0.2.1");
+  EXPECT_EQ(planned(r).goals.at("w1").reach(3)->text(), "2001:db8::3");
+}
+
+// Rows of both addresses are where senders look for them: at the bouncers of
+// each one's bucket.
+TEST(Plan, EachAddressIsAtItsBucketsBouncers) {
+  auto r = sound();
+  for (int i = 0; i < 6; i++) {
+    auto* h = r.add_hosts();
+    h->set_name(fmt::format("b{}", i + 3));
+    h->set_id(10 + i);
+    h->set_address(fmt::format("192.0.2.{}", i + 10));
+    h->add_roles("bouncer");
+  }
+  r.mutable_networks(1)->clear_bouncers();
+  const auto before = planned(r);
+  r.mutable_vpcs(0)->set_cidr6("fd00::/48");
+  r.mutable_networks(0)->set_cidr6("fd00::/64");
+  r.mutable_endpoints(0)->set_address6("fd00::2");
+  const auto p = planned(r);
+  const auto& rows = *p.goals.at("w1").networks.at("a/front").bouncers;
+  std::set<std::uint32_t> ids{1};
+  for (const char* text : {"10.0.1.2", "fd00::2"}) {
+    const mz_addr ip = mizar::Addr::parse(text)->abi();
+    ids.insert({rows[mz_bucket(&ip)].primary, rows[mz_bucket(&ip)].backup});
+  }
+  EXPECT_EQ(ids.size(), 5u) << "the addresses' buckets have other bouncers, or this proves nothing";
+  for (const auto& [name, goal] : p.goals)
+    EXPECT_EQ(goal.endpoints.contains("a/web"), ids.contains(goal.self.id)) << name;
+  EXPECT_EQ(p.goals.at("w1").endpoints.at("a/web").address.text(), "10.0.1.2 fd00::2");
+  // A second family moves no bucket and changes no MAC.
+  const auto& old = *before.goals.at("w1").networks.at("a/front").bouncers;
+  for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) EXPECT_EQ(old[b].primary, rows[b].primary);
+  EXPECT_EQ(p.goals.at("w1").endpoints.at("a/web").mac,
+            before.goals.at("w1").endpoints.at("a/web").mac);
+}
+
+TEST(Plan, AnIpv6OnlyRegion) {
+  auto r = sound();
+  for (auto& h : *r.mutable_hosts()) {
+    h.clear_address();
+    h.set_address6(fmt::format("2001:db8::{}", h.id()));
+  }
+  for (auto& v : *r.mutable_vpcs()) {
+    v.clear_cidr();
+    v.set_cidr6("fd00::/48");
+  }
+  int i = 0;
+  for (auto& n : *r.mutable_networks()) {
+    n.clear_cidr();
+    n.set_cidr6(fmt::format("fd00:0:0:{}::/64", i++ % 2));
+  }
+  r.mutable_endpoints(0)->clear_address();
+  r.mutable_endpoints(0)->set_address6("fd00::2");
+  r.mutable_endpoints(1)->clear_address();
+  r.mutable_endpoints(1)->set_address6("fd00:0:0:1::2");
+  r.mutable_endpoints(2)->clear_address();
+  r.mutable_endpoints(2)->set_address6("fd00::2");
+  const auto p = planned(r);
+  EXPECT_TRUE(p.goals.at("b1").endpoints.contains("a/web"));
+  EXPECT_EQ(p.goals.at("w1").endpoints.at("b/web").mac,
+            mizar::default_mac(8, *mizar::Addr::parse("fd00::2")));
 }
 
 TEST(Plan, ARegionWithoutPoolsHasNoShards) {

@@ -21,7 +21,7 @@ Result<int> list(const Context& ctx) {
   Table table({"NAME", "NETWORK", "ADDRESS", "HOST", "STATE", "INTERFACE"});
   for (const auto& s : reply->endpoints()) {
     const auto& e = s.endpoint();
-    table.row({name_of(e), e.network(), e.address(), e.host(), state_of(s), s.interface()});
+    table.row({name_of(e), e.network(), addresses_of(e), e.host(), state_of(s), s.interface()});
   }
   table.print();
   // The reasons are too long for a column, and too important to leave out.
@@ -49,7 +49,7 @@ Result<int> add(const Context& ctx, const v1::AddEndpointRequest& request) {
     return kExitOk;
   }
   const auto& e = reply->endpoint();
-  fmt::print("endpoint {}: {} ({}), {} in {}, MTU {}\n", name_of(e), e.address(), e.mac(),
+  fmt::print("endpoint {}: {} ({}), {} in {}, MTU {}\n", name_of(e), addresses_of(e), e.mac(),
              e.netns().interface(), e.netns().name(), reply->mtu());
   if (!reply->ready())
     return fail(Code::internal, "endpoint {}: not ready: {}", name_of(e), reply->problem());
@@ -76,17 +76,21 @@ void add_add(CLI::App& noun_cmd, Context& ctx) {
   text("--vpc", "VPC", "Its VPC", [](auto& q, const auto& v) { q.set_vpc(v); })->required();
   text("--network", "NAME", "Its network; default: the address's, or the only one",
        [](auto& q, const auto& v) { q.set_network(v); });
-  text("--ip", "ADDRESS", "Its address; default: the lowest free one of the network",
+  text("--ip", "ADDRESS", "Its IPv4 address; default: the network's lowest free one",
        [](auto& q, const auto& v) { q.set_address(v); });
+  text("--ip6", "ADDRESS", "Its IPv6 address; default: the network's lowest free one",
+       [](auto& q, const auto& v) { q.set_address6(v); });
   text("--mac", "MAC", "Its MAC address; default: made from VNI and address",
        [](auto& q, const auto& v) { q.set_mac(v); });
   text("--interface", "NAME", "Interface inside the namespace; default: eth0",
        [](auto& q, const auto& v) { q.set_interface(v); });
-  text("--cidr", "CIDR", "For a VPC or network this host does not know: its block",
+  text("--cidr", "CIDR", "For a VPC or network not known here: its IPv4 block",
        [](auto& q, const auto& v) { q.set_cidr(v); });
+  text("--cidr6", "CIDR", "For a VPC or network not known here: its IPv6 block",
+       [](auto& q, const auto& v) { q.set_cidr6(v); });
   cmd->add_option_function<std::uint32_t>(
          "--vni", [r](std::uint32_t v) { r->set_vni(v); },
-         "For a VPC this host does not know: its VNI")
+         "For a VPC not known here: its VNI")
       ->check(CLI::Range(1, 0xffffff).description(""))
       ->type_name("1..16777215");
   cmd->add_option_function<std::uint32_t>(

@@ -14,7 +14,7 @@ Result<int> list(const Context& ctx) {
   }
   Table table({"NAME", ">ID", "ADDRESS", ""});
   for (const auto& h : state->hosts())
-    table.row({h.name(), fmt::to_string(h.id()), h.address(),
+    table.row({h.name(), fmt::to_string(h.id()), addresses_of(h),
                h.name() == state->host() ? "this host" : ""});
   table.print();
   return kExitOk;

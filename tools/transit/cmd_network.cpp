@@ -19,7 +19,7 @@ Result<int> list(const Context& ctx) {
     const auto endpoints = std::count_if(
         state->endpoints().begin(), state->endpoints().end(),
         [&](const auto& e) { return e.vpc() == n.vpc() && e.network() == n.name(); });
-    table.row({name_of(n), n.cidr(), hosts_in(n.bouncers()), fmt::to_string(endpoints)});
+    table.row({name_of(n), cidrs_of(n), hosts_in(n.bouncers()), fmt::to_string(endpoints)});
   }
   table.print();
   return kExitOk;

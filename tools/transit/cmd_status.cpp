@@ -15,7 +15,8 @@ std::string joined(const google::protobuf::RepeatedPtrField<std::string>& words)
 }
 
 void print_head(const v1::Status& s) {
-  fmt::print("host      {} (id {}), {}\n", s.host(), s.host_id(), s.address());
+  fmt::print("host      {} (id {}), {}\n", s.host(), s.host_id(),
+             addresses_of(s));
   fmt::print("uplink    {}, MTU {}; endpoints get {}\n", s.uplink(), s.uplink_mtu(),
              s.endpoint_mtu());
   fmt::print("roles     {}\n", joined(s.roles()));
@@ -41,6 +42,7 @@ void print_tables(const v1::Status& s) {
 
 std::string state_of(const v1::PeerStatus& p) {
   if (p.down()) return paint(Colour::red, "down");
+  if (p.underlay().empty()) return "unreachable";
   if (!p.resolved()) return paint(Colour::yellow, "unresolved");
   return p.hop() ? paint(Colour::green, "up") : "resolved";
 }
@@ -49,7 +51,7 @@ void print_peers(const v1::Status& s) {
   if (s.peers().empty()) return;
   Table table({"PEER", ">ID", "ADDRESS", "STATE", ">RTT", "VIA"});
   for (const auto& p : s.peers())
-    table.row({p.name(), fmt::to_string(p.id()), p.address(), state_of(p),
+    table.row({p.name(), fmt::to_string(p.id()), addresses_of(p), state_of(p),
                p.rtt_us() == 0 ? "-" : fmt::format("{} us", p.rtt_us()), p.via()});
   print_line("");
   table.print();

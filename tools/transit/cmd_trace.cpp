@@ -116,12 +116,12 @@ void add_packet(CLI::App& cmd, const std::shared_ptr<TraceOptions>& o) {
   endpoint->type_name("VPC/NAME");
   cmd.add_option_function<std::string>(
          "destination", [o](const std::string& v) { o->request.set_destination(v); },
-         "The address it sends to")
+         "The address it sends to, IPv4 or IPv6")
       ->type_name("ADDRESS");
   add_choice<std::string>(
       cmd, "--proto", *o->request.mutable_protocol(),
-      {{"icmp", "icmp"}, {"tcp", "tcp"}, {"udp", "udp"}, {"arp", "arp"}},
-      "Default: icmp (an echo request)");
+      {{"icmp", "icmp"}, {"tcp", "tcp"}, {"udp", "udp"}, {"arp", "arp"}, {"nd", "nd"}},
+      "Default: icmp (an echo request, ICMPv6 too)");
   const auto port = [&](const char* name, const char* text, auto set) {
     cmd.add_option_function<std::uint32_t>(name, set, text)
         ->check(CLI::Range(0, 65535).description(""))

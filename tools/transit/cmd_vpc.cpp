@@ -22,7 +22,7 @@ Result<int> list(const Context& ctx) {
   }
   Table table({"NAME", ">VNI", "CIDR", ">DIVIDERS", ">NETWORKS", ">ENDPOINTS"});
   for (const auto& v : state->vpcs())
-    table.row({v.name(), fmt::to_string(v.vni()), v.cidr(), hosts_in(v.dividers()),
+    table.row({v.name(), fmt::to_string(v.vni()), cidrs_of(v), hosts_in(v.dividers()),
                count_in(state->networks(), v.name()), count_in(state->endpoints(), v.name())});
   table.print();
   return kExitOk;

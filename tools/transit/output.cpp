@@ -121,6 +121,10 @@ void Table::print() const {
   }
 }
 
+std::string both(const std::string& four, const std::string& six) {
+  return four + (four.empty() || six.empty() ? "" : " ") + six;
+}
+
 void print_line(std::string_view text) { fmt::print("{}\n", text); }
 
 void print_value(Format format, const Json& value) {

@@ -29,6 +29,17 @@ class Table {
 
 void print_line(std::string_view text);
 
+// Both of a pair of fields in one cell: "10.0.1.5 fd00:1::5".
+std::string both(const std::string& four, const std::string& six);
+template <class Message>
+std::string addresses_of(const Message& m) {
+  return both(m.address(), m.address6());
+}
+template <class Message>
+std::string cidrs_of(const Message& m) {
+  return both(m.cidr(), m.cidr6());
+}
+
 // JSON or YAML; a table's format counts as YAML, the form people read.
 void print_value(Format format, const Json& value);
 void print_message(Format format, const google::protobuf::Message& m);

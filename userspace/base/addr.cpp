@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "bpf/abi/hash.h"
+#include "bpf/abi/wire.h"
 
 namespace mizar {
 
@@ -86,9 +87,32 @@ bool Prefix::contains(const Prefix& p) const {
   return p.mapped_len() >= mapped_len() && contains(p.ip);
 }
 
+bool Prefix::holds_mapped() const {
+  return !ip.is_v4() && same_bits(ip.bytes(), Addr::v4(0).bytes(), len);
+}
+
 std::string Prefix::text() const { return fmt::format("{}/{}", ip.text(), len); }
 
-Addr gateway_of(const Prefix& cidr) { return Addr::v4(cidr.ip.v4_value() + 1); }
+std::optional<Addr> meeting(const Addrs& from, const Addrs& to) {
+  if (from.v4 && to.v4) return to.v4;
+  if (from.v6 && to.v6) return to.v6;
+  return std::nullopt;
+}
+
+Addr address_at(const Prefix& cidr, std::uint64_t i) {
+  mz_addr a = cidr.ip.abi();
+  auto* bytes = reinterpret_cast<std::uint8_t*>(&a);
+  for (int at = 15; at >= 0 && i != 0; at--) {
+    i += bytes[at];
+    bytes[at] = static_cast<std::uint8_t>(i);
+    i >>= 8;
+  }
+  return Addr(a);
+}
+
+Addr gateway_of(const Prefix& cidr) { return address_at(cidr, 1); }
+
+bool has_gateway(const Prefix& cidr) { return 128 - cidr.mapped_len() > 1; }
 
 Result<MacBytes> parse_mac(std::string_view text) {
   MacBytes m{};
@@ -107,6 +131,17 @@ std::string mac_text(const MacBytes& m) {
   return fmt::format("{:02x}:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", m[0], m[1], m[2], m[3], m[4],
                      m[5]);
 }
+
+Addr link_local_of(const MacBytes& m) {
+  const std::uint8_t bytes[16] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0,
+                                  static_cast<std::uint8_t>(m[0] ^ 0x02), m[1], m[2], 0xff,
+                                  0xfe, m[3], m[4], m[5]};
+  mz_addr a;
+  std::memcpy(&a, bytes, sizeof a);
+  return Addr(a);
+}
+
+Addr gateway_link_local() { return link_local_of(MacBytes MZ_GATEWAY_MAC); }
 
 MacBytes default_mac(std::uint32_t vni, const Addr& ip) {
   const mz_addr a = ip.abi();

@@ -4,6 +4,8 @@
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
+#include <linux/ipv6.h>
+#include <netinet/in.h>
 
 #include <cstring>
 
@@ -37,6 +39,29 @@ void append_tunnel(std::vector<std::uint8_t>& out, std::uint32_t self, std::uint
   append(out, o);
 }
 
+// Headers alone: nobody reads on, and no endpoint ever sees it.
+void append_inner4(std::vector<std::uint8_t>& out, const Addr& from, const Addr& to) {
+  iphdr ip{};
+  ip.version = 4;
+  ip.ihl = 5;
+  ip.tot_len = htons(sizeof ip);
+  ip.ttl = 64;
+  ip.protocol = 253;  // RFC 3692: experimentation
+  ip.saddr = htonl(from.v4_value());
+  ip.daddr = htonl(to.v4_value());
+  append(out, ip);
+}
+
+void append_inner6(std::vector<std::uint8_t>& out, const Addr& from, const Addr& to) {
+  ipv6hdr ip{};
+  ip.version = 6;
+  ip.nexthdr = IPPROTO_NONE;
+  ip.hop_limit = 64;
+  std::memcpy(&ip.saddr, from.bytes().data(), sizeof ip.saddr);
+  std::memcpy(&ip.daddr, to.bytes().data(), sizeof ip.daddr);
+  append(out, ip);
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> probe_packet(std::uint32_t self) {
@@ -56,17 +81,12 @@ std::vector<std::uint8_t> hint_packet(std::uint32_t self, std::uint32_t vni, con
   std::vector<std::uint8_t> out;
   append_tunnel(out, self, vni, origin, MZ_OPT_F_HINT);
   ethhdr eth{};
-  eth.h_proto = htons(ETH_P_IP);
+  eth.h_proto = htons(endpoint.is_v4() ? ETH_P_IP : ETH_P_IPV6);
   append(out, eth);
-  iphdr ip{};
-  ip.version = 4;
-  ip.ihl = 5;
-  ip.tot_len = htons(sizeof ip);
-  ip.ttl = 64;
-  ip.protocol = 253;  // RFC 3692: experimentation; no endpoint ever sees it
-  ip.saddr = htonl(endpoint.v4_value());
-  ip.daddr = htonl(peer.v4_value());
-  append(out, ip);
+  if (endpoint.is_v4())
+    append_inner4(out, endpoint, peer);
+  else
+    append_inner6(out, endpoint, peer);
   return out;
 }
 

@@ -14,7 +14,7 @@ namespace mizar {
 std::vector<std::uint8_t> probe_packet(std::uint32_t self);
 
 // "(vni, endpoint) lives on host `origin`"; 0: "not here any more". `peer` is
-// who sent to it.
+// who sent to it, in the same family.
 std::vector<std::uint8_t> hint_packet(std::uint32_t self, std::uint32_t vni, const Addr& endpoint,
                                       const Addr& peer, std::uint32_t origin);
 

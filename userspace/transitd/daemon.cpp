@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "bpf/abi/wire.h"
 #include "userspace/base/log.h"
+#include "userspace/base/names.h"
 #include "userspace/transitd/control_packet.h"
 
 namespace mizar {
@@ -18,21 +20,57 @@ namespace {
 
 constexpr const char* kGoal = "goal";
 
-bool ipv4(const ifaddrs* a) { return a->ifa_addr && a->ifa_addr->sa_family == AF_INET; }
+struct InterfaceAddress {
+  std::string interface;
+  Addr address;
+};
 
-// The interface that has `address`. Error: not_found.
-Result<std::string> interface_with(const Addr& address) {
+// Every address of this host, IPv4 first.
+Result<std::vector<InterfaceAddress>> addresses_here() {
   ifaddrs* raw = nullptr;
   if (getifaddrs(&raw) != 0) return fail_errno(Code::internal, errno, "list addresses");
   const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> all(raw, freeifaddrs);
+  std::vector<InterfaceAddress> v4, v6;
   for (const ifaddrs* a = all.get(); a; a = a->ifa_next) {
-    if (!ipv4(a)) continue;
-    const auto* in = reinterpret_cast<const sockaddr_in*>(a->ifa_addr);
-    if (Addr::v4(ntohl(in->sin_addr.s_addr)) == address) return std::string(a->ifa_name);
+    if (!a->ifa_addr) continue;
+    if (a->ifa_addr->sa_family == AF_INET) {
+      const auto* in = reinterpret_cast<const sockaddr_in*>(a->ifa_addr);
+      v4.push_back({a->ifa_name, Addr::v4(ntohl(in->sin_addr.s_addr))});
+    } else if (a->ifa_addr->sa_family == AF_INET6) {
+      mz_addr bytes;
+      std::memcpy(&bytes, &reinterpret_cast<const sockaddr_in6*>(a->ifa_addr)->sin6_addr, sizeof bytes);
+      v6.push_back({a->ifa_name, Addr(bytes)});
+    }
   }
-  return fail(Code::failed_precondition,
-              "host address {} is on no interface: configure it, or fix the goal state",
-              address.text());
+  v4.insert(v4.end(), v6.begin(), v6.end());
+  return v4;
+}
+
+// The interface that has the host's addresses. Error: failed_precondition.
+Result<std::string> interface_with(const Addrs& host) {
+  const auto here = addresses_here();
+  if (!here) return tl::unexpected(here.error());
+  std::string name;
+  for (const Addr& address : host.all()) {
+    const auto at = std::find_if(here->begin(), here->end(),
+                                 [&](const auto& a) { return a.address == address; });
+    if (at == here->end())
+      return fail(Code::failed_precondition,
+                  "host address {} is on no interface: configure it, or fix the goal state",
+                  address.text());
+    if (!name.empty() && name != at->interface)
+      return fail(Code::failed_precondition,
+                  "host addresses {} and {} are on {} and {}: both must be on the uplink",
+                  host.v4->text(), host.v6->text(), name, at->interface);
+    name = at->interface;
+  }
+  return name;
+}
+
+// Every address it had is still there: its interface can stay.
+bool keeps(const EndpointSpec& now, const EndpointSpec& before) {
+  return (!before.address.v4 || now.address.v4 == before.address.v4) &&
+         (!before.address.v6 || now.address.v6 == before.address.v6);
 }
 
 void merge_into(v1::GoalState& into, const v1::GoalState& more) {
@@ -48,13 +86,11 @@ void merge_into(v1::GoalState& into, const v1::GoalState& more) {
 }  // namespace
 
 Result<Addr> address_of_interface(const std::string& name) {
-  ifaddrs* raw = nullptr;
-  if (getifaddrs(&raw) != 0) return fail_errno(Code::internal, errno, "list addresses");
-  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> all(raw, freeifaddrs);
-  for (const ifaddrs* a = all.get(); a; a = a->ifa_next)
-    if (ipv4(a) && name == a->ifa_name)
-      return Addr::v4(ntohl(reinterpret_cast<const sockaddr_in*>(a->ifa_addr)->sin_addr.s_addr));
-  return fail(Code::not_found, "uplink {}: no such interface, or it has no IPv4 address", name);
+  const auto here = addresses_here();
+  if (!here) return tl::unexpected(here.error());
+  for (const auto& a : *here)
+    if (a.interface == name && check_unicast(a.address)) return a.address;
+  return fail(Code::not_found, "uplink {}: no such interface, or it has no address", name);
 }
 
 Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions options,
@@ -153,8 +189,10 @@ Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
     const auto now = goal_.endpoints.find(key);
     if (now == goal_.endpoints.end() || !goal_.local(now->second))
       left.push_back(&e);
-    else if (now->second.attach != e.attach || now->second.address != e.address || now->second.mac != e.mac)
+    else if (now->second.attach != e.attach || now->second.mac != e.mac || !keeps(now->second, e))
       disconnect(e);
+    else if (now->second.address != e.address)
+      grown_.insert(key);
   }
   auto counts = reconcile();
   if (!counts) {
@@ -234,7 +272,7 @@ Result<SyncCounts> Daemon::reconcile() {
   MZ_CHECK(ensure_programs());
   std::map<std::uint32_t, Addr> others;
   for (const auto& [name, h] : goal_.hosts)
-    if (h.id != goal_.self.id) others.emplace(h.id, h.address);
+    if (const auto ip = goal_.reach(h.id); ip && h.id != goal_.self.id) others.emplace(h.id, *ip);
   underlay_.set_hosts(others);
   ensure_hops();
   auto counts = sync_endpoints();
@@ -269,7 +307,8 @@ Result<> Daemon::ensure_uplink() {
 
 Result<> Daemon::ensure_programs() {
   mz_cfg cfg{};
-  cfg.self_ip4 = goal_.self.address.abi();
+  if (goal_.self.address.v4) cfg.self_ip4 = goal_.self.address.v4->abi();
+  if (goal_.self.address.v6) cfg.self_ip6 = goal_.self.address.v6->abi();
   cfg.self_id = goal_.self.id;
   cfg.uplink = uplink_;
   cfg.path_ttl = static_cast<__u32>(options_.path_ttl.count() * hz_);
@@ -300,22 +339,28 @@ void Daemon::ensure_hops() {
   };
   for (const auto& [name, v] : goal_.vpcs) take(v.dividers);
   for (const auto& [key, n] : goal_.networks) take(n.bouncers);
-  std::map<std::uint32_t, Addr> targets;
-  for (const auto id : hops_) targets[id] = goal_.hosts.find(goal_.host_names.at(id))->second.address;
   std::erase_if(down_, [&](const auto& d) { return !hops_.contains(d.first); });
+  ensure_prober();
+}
 
+// An IPv6 address is not usable until its duplicate detection is over, which
+// after a boot may be later than this: tried again until it is.
+void Daemon::ensure_prober() {
   if (!prober_ || probing_as_ != goal_.self) {
     prober_.reset();
     auto p = Prober::start(goal_.self.id, goal_.self.address, [this](std::uint32_t id, bool down) {
       loop_.post([this, id, down] { on_liveness(id, down); });
     });
-    if (!p) {
-      log::warning("{}", p.error().what);
-      return;
-    }
+    const std::string problem = p ? "" : p.error().what;
+    if (!p && problem != probing_problem_) log::warning("{}", problem);
+    probing_problem_ = problem;
+    if (!p) return;
     prober_ = std::move(*p);
     probing_as_ = goal_.self;
   }
+  std::map<std::uint32_t, Addr> targets;
+  for (const auto id : hops_)
+    if (const auto ip = goal_.reach(id)) targets[id] = *ip;
   prober_->set_targets(targets, down_);
 }
 
@@ -344,7 +389,8 @@ std::vector<std::string> Daemon::roles() const {
 }
 
 unsigned Daemon::endpoint_mtu() const {
-  return uplink_mtu_ > MZ_OVERHEAD4 ? std::min(uplink_mtu_ - MZ_OVERHEAD4, 65535u) : 0;
+  const unsigned over = goal_.overhead();
+  return uplink_mtu_ > over ? std::min(uplink_mtu_ - over, 65535u) : 0;
 }
 
 void Daemon::report(const std::string& key, const Result<>& rc) {
@@ -372,21 +418,24 @@ Result<SyncCounts> Daemon::sync_endpoints() {
   });
   if (!counts) return counts;
   // A path learned while it lived elsewhere must not outlive its coming here.
-  for (const EndpointSpec* e : fresh) {
-    auto rc = dp_.paths().erase(endpoint_key(e->vni, e->address));
-    if (!rc && rc.error().code != Code::not_found) return tl::unexpected(rc.error());
-  }
+  for (const EndpointSpec* e : fresh)
+    for (const Addr& ip : e->address.all()) {
+      auto rc = dp_.paths().erase(endpoint_key(e->vni, ip));
+      if (!rc && rc.error().code != Code::not_found) return tl::unexpected(rc.error());
+    }
   return counts;
 }
 
 // Local endpoints whose interface is not known or not well yet, or has another
-// MTU now: it is made, or found.
+// MTU or one more address now: it is made, or found.
 std::vector<const EndpointSpec*> Daemon::make_interfaces() {
   std::vector<const EndpointSpec*> fresh;
   for (const auto& [key, e] : goal_.endpoints) {
     if (!goal_.local(e)) continue;
     const auto known = ports_.find(key);
-    if (known != ports_.end() && known->second.mtu == endpoint_mtu() && !problems_.contains(key)) continue;
+    if (known != ports_.end() && known->second.mtu == endpoint_mtu() && !problems_.contains(key) &&
+        !grown_.contains(key))
+      continue;
     auto port = interfaces_.make(e, endpoint_mtu());
     const Result<> rc = port ? dp_.attach(Hook::endpoint, port->ifindex) : tl::unexpected(port.error());
     report(key, rc);
@@ -394,6 +443,7 @@ std::vector<const EndpointSpec*> Daemon::make_interfaces() {
     ports_[key] = *port;
     fresh.push_back(&e);
   }
+  grown_.clear();
   return fresh;
 }
 
@@ -409,6 +459,7 @@ void Daemon::disconnect(const EndpointSpec& e) {
 
 // Namespaces come and go without telling: look again at what is not ready.
 void Daemon::retry_pending() {
+  if (!prober_ && !goal_.self.name.empty()) ensure_prober();
   if (problems_.empty()) return;
   if (auto counts = sync_endpoints(); !counts) log::error("{}", counts.error().what);
 }
@@ -443,8 +494,8 @@ void Daemon::on_event(const mz_event& e) {
   auto& last = recent_events_[e];
   if (now - last < std::chrono::milliseconds(100)) return;
   last = now;
-  const auto name = goal_.host_names.find(e.host);
-  if (name == goal_.host_names.end()) return;
+  const auto host = goal_.reach(e.host);
+  if (!host) return;
   if (e.type == MZ_EVENT_NEIGH) {
     underlay_.resolve(e.host);
     return;
@@ -452,7 +503,7 @@ void Daemon::on_event(const mz_event& e) {
   if (!prober_) return;
   // To the sender: where the endpoint it sends to lives, or that it left.
   const std::uint32_t origin = e.type == MZ_EVENT_HINT ? goal_.self.id : 0;
-  prober_->send(goal_.hosts.find(name->second)->second.address,
+  prober_->send(*host,
                 hint_packet(goal_.self.id, e.vni, Addr(e.dst), Addr(e.src), origin));
 }
 

@@ -51,6 +51,8 @@ class Daemon {
 
   [[nodiscard]] const Goal& goal() const { return goal_; }
   [[nodiscard]] Dataplane& dataplane() { return dp_; }
+  // Largest IP packet of an endpoint the underlay carries in one piece.
+  [[nodiscard]] unsigned endpoint_mtu() const;
   [[nodiscard]] unsigned uplink() const { return uplink_; }
   [[nodiscard]] const std::string& uplink_name() const { return uplink_name_; }
 
@@ -70,12 +72,13 @@ class Daemon {
   Result<> ensure_programs();
   Result<> ensure_uplink();
   void ensure_hops();
+  void ensure_prober();
   Result<SyncCounts> sync_endpoints();
   std::vector<const EndpointSpec*> make_interfaces();
   void disconnect(const EndpointSpec& e);
   Result<> make_standalone(v1::GoalState& added) const;
   Result<> ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& added, v1::Endpoint& e) const;
-  [[nodiscard]] Result<std::string> free_address(const v1::GoalState& all, const v1::Endpoint& e) const;
+  Result<> choose_addresses(const v1::GoalState& all, v1::Endpoint& e) const;
   void report(const std::string& key, const Result<>& rc);
   void retry_pending();
 
@@ -85,13 +88,10 @@ class Daemon {
   void on_monitor();
   void fill_host(std::uint32_t id, mz_host& entry) const;
   [[nodiscard]] bool is_hop_host() const;
-  [[nodiscard]] unsigned endpoint_mtu() const;
   [[nodiscard]] std::string endpoint_by_ifindex(unsigned ifindex) const;
   [[nodiscard]] std::vector<std::string> roles() const;
-  [[nodiscard]] std::string describe(const mz_note& note) const;
+  [[nodiscard]] std::string describe(const mz_note& note, const std::vector<std::uint8_t>& frame) const;
   [[nodiscard]] std::string host_label(std::uint32_t id) const;
-  Result<std::vector<std::uint8_t>> described_frame(const v1::TraceRequest& r,
-                                                    const EndpointSpec& from) const;
   Result<v1::EndpointStatus> endpoint_status(const std::string& key) const;
 
   EventLoop& loop_;
@@ -105,6 +105,7 @@ class Daemon {
   TableSync tables_;
   std::unique_ptr<Prober> prober_;
   HostSpec probing_as_;
+  std::string probing_problem_;  // why there is no prober
 
   v1::GoalState applied_, added_;
   Goal goal_;
@@ -116,6 +117,7 @@ class Daemon {
   bool uplink_is_veth_ = false;
   TableSync::Ports ports_;
   std::map<std::string, std::string> problems_;  // endpoint key -> why it is not ready
+  std::set<std::string> grown_;  // endpoints with an address more than their interface
   std::map<std::uint32_t, bool> down_;
   std::set<std::uint32_t> hops_;
   // Hints of the last moments, so that a burst of packets asks once.
@@ -123,7 +125,8 @@ class Daemon {
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 
-// The first IPv4 address of an interface. Errors: not_found.
+// The first IPv4 address of an interface; without one, the first IPv6 address
+// that is not link-local. Errors: not_found.
 Result<Addr> address_of_interface(const std::string& name);
 
 }  // namespace mizar

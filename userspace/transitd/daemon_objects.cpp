@@ -6,6 +6,7 @@
 #include <array>
 
 #include "userspace/base/log.h"
+#include "userspace/base/names.h"
 #include "userspace/transitd/daemon.h"
 
 namespace mizar {
@@ -97,7 +98,7 @@ Result<> Daemon::make_standalone(v1::GoalState& added) const {
   auto* h = added.add_hosts();
   h->set_name(added.host());
   h->set_id(1);
-  h->set_address(address->text());
+  address->is_v4() ? h->set_address(address->text()) : h->set_address6(address->text());
   return {};
 }
 
@@ -108,30 +109,36 @@ Result<> Daemon::ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& 
   const v1::GoalState all = state();
   const auto* vpc = find(all.vpcs(), [&](const auto& v) { return v.name() == r.vpc(); });
   if (!vpc && r.vni() == 0)
-    return fail(Code::not_found, "vpc {}: not known here; give --vni and --cidr to make it for this host",
-                r.vpc());
+    return fail(Code::not_found,
+                "vpc {}: not known here; give --vni, and --cidr or --cidr6, to make it for this host", r.vpc());
   if (vpc && r.vni() != 0 && vpc->vni() != r.vni())
     return fail(Code::invalid_argument, "vpc {}: vni: is {}, not {}", r.vpc(), vpc->vni(), r.vni());
   if (!vpc) {
-    if (r.cidr().empty())
-      return fail(Code::invalid_argument, "vpc {}: cidr: needed to make it", r.vpc());
+    if (r.cidr().empty() && r.cidr6().empty())
+      return fail(Code::invalid_argument, "vpc {}: cidr: needed to make it, or cidr6", r.vpc());
     auto* v = added.add_vpcs();
     v->set_name(r.vpc());
     v->set_vni(r.vni());
     v->set_cidr(r.cidr());
+    v->set_cidr6(r.cidr6());
   }
-  Addr wanted;
-  if (!r.address().empty()) {
-    auto a = Addr::parse(r.address());
-    if (!a) return wrap(a.error(), fmt::format("endpoint {}: address", e.name()));
+  Addrs wanted;
+  if (!r.address().empty() || !r.address6().empty()) {
+    auto a = parse_addresses(r.address(), r.address6());
+    if (!a) return wrap(a.error(), fmt::format("endpoint {}", e.name()));
     wanted = *a;
   }
+  // Where the network is not named, one that has the addresses given.
+  const auto holds = [&](const v1::Network& n) {
+    const auto cidr = parse_blocks(n.cidr(), n.cidr6());
+    const auto in = [&](const auto& ip, const auto& block) { return !ip || (block && block->contains(*ip)); };
+    return cidr && in(wanted.v4, cidr->v4) && in(wanted.v6, cidr->v6);
+  };
   const v1::Network* only = nullptr;
   size_t candidates = 0;
   for (const auto& n : all.networks()) {
     if (n.vpc() != r.vpc() || (!r.network().empty() && n.name() != r.network())) continue;
-    auto cidr = Prefix::parse(n.cidr());
-    if (!r.address().empty() && cidr && !cidr->contains(wanted) && r.network().empty()) continue;
+    if (r.network().empty() && !holds(n)) continue;
     only = &n;
     candidates++;
   }
@@ -142,33 +149,49 @@ Result<> Daemon::ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& 
   if (candidates > 1)
     return fail(Code::invalid_argument, "endpoint {}: network: {} of vpc {} fit; name one", e.name(),
                 candidates, r.vpc());
-  if (r.cidr().empty())
-    return fail(Code::not_found, "network {}: not known here; give --cidr to make it for this host",
+  if (r.cidr().empty() && r.cidr6().empty())
+    return fail(Code::not_found, "network {}: not known here; give --cidr or --cidr6 to make it for this host",
                 object_key(r.vpc(), r.network().empty() ? "?" : r.network()));
   auto* n = added.add_networks();
   n->set_name(r.network().empty() ? "default" : r.network());
   n->set_vpc(r.vpc());
   n->set_cidr(r.cidr());
+  n->set_cidr6(r.cidr6());
   e.set_network(n->name());
   return {};
 }
 
-// The lowest address of the network that nobody has; the first is the gateway's.
-Result<std::string> Daemon::free_address(const v1::GoalState& all, const v1::Endpoint& e) const {
+// What was not given, in each family the network has: the lowest address nobody
+// has. The first is the gateway's.
+Result<> Daemon::choose_addresses(const v1::GoalState& all, v1::Endpoint& e) const {
   const auto* n = find(all.networks(), [&](const auto& x) { return x.vpc() == e.vpc() && x.name() == e.network(); });
-  auto cidr = Prefix::parse(n->cidr());
-  if (!cidr) return wrap(cidr.error(), fmt::format("network {}: cidr", object_key(e.vpc(), e.network())));
+  const std::string network = "network " + object_key(e.vpc(), e.network());
+  const auto cidr = parse_blocks(n->cidr(), n->cidr6());
+  if (!cidr) return wrap(cidr.error(), network);
   std::set<Addr> taken;
   for (const auto& other : all.endpoints())
     if (other.vpc() == e.vpc())
-      if (auto a = Addr::parse(other.address())) taken.insert(*a);
-  const std::uint64_t size = std::uint64_t{1} << (32 - cidr->len);
-  for (std::uint64_t i = 2; i + 1 < size; i++) {
-    const Addr a = Addr::v4(cidr->ip.v4_value() + static_cast<std::uint32_t>(i));
-    if (!taken.contains(a)) return a.text();
+      if (const auto a = parse_addresses(other.address(), other.address6()))
+        for (const Addr& ip : a->all()) taken.insert(ip);
+  const auto lowest = [&](const Prefix& block) -> Result<std::string> {
+    for (std::uint64_t i = 2; i <= taken.size() + 2; i++) {
+      const Addr a = address_at(block, i);
+      if (!check_inside(a, *cidr)) break;
+      if (!taken.contains(a)) return a.text();
+    }
+    return fail(Code::resource_exhausted, "{}: no free address in {}", network, block.text());
+  };
+  if (cidr->v4 && e.address().empty()) {
+    auto a = lowest(*cidr->v4);
+    if (!a) return tl::unexpected(a.error());
+    e.set_address(*a);
   }
-  return fail(Code::resource_exhausted, "network {}: no free address in {}",
-              object_key(e.vpc(), e.network()), n->cidr());
+  if (cidr->v6 && e.address6().empty()) {
+    auto a = lowest(*cidr->v6);
+    if (!a) return tl::unexpected(a.error());
+    e.set_address6(*a);
+  }
+  return {};
 }
 
 Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r) {
@@ -178,6 +201,7 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   if (r.vpc().empty()) return fail(Code::invalid_argument, "endpoint {}: vpc: must be given", e.name());
   e.set_vpc(r.vpc());
   e.set_address(r.address());
+  e.set_address6(r.address6());
   e.set_mac(r.mac());
   e.set_label(r.label());
   e.mutable_netns()->set_name(r.netns());
@@ -192,13 +216,9 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   if (goal_.self.name.empty()) MZ_CHECK(make_standalone(added));
   e.set_host(goal_.self.name.empty() ? added.host() : goal_.self.name);
   MZ_CHECK(ensure_network(r, added, e));
-  if (e.address().empty()) {
-    v1::GoalState all = applied_;
-    all.MergeFrom(added);
-    auto address = free_address(all, e);
-    if (!address) return tl::unexpected(address.error());
-    e.set_address(*address);
-  }
+  v1::GoalState all = applied_;
+  all.MergeFrom(added);
+  MZ_CHECK(choose_addresses(all, e));
   *added.add_endpoints() = e;
   auto goal = merged(applied_, added);
   if (!goal) return tl::unexpected(goal.error());

@@ -2,6 +2,7 @@
 // What the daemon tells: status, endpoints, counters.
 #include <algorithm>
 
+#include "userspace/base/names.h"
 #include "userspace/transitd/daemon.h"
 #include "userspace/transitd/reason_text.h"
 
@@ -56,7 +57,7 @@ v1::Status Daemon::status() {
   if (goal_.self.name.empty()) return s;
   s.set_host(goal_.self.name);
   s.set_host_id(goal_.self.id);
-  s.set_address(goal_.self.address.text());
+  write_addresses(goal_.self.address, s);
   s.set_revision(goal_.revision);
   s.set_uplink(uplink_name_);
   s.set_uplink_mtu(uplink_mtu_);
@@ -80,7 +81,8 @@ v1::Status Daemon::status() {
     auto* p = s.add_peers();
     p->set_name(name);
     p->set_id(h.id);
-    p->set_address(h.address.text());
+    write_addresses(h.address, *p);
+    if (const auto ip = goal_.reach(h.id)) p->set_underlay(ip->text());
     p->set_hop(hops_.contains(h.id));
     const auto down = down_.find(h.id);
     p->set_down(down != down_.end() && down->second);

@@ -2,120 +2,51 @@
 // One described packet through the live programs and tables, each stage's
 // decision in words, with the object responsible.
 #include <arpa/inet.h>
-#include <linux/if_arp.h>
 #include <linux/if_ether.h>
 #include <linux/ip.h>
-#include <netinet/in.h>
+#include <linux/ipv6.h>
 
-#include <algorithm>
 #include <cstring>
 
-#include "bpf/abi/wire.h"
 #include "userspace/transitd/daemon.h"
+#include "userspace/transitd/described_frame.h"
 #include "userspace/transitd/reason_text.h"
 
 namespace mizar {
 
 namespace {
 
-constexpr std::uint32_t kMinimum = sizeof(iphdr) + 8;
-
-std::uint16_t checksum(const void* bytes, size_t len) {
-  const auto* b = static_cast<const std::uint8_t*>(bytes);
-  std::uint32_t sum = 0;
-  for (size_t i = 0; i + 1 < len; i += 2) sum += static_cast<std::uint32_t>(b[i] << 8 | b[i + 1]);
-  while (sum >> 16) sum = (sum & 0xffff) + (sum >> 16);
-  return htons(static_cast<std::uint16_t>(~sum));
-}
-
-Result<std::uint8_t> protocol_of(const std::string& name) {
-  if (name.empty() || name == "icmp") return std::uint8_t{IPPROTO_ICMP};
-  if (name == "tcp") return std::uint8_t{IPPROTO_TCP};
-  if (name == "udp") return std::uint8_t{IPPROTO_UDP};
-  return fail(Code::invalid_argument, "trace: protocol: '{}' is none of icmp, tcp, udp, arp", name);
-}
-
-template <class T>
-void store(std::vector<std::uint8_t>& frame, size_t at, const T& v) {
-  std::memcpy(frame.data() + at, &v, sizeof v);
-}
-
-std::vector<std::uint8_t> arp_request(const EndpointSpec& from, const Addr& source, const Addr& target) {
-  std::vector<std::uint8_t> f(42);
-  std::fill(f.begin(), f.begin() + 6, 0xff);
-  std::copy(from.mac.begin(), from.mac.end(), f.begin() + 6);
-  store(f, 12, htons(ETH_P_ARP));
-  store(f, 14, htons(ARPHRD_ETHER));
-  store(f, 16, htons(ETH_P_IP));
-  f[18] = ETH_ALEN;
-  f[19] = 4;
-  store(f, 20, htons(ARPOP_REQUEST));
-  std::copy(from.mac.begin(), from.mac.end(), f.begin() + 22);
-  store(f, 28, htonl(source.v4_value()));
-  store(f, 38, htonl(target.v4_value()));
-  return f;
+// Whom a tunnel packet says it is from.
+std::string outer_source(const std::vector<std::uint8_t>& frame) {
+  mz_addr a{};
+  if (frame.size() >= ETH_HLEN + sizeof(ipv6hdr) && frame[12] == 0x86 && frame[13] == 0xdd) {
+    std::memcpy(&a, frame.data() + ETH_HLEN + offsetof(ipv6hdr, saddr), sizeof a);
+    return Addr(a).text();
+  }
+  if (frame.size() < ETH_HLEN + sizeof(iphdr)) return "it";
+  __be32 v4;
+  std::memcpy(&v4, frame.data() + ETH_HLEN + offsetof(iphdr, saddr), sizeof v4);
+  return Addr::v4(ntohl(v4)).text();
 }
 
 }  // namespace
 
-Result<std::vector<std::uint8_t>> Daemon::described_frame(const v1::TraceRequest& r,
-                                                          const EndpointSpec& from) const {
-  auto dst = Addr::parse(r.destination());
-  if (!dst) return wrap(dst.error(), "trace: destination");
-  auto src = r.source().empty() ? Result<Addr>(from.address) : Addr::parse(r.source());
-  if (!src) return wrap(src.error(), "trace: source");
-  if (!dst->is_v4() || !src->is_v4())
-    return fail(Code::invalid_argument, "trace: addresses: only IPv4 for now");
-  if (r.protocol() == "arp") return arp_request(from, *src, *dst);
-  auto proto = protocol_of(r.protocol());
-  if (!proto) return tl::unexpected(proto.error());
-  const std::uint32_t length = r.length() ? r.length() : 84;
-  if (length < kMinimum || length > 3000)
-    return fail(Code::invalid_argument, "trace: length: must be {}..3000", kMinimum);
-  if (r.source_port() > 65535 || r.destination_port() > 65535)
-    return fail(Code::invalid_argument, "trace: ports: must be 0..65535");
-
-  std::vector<std::uint8_t> f(ETH_HLEN + length);
-  const std::uint8_t gw[ETH_ALEN] = MZ_GATEWAY_MAC;
-  std::copy(gw, gw + ETH_ALEN, f.begin());
-  std::copy(from.mac.begin(), from.mac.end(), f.begin() + 6);
-  store(f, 12, htons(ETH_P_IP));
-  iphdr ip{};
-  ip.version = 4;
-  ip.ihl = 5;
-  ip.tot_len = htons(static_cast<std::uint16_t>(length));
-  ip.frag_off = htons(0x4000);
-  ip.ttl = 64;
-  ip.protocol = *proto;
-  ip.saddr = htonl(src->v4_value());
-  ip.daddr = htonl(dst->v4_value());
-  ip.check = checksum(&ip, sizeof ip);
-  store(f, ETH_HLEN, ip);
-  if (*proto == IPPROTO_ICMP) {
-    f[34] = 8;  // echo request
-  } else {
-    store(f, 34, htons(static_cast<std::uint16_t>(r.source_port())));
-    store(f, 36, htons(static_cast<std::uint16_t>(r.destination_port())));
-  }
-  return f;
-}
-
-std::string Daemon::describe(const mz_note& n) const {
-  const auto address = [&] { return Addr::v4(n.value).text(); };
+std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& frame) const {
   switch (n.stage) {
     case MZ_ST_PORT:
       return n.object == MZ_OBJ_PORT ? fmt::format("endpoint {}, VNI {}", endpoint_by_ifindex(n.id), n.value)
                                      : fmt::format("interface {} is no endpoint's", n.id);
     case MZ_ST_PARSE:
-      return fmt::format("IPv4, protocol {}, {} bytes", n.id, n.value);
+      return fmt::format("IP protocol {}, {} bytes", n.id, n.value);
     case MZ_ST_SPOOF:
       return fmt::format("not an address of {}", endpoint_by_ifindex(n.id));
     case MZ_ST_RESPOND:
-      return "answered here with the gateway's MAC";
+      return "answered here for the gateway";
     case MZ_ST_SENDER:
       return n.object == MZ_OBJ_HOST
                  ? fmt::format("host {}; the packet began at {}", host_label(n.id), n.value ? host_label(n.value) : "a foreign stack")
-                 : fmt::format("{} is no known host", address());
+                 : fmt::format("{} is {}", outer_source(frame),
+                               n.id ? "not where " + host_label(n.id) + " may send from" : "no known host");
     case MZ_ST_TUNNEL:
       return fmt::format("Geneve, VNI {}, forwarded {} times so far", n.id, n.value);
     case MZ_ST_ENDPOINTS:
@@ -129,7 +60,7 @@ std::string Daemon::describe(const mz_note& n) const {
     case MZ_ST_NETWORKS: {
       if (n.object != MZ_OBJ_NETWORK) return "the network is not one this host knows";
       for (const auto& [key, net] : goal_.networks) {
-        const auto row = dp_.networks().get(network_key(net.vni, net.cidr));
+        const auto row = dp_.networks().get(network_key(net.vni, net.cidr.first()));
         if (row && row->shard / MZ_BUCKETS == n.id)
           return fmt::format("network {} {}{}", key, net.cidr.text(), n.value & MZ_NET_F_DIVIDER ? ", divided here" : "");
       }
@@ -140,9 +71,11 @@ std::string Daemon::describe(const mz_note& n) const {
     case MZ_ST_SHARD:
       if (n.object == MZ_OBJ_BUCKET) return fmt::format("bucket {}: primary {}", n.id, n.value ? host_label(n.value) : "nobody");
       return fmt::format("{} does not answer: backup {}", host_label(n.value), host_label(n.id));
-    case MZ_ST_HOST:
-      return n.object == MZ_OBJ_HOST ? fmt::format("{} at {}", host_label(n.id), address())
-                                     : fmt::format("{} is not in the hosts table", host_label(n.id));
+    case MZ_ST_HOST: {
+      const auto ip = goal_.reach(n.id);
+      return n.object == MZ_OBJ_HOST && ip ? fmt::format("{} at {}", host_label(n.id), ip->text())
+                                           : fmt::format("{} is not in the hosts table", host_label(n.id));
+    }
     case MZ_ST_NEXTHOP:
       return fmt::format("not resolved; the kernel's FIB says {}", n.value);
     case MZ_ST_REWRITE:
@@ -189,7 +122,7 @@ Result<v1::TraceReply> Daemon::trace(const v1::TraceRequest& r) {
   for (const mz_note& n : t->notes) {
     auto* step = reply.add_steps();
     step->set_stage(stage_text(n.stage));
-    step->set_decision(describe(n));
+    step->set_decision(describe(n, frame));
     if (n.stage == MZ_ST_HOST && n.object == MZ_OBJ_HOST) to = n.id;
     if (n.stage == MZ_ST_ENDPOINTS && n.object == MZ_OBJ_PORT) port = n.id;
   }

@@ -91,9 +91,11 @@ void check_uplink(v1::DoctorReply& r, Daemon& d) {
   add(r, "uplink", link->running ? Level::OK : Level::FAIL,
       fmt::format("{} {} mtu {}", link->name, link->running ? "up" : "down", link->mtu),
       link->running ? "" : "bring it up");
+  const unsigned over = d.goal().overhead();
   add(r, "mtu", link->mtu >= 1500 ? Level::OK : Level::WARN,
-      fmt::format("endpoints get {} ({} - {} of headers)", link->mtu - MZ_OVERHEAD4, link->mtu, MZ_OVERHEAD4),
-      link->mtu >= 1500 + MZ_OVERHEAD4 ? "" : fmt::format("an underlay MTU of {} or more gives endpoints 1500", 1500 + MZ_OVERHEAD4));
+      fmt::format("endpoints get {} ({} - {} of headers, {})", d.endpoint_mtu(), link->mtu, over,
+                  over == MZ_OVERHEAD4 ? "all hosts have IPv4" : "some hosts have IPv6 only"),
+      link->mtu >= 1500 + over ? "" : fmt::format("an underlay MTU of {} or more gives endpoints 1500", 1500 + over));
   if (const auto o = eth->get(link->name)) {
     const bool ok = o->tso && o->gso;
     add(r, "segmentation", ok ? Level::OK : Level::NOTE,
@@ -143,7 +145,7 @@ void check_daemon(v1::DoctorReply& r, Daemon& d) {
   unsigned unresolved = 0;
   for (const auto& p : s.peers()) {
     if (p.down()) add(r, "hop", Level::WARN, fmt::format("{} does not answer probes", p.name()), "its backup is used; look at that host");
-    if (!p.resolved()) unresolved++;
+    if (!p.resolved() && !p.underlay().empty()) unresolved++;
   }
   if (unresolved)
     add(r, "next hops", Level::NOTE, fmt::format("{} of {} hosts unresolved", unresolved, s.peers_size()),

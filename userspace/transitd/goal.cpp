@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <set>
 
+#include "bpf/abi/wire.h"
 #include "userspace/base/names.h"
 #include "userspace/base/unique.h"
 
@@ -66,14 +67,15 @@ Result<> Reader::host(const v1::Host& h, int index) {
   auto object = named("host", "hosts", index, "", h.name());
   if (!object) return Failure(object.error());
   MZ_CHECK(at_field(check_host_id(h.id()), *object, "id"));
-  if (h.address().empty()) return bad(*object, "address", "is missing");
-  auto ip = at_field(Addr::parse(h.address()), *object, "address");
-  if (!ip) return Failure(ip.error());
-  MZ_CHECK(at_field(check_unicast(*ip), *object, "address"));
+  auto ip = parse_addresses(h.address(), h.address6());
+  if (!ip) return wrap(ip.error(), *object);
+  MZ_CHECK(each_family(*ip, *object, "address", check_unicast));
   if (!out_.hosts.emplace(h.name(), HostSpec{h.name(), h.id(), *ip}).second)
     return bad(*object, "name", "another host has the same");
   MZ_CHECK(at_field(host_ids_.claim(h.id(), *object, fmt::to_string(h.id())), *object, "id"));
-  MZ_CHECK(at_field(host_addresses_.claim(*ip, *object, ip->text()), *object, "address"));
+  MZ_CHECK(each_family(*ip, *object, "address", [&](const Addr& a) {
+    return host_addresses_.claim(a, *object, a.text());
+  }));
   out_.host_names.emplace(h.id(), h.name());
   return {};
 }
@@ -91,9 +93,8 @@ Result<> Reader::vpc(const v1::Vpc& v, int index) {
   auto object = named("vpc", "vpcs", index, "", v.name());
   if (!object) return Failure(object.error());
   MZ_CHECK(at_field(check_vni(v.vni()), *object, "vni"));
-  auto cidr = at_field(Prefix::parse(v.cidr()), *object, "cidr");
-  if (!cidr) return Failure(cidr.error());
-  MZ_CHECK(at_field(check_block(*cidr), *object, "cidr"));
+  auto cidr = parse_blocks(v.cidr(), v.cidr6());
+  if (!cidr) return wrap(cidr.error(), *object);
   VpcSpec spec{v.name(), v.vni(), *cidr, {}};
   MZ_CHECK(shards(v.dividers(), *object, "dividers", spec.dividers));
   if (!out_.vpcs.emplace(v.name(), std::move(spec)).second)
@@ -106,16 +107,17 @@ Result<> Reader::network(const v1::Network& n, int index) {
   if (!object) return Failure(object.error());
   const auto vpc = out_.vpcs.find(n.vpc());
   if (vpc == out_.vpcs.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", n.vpc());
-  auto cidr = at_field(Prefix::parse(n.cidr()), *object, "cidr");
-  if (!cidr) return Failure(cidr.error());
-  if (!vpc->second.cidr.contains(*cidr))
-    return bad(*object, "cidr", "{} is outside vpc {}'s {}", cidr->text(), n.vpc(),
-               vpc->second.cidr.text());
+  auto cidr = parse_blocks(n.cidr(), n.cidr6());
+  if (!cidr) return wrap(cidr.error(), *object);
+  MZ_CHECK(each_family(*cidr, *object, "cidr", [&](const Prefix& p) {
+    return check_inside(p, n.vpc(), vpc->second.cidr);
+  }));
   NetworkSpec spec{n.name(), n.vpc(), vpc->second.vni, *cidr, {}};
   MZ_CHECK(shards(n.bouncers(), *object, "bouncers", spec.bouncers));
   if (!out_.networks.emplace(object_key(n.vpc(), n.name()), std::move(spec)).second)
     return bad(*object, "name", "another network of the vpc has the same");
-  return at_field(blocks_[n.vpc()].claim(*cidr, *object), *object, "cidr");
+  return each_family(*cidr, *object, "cidr",
+                     [&](const Prefix& p) { return blocks_[n.vpc()].claim(p, *object); });
 }
 
 Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
@@ -145,13 +147,16 @@ Result<> Reader::address(EndpointSpec& spec, const v1::Endpoint& e, const std::s
   if (network == out_.networks.end())
     return bad(object, "network", "'{}' is no network of vpc {}", e.network(), e.vpc());
   spec.vni = vpc->second.vni;
-  auto ip = at_field(Addr::parse(e.address()), object, "address");
-  if (!ip) return Failure(ip.error());
+  auto ip = parse_addresses(e.address(), e.address6());
+  if (!ip) return wrap(ip.error(), object);
   spec.address = *ip;
-  MZ_CHECK(at_field(check_unicast(*ip), object, "address"));
-  MZ_CHECK(at_field(check_inside(*ip, network->second.cidr), object, "address"));
-  MZ_CHECK(at_field(addresses_[e.vpc()].claim(*ip, object, ip->text()), object, "address"));
-  auto mac = e.mac().empty() ? Result<MacBytes>(default_mac(spec.vni, *ip))
+  const auto place = [&](const Addr& a) -> Result<> {
+    MZ_CHECK(check_unicast(a));
+    MZ_CHECK(check_inside(a, network->second.cidr));
+    return addresses_[e.vpc()].claim(a, object, a.text());
+  };
+  MZ_CHECK(each_family(*ip, object, "address", place));
+  auto mac = e.mac().empty() ? Result<MacBytes>(default_mac(spec.vni, ip->first()))
                              : at_field(parse_mac(e.mac()), object, "mac");
   if (!mac) return Failure(mac.error());
   spec.mac = *mac;
@@ -233,7 +238,7 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   out.set_name(e.name);
   out.set_vpc(e.vpc);
   out.set_network(e.network);
-  out.set_address(e.address.text());
+  write_addresses(e.address, out);
   out.set_mac(mac_text(e.mac));
   out.set_host(e.host);
   out.set_label(e.label);
@@ -253,6 +258,18 @@ std::string object_key(std::string_view vpc, std::string_view name) {
 
 Result<Goal> parse_goal(const v1::GoalState& state) { return Reader(state).read(); }
 
+std::optional<Addr> Goal::reach(std::uint32_t host) const {
+  const auto name = host_names.find(host);
+  if (name == host_names.end()) return std::nullopt;
+  return meeting(self.address, hosts.find(name->second)->second.address);
+}
+
+unsigned Goal::overhead() const {
+  const bool all4 = std::all_of(hosts.begin(), hosts.end(),
+                                [](const auto& h) { return h.second.address.v4.has_value(); });
+  return all4 ? MZ_OVERHEAD4 : MZ_OVERHEAD6;
+}
+
 bool operator==(const VpcSpec& a, const VpcSpec& b) {
   return a.name == b.name && a.vni == b.vni && a.cidr == b.cidr &&
          same_shards(a.dividers, b.dividers);
@@ -271,20 +288,20 @@ v1::GoalState to_state(const Goal& goal) {
     auto* host = out.add_hosts();
     host->set_name(name);
     host->set_id(h.id);
-    host->set_address(h.address.text());
+    write_addresses(h.address, *host);
   }
   for (const auto& [name, v] : goal.vpcs) {
     auto* vpc = out.add_vpcs();
     vpc->set_name(name);
     vpc->set_vni(v.vni);
-    vpc->set_cidr(v.cidr.text());
+    write_blocks(v.cidr, *vpc);
     write_shards(v.dividers, [vpc] { return vpc->mutable_dividers(); });
   }
   for (const auto& [key, n] : goal.networks) {
     auto* network = out.add_networks();
     network->set_name(n.name);
     network->set_vpc(n.vpc);
-    network->set_cidr(n.cidr.text());
+    write_blocks(n.cidr, *network);
     write_shards(n.bouncers, [network] { return network->mutable_bouncers(); });
   }
   for (const auto& [key, e] : goal.endpoints) write_endpoint(e, *out.add_endpoints());

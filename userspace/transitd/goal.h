@@ -26,14 +26,14 @@ using ShardTable = std::array<mz_shard, MZ_BUCKETS>;
 struct HostSpec {
   std::string name;
   std::uint32_t id = 0;
-  Addr address;
+  Addrs address;  // on the underlay
   bool operator==(const HostSpec&) const = default;
 };
 
 struct VpcSpec {
   std::string name;
   std::uint32_t vni = 0;
-  Prefix cidr;
+  Cidrs cidr;
   std::optional<ShardTable> dividers;
 };
 
@@ -41,7 +41,7 @@ struct NetworkSpec {
   std::string name;
   std::string vpc;
   std::uint32_t vni = 0;
-  Prefix cidr;
+  Cidrs cidr;
   std::optional<ShardTable> bouncers;
 };
 
@@ -60,7 +60,7 @@ struct EndpointSpec {
   std::string vpc;
   std::string network;
   std::uint32_t vni = 0;
-  Addr address;
+  Addrs address;
   MacBytes mac{};
   std::string host;
   std::uint32_t host_id = 0;
@@ -84,6 +84,11 @@ struct Goal {
   Table<EndpointSpec> endpoints;
 
   [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
+  // Where this host reaches another, if they have a family in common.
+  [[nodiscard]] std::optional<Addr> reach(std::uint32_t host) const;
+  // Bytes the underlay puts around an endpoint's IP packet: those of IPv6 as
+  // soon as any two hosts may talk over it.
+  [[nodiscard]] unsigned overhead() const;
 };
 
 // "VPC/NAME": the key of a network or endpoint.

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/transitd/interfaces.h"
 
+#include <cerrno>
+#include <chrono>
+#include <thread>
+
 #include "userspace/net/netns.h"
 #include "userspace/net/tap.h"
 
@@ -15,6 +19,44 @@ std::uint32_t fnv1a(std::string_view s) {
   std::uint32_t h = 2166136261u;
   for (const char c : s) h = (h ^ static_cast<unsigned char>(c)) * 16777619u;
   return h;
+}
+
+// IPv6 is off for a link with less (RFC 8200 section 5).
+constexpr unsigned kLeastMtu6 = 1280;
+
+// Every address is behind the one gateway MAC; a network too small for a
+// gateway's address has it on link.
+Result<> configure4(net::Netlink& inside, unsigned ifindex, const Addr& ip, const Prefix& cidr) {
+  MZ_CHECK(inside.add_address(ifindex, Prefix{ip, cidr.len}));
+  net::Route all;
+  all.dst = Prefix{Addr::v4(0), 0};
+  all.ifindex = ifindex;
+  if (has_gateway(cidr)) all.via = gateway_of(cidr);
+  all.onlink = true;
+  return inside.replace_route(all);
+}
+
+// The gateway is there by its link-local address, as routers are (RFC 4861).
+Result<> configure6(net::Netlink& inside, unsigned ifindex, const Addr& ip, const Prefix& cidr) {
+  auto rc = inside.add_address(ifindex, Prefix{ip, cidr.len});
+  if (!rc && (rc.error().sys == EACCES || rc.error().sys == EOPNOTSUPP))
+    return fail(Code::failed_precondition,
+                "{}: IPv6 is off in the namespace: sysctl net.ipv6.conf.all.disable_ipv6=0, or take "
+                "address6 away",
+                ip.text());
+  MZ_CHECK(std::move(rc));
+  net::Route all;
+  all.dst = Prefix{Addr(), 0};
+  all.ifindex = ifindex;
+  all.via = gateway_link_local();
+  MZ_CHECK(inside.replace_route(all));
+  // A worker of the kernel puts the address into effect; nothing may be
+  // delivered before. It takes some 100 us, and is no error if it takes longer.
+  for (int i = 0; i < 50; i++) {
+    if (const auto way = inside.route_to(ip); way && way->local) break;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return {};
 }
 
 }  // namespace
@@ -87,15 +129,14 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
   const auto inner = inside->link(where->interface);
   if (!inner) return tl::unexpected(inner.error());
   MZ_CHECK(inside->set_link(inner->index, up));
-  MZ_CHECK(inside->add_address(inner->index, Prefix{e.address, network.cidr.len}));
-  // Every address is behind the one gateway MAC; a network too small for a
-  // gateway's address has it on link.
-  net::Route all;
-  all.dst = Prefix{Addr::v4(0), 0};
-  all.ifindex = inner->index;
-  if (network.cidr.len < 31) all.via = gateway_of(network.cidr);
-  all.onlink = true;
-  return inside->replace_route(all);
+  if (e.address.v4) MZ_CHECK(configure4(*inside, inner->index, *e.address.v4, *network.cidr.v4));
+  if (e.address.v6) {
+    if (port.mtu < kLeastMtu6)
+      return fail(Code::failed_precondition, "MTU {} is too small for IPv6, which needs {}: raise the uplink's",
+                  port.mtu, kLeastMtu6);
+    MZ_CHECK(configure6(*inside, inner->index, *e.address.v6, *network.cidr.v6));
+  }
+  return {};
 }
 
 Result<> Interfaces::remove(const EndpointSpec& e) {

@@ -2,12 +2,14 @@
 #include "userspace/transitd/prober.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <vector>
 
 #include "bpf/abi/wire.h"
@@ -20,28 +22,70 @@ namespace {
 constexpr auto kPeriod = std::chrono::milliseconds(100);
 constexpr unsigned kLost = 3;
 
-sockaddr_in socket_address(const Addr& a, std::uint16_t port) {
-  sockaddr_in sa{};
-  sa.sin_family = AF_INET;
-  sa.sin_port = htons(port);
-  sa.sin_addr.s_addr = htonl(a.v4_value());
-  return sa;
+// An address of either family as the system calls take it.
+class SocketAddress {
+ public:
+  SocketAddress() = default;
+  SocketAddress(const Addr& a, std::uint16_t port) {
+    if (a.is_v4()) {
+      u_.in4.sin_family = AF_INET;
+      u_.in4.sin_port = htons(port);
+      u_.in4.sin_addr.s_addr = htonl(a.v4_value());
+      len_ = sizeof u_.in4;
+    } else {
+      u_.in6.sin6_family = AF_INET6;
+      u_.in6.sin6_port = htons(port);
+      std::memcpy(&u_.in6.sin6_addr, a.bytes().data(), 16);
+      len_ = sizeof u_.in6;
+    }
+  }
+  [[nodiscard]] const sockaddr* get() const { return &u_.any; }
+  [[nodiscard]] socklen_t len() const { return len_; }
+  sockaddr* fill() { return &u_.any; }
+  socklen_t* fill_len() { return &len_; }
+
+  [[nodiscard]] Addr address() const {
+    if (u_.any.sa_family == AF_INET) return Addr::v4(ntohl(u_.in4.sin_addr.s_addr));
+    mz_addr a;
+    std::memcpy(&a, &u_.in6.sin6_addr, sizeof a);
+    return Addr(a);
+  }
+  // The same place in both.
+  [[nodiscard]] std::uint16_t port() const { return ntohs(u_.in4.sin_port); }
+
+ private:
+  union {
+    sockaddr any;
+    sockaddr_in in4;
+    sockaddr_in6 in6;
+  } u_{};
+  socklen_t len_ = sizeof u_;
+};
+
+Result<UniqueFd> open_socket(const Addr& source) {
+  UniqueFd fd(socket(source.is_v4() ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return fail_errno(Code::internal, errno, "prober");
+  const SocketAddress sa(source, 0);
+  if (bind(fd.get(), sa.get(), sa.len()) != 0)
+    return fail_errno(Code::failed_precondition, errno,
+                      fmt::format("address {}: not on this host, cannot probe from it", source.text()));
+  return fd;
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Prober>> Prober::start(std::uint32_t self, const Addr& source,
+Result<std::unique_ptr<Prober>> Prober::start(std::uint32_t self, const Addrs& source,
                                               Changed changed) {
   std::unique_ptr<Prober> p(new Prober);
   p->self_ = self;
   p->changed_ = std::move(changed);
-  p->socket_.reset(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  for (const Addr& a : source.all()) {
+    auto fd = open_socket(a);
+    if (!fd) return tl::unexpected(fd.error());
+    (a.is_v4() ? p->socket4_ : p->socket6_) = std::move(*fd);
+  }
   p->timer_.reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
-  if (!p->socket_.valid() || !p->timer_.valid()) return fail_errno(Code::internal, errno, "prober");
-  const sockaddr_in sa = socket_address(source, 0);
-  if (bind(p->socket_.get(), reinterpret_cast<const sockaddr*>(&sa), sizeof sa) != 0)
-    return fail_errno(Code::failed_precondition, errno,
-                      fmt::format("address {}: not on this host, cannot probe from it", source.text()));
+  if (!p->timer_.valid()) return fail_errno(Code::internal, errno, "prober");
   itimerspec spec{};
   spec.it_interval.tv_nsec = std::chrono::nanoseconds(kPeriod).count();
   spec.it_value = spec.it_interval;
@@ -79,16 +123,19 @@ std::optional<std::chrono::microseconds> Prober::rtt(std::uint32_t host) const {
 }
 
 void Prober::send(const Addr& host, std::span<const std::uint8_t> payload) const {
-  const sockaddr_in sa = socket_address(host, MZ_GENEVE_PORT);
-  sendto(socket_.get(), payload.data(), payload.size(), MSG_DONTWAIT,
-         reinterpret_cast<const sockaddr*>(&sa), sizeof sa);
+  const SocketAddress sa(host, MZ_GENEVE_PORT);
+  sendto((host.is_v4() ? socket4_ : socket6_).get(), payload.data(), payload.size(), MSG_DONTWAIT,
+         sa.get(), sa.len());
 }
 
 void Prober::run(const std::stop_token& stop) {
-  std::array<pollfd, 2> fds = {pollfd{socket_.get(), POLLIN, 0}, pollfd{timer_.get(), POLLIN, 0}};
+  // poll() passes over a descriptor of -1.
+  std::array<pollfd, 3> fds = {pollfd{socket4_.get(), POLLIN, 0},
+                               pollfd{socket6_.get(), POLLIN, 0}, pollfd{timer_.get(), POLLIN, 0}};
   while (!stop.stop_requested()) {  // the timer wakes it up to look
     if (poll(fds.data(), fds.size(), -1) < 0 && errno != EINTR) return;
-    take_answers();
+    if (socket4_.valid()) take_answers(socket4_);
+    if (socket6_.valid()) take_answers(socket6_);
     std::uint64_t ticks;
     if (read(timer_.get(), &ticks, sizeof ticks) == sizeof ticks) probe_all();
   }
@@ -112,18 +159,15 @@ void Prober::probe_all() {
   for (const auto id : lost) changed_(id, true);
 }
 
-void Prober::take_answers() {
+void Prober::take_answers(const UniqueFd& socket) {
   std::array<std::uint8_t, 512> buffer{};
   std::vector<std::uint32_t> back;
   for (;;) {
-    sockaddr_in from{};
-    socklen_t len = sizeof from;
-    if (recvfrom(socket_.get(), buffer.data(), buffer.size(), 0, reinterpret_cast<sockaddr*>(&from),
-                 &len) < 0)
-      break;
+    SocketAddress from;
+    if (recvfrom(socket.get(), buffer.data(), buffer.size(), 0, from.fill(), from.fill_len()) < 0) break;
     const std::lock_guard lock(mutex_);
-    const auto who = by_address_.find(Addr::v4(ntohl(from.sin_addr.s_addr)));
-    if (who == by_address_.end() || ntohs(from.sin_port) != MZ_GENEVE_PORT) continue;
+    const auto who = by_address_.find(from.address());
+    if (who == by_address_.end() || from.port() != MZ_GENEVE_PORT) continue;
     Target& t = targets_[who->second];
     if (t.unanswered == 1)
       t.rtt = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - t.sent);

@@ -27,9 +27,10 @@ class Prober {
  public:
   using Changed = std::function<void(std::uint32_t host, bool down)>;
 
-  // `changed` is called on the prober's thread.
-  // Errors: internal (no socket).
-  static Result<std::unique_ptr<Prober>> start(std::uint32_t self, const Addr& source,
+  // `changed` is called on the prober's thread. Probes leave from `source`, in
+  // each family it has.
+  // Errors: failed_precondition (an address is not usable here yet), internal.
+  static Result<std::unique_ptr<Prober>> start(std::uint32_t self, const Addrs& source,
                                                Changed changed);
   ~Prober();
 
@@ -52,11 +53,11 @@ class Prober {
   Prober() = default;
   void run(const std::stop_token& stop);
   void probe_all();
-  void take_answers();
+  void take_answers(const UniqueFd& socket);
 
   std::uint32_t self_ = 0;
   Changed changed_;
-  UniqueFd socket_;
+  UniqueFd socket4_, socket6_;  // not valid: no address of that family
   UniqueFd timer_;
   mutable std::mutex mutex_;  // guards targets_ and by_address_
   std::map<std::uint32_t, Target> targets_;

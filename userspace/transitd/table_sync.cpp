@@ -73,11 +73,9 @@ Result<> TableSync::recover() {
   MZ_CHECK(read_rows(dp_.networks(), actual_.networks));
   MZ_CHECK(read_rows(dp_.endpoints(), actual_.endpoints));
   MZ_CHECK(read_rows(dp_.ports(), actual_.ports));
-  for (const auto& [vni, v] : actual_.vpcs) {
+  for (const auto& [vni, v] : actual_.vpcs)
     if (v.vpc != 0) slots_[vni] = v.vpc;
-    shard_tables_[vpc_table(vni)] = v.shard;
-  }
-  for (const auto& [key, v] : actual_.networks) shard_tables_[network_table(key)] = v.shard;
+  name_shard_tables(actual_);
   return {};
 }
 
@@ -87,12 +85,18 @@ Result<> TableSync::check(const Goal& goal) const {
     return fail(Code::resource_exhausted, "{}: {} wanted, the table holds {}; start transitd with "
                 "a larger --max-{}", what, n, capacity, what);
   };
-  MZ_CHECK(fits("endpoints", goal.endpoints.size(), dp_.endpoints().capacity()));
-  MZ_CHECK(fits("networks", goal.networks.size() + lingering_networks_.size(),
-                dp_.networks().capacity()));
+  size_t addresses = 0, blocks = 0;
+  for (const auto& [key, e] : goal.endpoints) addresses += e.address.all().size();
+  for (const auto& [key, n] : goal.networks) blocks += n.cidr.all().size();
+  std::set<std::uint32_t> lingering_tables;
+  for (const auto& [key, until] : lingering_networks_)
+    if (const auto row = actual_.networks.find(key); row != actual_.networks.end())
+      lingering_tables.insert(row->second.shard);
+  MZ_CHECK(fits("endpoints", addresses, dp_.endpoints().capacity()));
+  MZ_CHECK(fits("networks", blocks + lingering_networks_.size(), dp_.networks().capacity()));
   MZ_CHECK(fits("vpcs", goal.vpcs.size() + lingering_vpcs_.size(), dp_.vpcs().capacity()));
   MZ_CHECK(fits("shard-tables",
-                goal.networks.size() + goal.vpcs.size() + lingering_networks_.size() +
+                goal.networks.size() + goal.vpcs.size() + lingering_tables.size() +
                     lingering_vpcs_.size(),
                 dp_.shards().capacity() / MZ_BUCKETS));
   if (!goal.host_names.empty())
@@ -100,20 +104,30 @@ Result<> TableSync::check(const Goal& goal) const {
   return {};
 }
 
-Result<std::uint32_t> TableSync::shard_table(const std::string& name) {
-  if (const auto found = shard_tables_.find(name); found != shard_tables_.end())
-    return found->second;
+Result<std::uint32_t> TableSync::shard_table(const std::vector<std::string>& names,
+                                             const Wanted& w) {
+  const auto name_all = [&](std::uint32_t row) {
+    for (const auto& name : names) shard_tables_[name] = row;
+    return row;
+  };
+  // A block that has gone to another network does not take the table along.
+  for (const auto& name : names)
+    if (const auto found = shard_tables_.find(name);
+        found != shard_tables_.end() && !w.shards.contains(found->second))
+      return name_all(found->second);
+  // Nor is one handed out that packets still read.
   std::set<std::uint32_t> taken;
   for (const auto& [other, row] : shard_tables_) taken.insert(row);
+  for (const auto& [key, n] : actual_.networks) taken.insert(n.shard);
+  for (const auto& [vni, v] : actual_.vpcs) taken.insert(v.shard);
   std::uint32_t row = 0;
   for (const auto t : taken) {
     if (t != row) break;
     row += MZ_BUCKETS;
   }
   if (row + MZ_BUCKETS > dp_.shards().capacity())
-    return fail(Code::resource_exhausted, "shards: no room for the table of {}", name);
-  shard_tables_[name] = row;
-  return row;
+    return fail(Code::resource_exhausted, "shards: no room for the table of {}", names.front());
+  return name_all(row);
 }
 
 std::uint32_t TableSync::slot_of(std::uint32_t vni) const {
@@ -139,8 +153,10 @@ std::uint32_t TableSync::vpc_slot(std::uint32_t vni) {
 
 void TableSync::want_hosts(const Goal& goal, Wanted& w) const {
   for (const auto& [name, h] : goal.hosts) {
+    const auto ip = goal.reach(h.id);
+    if (!ip) continue;  // no family in common: never sent to, nothing taken from it
     mz_host entry{};
-    entry.ip = h.address.abi();
+    entry.ip = ip->abi();
     entry.flags = MZ_HOST_F_KNOWN;
     host_state_(h.id, entry);
     w.hosts.emplace(h.id, entry);
@@ -150,7 +166,7 @@ void TableSync::want_hosts(const Goal& goal, Wanted& w) const {
 
 Result<> TableSync::want_vpcs(const Goal& goal, Wanted& w) {
   for (const auto& [name, v] : goal.vpcs) {
-    auto row = shard_table(vpc_table(v.vni));
+    auto row = shard_table({vpc_table(v.vni)}, w);
     if (!row) return tl::unexpected(row.error());
     w.vpcs.emplace(v.vni, mz_vpc{*row, vpc_slot(v.vni)});
     const ShardTable none{};
@@ -162,15 +178,21 @@ Result<> TableSync::want_vpcs(const Goal& goal, Wanted& w) {
 
 Result<> TableSync::want_networks(const Goal& goal, Wanted& w) {
   for (const auto& [key, n] : goal.networks) {
-    const mz_net_key k = network_key(n.vni, n.cidr);
-    auto row = shard_table(network_table(k));
+    std::vector<mz_net_key> keys;
+    std::vector<std::string> names;
+    for (const Prefix& cidr : n.cidr.all()) {
+      keys.push_back(network_key(n.vni, cidr));
+      names.push_back(network_table(keys.back()));
+    }
+    auto row = shard_table(names, w);
     if (!row) return tl::unexpected(row.error());
     const auto& dividers = goal.vpcs.find(n.vpc)->second.dividers;
     const bool divides =
         dividers && std::any_of(dividers->begin(), dividers->end(), [&](const mz_shard& s) {
           return s.primary == goal.self.id || s.backup == goal.self.id;
         });
-    w.networks.emplace(k, mz_network{*row, slot_of(n.vni), divides ? MZ_NET_F_DIVIDER : 0u});
+    for (const mz_net_key& k : keys)
+      w.networks.emplace(k, mz_network{*row, slot_of(n.vni), divides ? MZ_NET_F_DIVIDER : 0u});
     const ShardTable none{};
     const ShardTable& table = n.bouncers ? *n.bouncers : none;
     for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) w.shards.emplace(*row + b, table[b]);
@@ -191,7 +213,12 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       mz_port p{};
       p.ifindex = port->second.ifindex;
       p.vni = e.vni;
-      p.ip4 = e.address.abi().w[3];
+      if (e.address.v4) p.ip4 = e.address.v4->abi().w[3];
+      if (e.address.v6) {
+        p.ip6 = e.address.v6->abi();
+        const auto& cidr = goal.networks.find(object_key(e.vpc, e.network))->second.cidr;
+        p.prefix6 = static_cast<__u8>(cidr.v6->len);
+      }
       std::copy(e.mac.begin(), e.mac.end(), p.mac);
       p.label = e.label;
       p.vpc = entry.vpc;
@@ -199,7 +226,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       p.flags = entry.flags;
       w.ports.emplace(p.ifindex % MZ_PORTS, p);
     }
-    w.endpoints.emplace(endpoint_key(e.vni, e.address), entry);
+    for (const Addr& ip : e.address.all()) w.endpoints.emplace(endpoint_key(e.vni, ip), entry);
   }
 }
 
@@ -227,11 +254,15 @@ void TableSync::keep_lingering(Wanted& w) {
   keep(lingering_vpcs_, actual_.vpcs, w.vpcs);
 }
 
-void TableSync::release_shard_tables(const Wanted& w) {
-  std::set<std::uint32_t> used;
-  for (const auto& [key, n] : w.networks) used.insert(n.shard);
-  for (const auto& [vni, v] : w.vpcs) used.insert(v.shard);
-  std::erase_if(shard_tables_, [&](const auto& t) { return !used.contains(t.second); });
+// The tables that have a row leading to them; others are free.
+void TableSync::name_shard_tables(const Wanted& w) {
+  shard_tables_.clear();
+  for (const auto& [vni, v] : w.vpcs) shard_tables_[vpc_table(vni)] = v.shard;
+  for (const auto& [key, n] : w.networks) shard_tables_[network_table(key)] = n.shard;
+}
+
+void TableSync::release_tables(const Wanted& w) {
+  name_shard_tables(w);
   std::erase_if(slots_, [&](const auto& s) { return !w.vpcs.contains(s.first); });
 }
 
@@ -267,15 +298,15 @@ Result<SyncCounts> TableSync::apply(const Goal& goal, const Ports& ports,
   MZ_CHECK(erase_rows(dp_.shards(), actual_.shards, w->shards, ignored));
   MZ_CHECK(erase_rows(dp_.host_ids(), actual_.host_ids, w->host_ids, ignored));
   MZ_CHECK(erase_rows(dp_.hosts(), actual_.hosts, w->hosts, n));
-  release_shard_tables(*w);
+  release_tables(*w);
   return n;
 }
 
 Result<> TableSync::update_host(const Goal& goal, std::uint32_t id) {
-  const auto name = goal.host_names.find(id);
-  if (name == goal.host_names.end()) return {};
+  const auto ip = goal.reach(id);
+  if (!ip) return {};
   mz_host entry{};
-  entry.ip = goal.hosts.find(name->second)->second.address.abi();
+  entry.ip = ip->abi();
   entry.flags = MZ_HOST_F_KNOWN;
   host_state_(id, entry);
   SyncCounts ignored;
@@ -299,14 +330,16 @@ Result<> TableSync::expire() {
   drop(lingering_vpcs_, w.vpcs);
   MZ_CHECK(erase_rows(dp_.networks(), actual_.networks, w.networks, ignored));
   MZ_CHECK(erase_rows(dp_.vpcs(), actual_.vpcs, w.vpcs, ignored));
-  release_shard_tables(w);
+  release_tables(w);
   return {};
 }
 
 std::map<std::string, std::uint64_t> TableSync::used() const {
+  std::set<std::uint32_t> tables;
+  for (const auto& [name, row] : shard_tables_) tables.insert(row);
   return {{"endpoints", actual_.endpoints.size()}, {"networks", actual_.networks.size()},
           {"vpcs", actual_.vpcs.size()},           {"hosts", actual_.hosts.size()},
-          {"ports", actual_.ports.size()},         {"shard-tables", shard_tables_.size()}};
+          {"ports", actual_.ports.size()},         {"shard-tables", tables.size()}};
 }
 
 }  // namespace mizar

@@ -10,6 +10,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "userspace/base/bytes.h"
 #include "userspace/dataplane/dataplane.h"
@@ -79,9 +80,11 @@ class TableSync {
   Result<> want_networks(const Goal& goal, Wanted& w);
   void want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const;
   void keep_lingering(Wanted& w);
-  // First row of a table's MZ_BUCKETS rows; the same for the same name.
-  Result<std::uint32_t> shard_table(const std::string& name);
-  void release_shard_tables(const Wanted& w);
+  // First row of a table's MZ_BUCKETS rows, one for all of these names: that
+  // which one of them has already, unless another object of `w` took it.
+  Result<std::uint32_t> shard_table(const std::vector<std::string>& names, const Wanted& w);
+  void name_shard_tables(const Wanted& w);
+  void release_tables(const Wanted& w);
   std::uint32_t vpc_slot(std::uint32_t vni);
   [[nodiscard]] std::uint32_t slot_of(std::uint32_t vni) const;
 
@@ -90,7 +93,9 @@ class TableSync {
   Clock::duration linger_;
   Wanted actual_;
   std::map<std::uint32_t, std::uint32_t> slots_;            // VNI -> counter slot
-  std::map<std::string, std::uint32_t> shard_tables_;       // name -> first row
+  // Name -> first row. A network has a name for each of its blocks, all of
+  // which lead to one table.
+  std::map<std::string, std::uint32_t> shard_tables_;
   Rows<std::uint32_t, Clock::time_point> lingering_vpcs_;   // key -> until
   Rows<mz_net_key, Clock::time_point> lingering_networks_;
 };

@@ -80,7 +80,7 @@ void Underlay::refresh() {
 
 std::string Underlay::describe(std::uint32_t host) {
   const auto found = hosts_.find(host);
-  if (found == hosts_.end()) return "this host";
+  if (found == hosts_.end()) return "no family in common";
   const Way& w = found->second.way;
   if (w.ifindex == 0) return "no route";
   const auto link = netlink_.link(w.ifindex);

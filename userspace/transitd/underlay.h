@@ -33,8 +33,9 @@ class Underlay {
   Underlay(net::Netlink netlink, std::function<void(std::uint32_t)> changed)
       : netlink_(std::move(netlink)), changed_(std::move(changed)) {}
 
-  // The hosts there are now (without this one). Ways of new ones are looked up
-  // at once; where ARP has to be asked first, the answer comes as an event.
+  // The hosts there are now, each at the address of the family it is reached
+  // over (without this one, and those that cannot be reached). Ways of new ones are looked up
+  // at once; where ARP or ND has to ask first, the answer comes as an event.
   void set_hosts(const std::map<std::uint32_t, Addr>& hosts);
   [[nodiscard]] const Way* way(std::uint32_t host) const;
 
