@@ -26,7 +26,7 @@
 	/* from an endpoint */ \
 	X(NO_PORT, DROP, "the interface belongs to no endpoint", "transit endpoint list; transit doctor") \
 	X(SRC_MAC, DROP, "source MAC is not the endpoint's (anti-spoofing)", "compare with transit endpoint get") \
-	X(L3_UNSUPPORTED, DROP, "neither IPv4 nor ARP", "VLAN tags and other protocols are not carried") \
+	X(L3_UNSUPPORTED, DROP, "neither IPv4, IPv6 nor ARP", "VLAN tags and other protocols are not carried") \
 	X(ARP_INVALID, DROP, "ARP truncated or not Ethernet/IPv4", "the sender builds broken frames") \
 	X(ARP_SPOOF, DROP, "ARP sender is not the endpoint (anti-spoofing)", "compare with transit endpoint get") \
 	X(ARP_IGNORED, DROP, "ARP that needs no answer (reply, own address, announcement)", "") \
@@ -57,11 +57,21 @@
 	X(GENEVE_CONTROL, DROP, "Geneve control packet we do not know", "") \
 	X(OPTION_INVALID, DROP, "our Geneve option is malformed or given twice", "the sender runs another version") \
 	X(INNER_TRUNCATED, DROP, "inner frame runs past the end of the packet", "") \
-	X(INNER_UNSUPPORTED, DROP, "inner frame is not IPv4", "") \
-	X(INNER_INVALID, DROP, "inner IPv4 header invalid", "") \
+	X(INNER_UNSUPPORTED, DROP, "inner frame is neither IPv4 nor IPv6", "") \
+	X(INNER_INVALID, DROP, "inner IPv4 or IPv6 header invalid", "") \
 	X(INNER_SOURCE, DROP, "inner source address cannot be an endpoint's", "") \
-	X(INNER_MULTICAST, DROP, "inner destination is broadcast or multicast", "not carried yet") \
-	X(ECN_LOST, DROP, "congestion marked outside, inner not ECN-capable (RFC 6040)", "")
+	X(INNER_MULTICAST, DROP, "inner destination is broadcast, multicast or of the link", "not carried yet") \
+	X(ECN_LOST, DROP, "congestion marked outside, inner not ECN-capable (RFC 6040)", "") \
+	/* IPv6 at an endpoint */ \
+	X(IP6_TRUNCATED, DROP, "IPv6 header or extension header runs past the end of the packet", "the sender builds broken frames") \
+	X(IP6_INVALID, DROP, "IPv6 version invalid", "the sender builds broken frames") \
+	X(IP6_EXTENSIONS, DROP, "more IPv6 extension headers than are walked", "six, 256 bytes in all") \
+	X(DST_IP, DROP, "IPv6 destination cannot be an endpoint's", "link-local addresses end at the endpoint's gateway") \
+	X(ND_REPLY, ANSWER, "neighbour solicitation answered for the network", "") \
+	X(RA_REPLY, ANSWER, "router solicitation answered", "") \
+	X(ND_INVALID, DROP, "neighbour discovery that RFC 4861 says to discard", "the sender builds broken frames") \
+	X(ND_SPOOF, DROP, "neighbour discovery for another than the endpoint itself (anti-spoofing)", "compare with transit endpoint get") \
+	X(ND_IGNORED, DROP, "neighbour discovery that needs no answer (own address, advertisement)", "")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */

@@ -41,8 +41,9 @@ struct mz_port {
 	__u32 label;
 	__u32 vpc; /* counter slot of its VPC */
 	__u32 mtu; /* largest IP packet it may send, bytes */
+	__u32 flags; /* MZ_EP_F_* of its endpoint, for answers */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_port) == 48);
+MZ_ABI_ASSERT(sizeof(struct mz_port) == 52);
 
 #define MZ_PORTS 65536u /* a power of two */
 

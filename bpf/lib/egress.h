@@ -5,7 +5,8 @@
 
 #include "bpf/lib/arp.h"
 #include "bpf/lib/eth.h"
-#include "bpf/lib/ip4.h"
+#include "bpf/lib/inner.h"
+#include "bpf/lib/nd.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 
@@ -21,6 +22,20 @@ static __always_inline int mz_egress_route(struct mz_pkt *p)
 	return mz_route_hops(p, 0);
 }
 
+/* Neighbour discovery ends here; all else is checked and goes on. */
+static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port *port)
+{
+	__u32 total = 0;
+	int why = mz_parse_ip6(p, &total, MZ_R_IP6_TRUNCATED, MZ_R_IP6_INVALID, MZ_R_IP6_EXTENSIONS);
+
+	if (why)
+		return mz_drop(p, (enum mz_reason)why);
+	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
+	if (mz_is_nd(p))
+		return mz_stage_nd(p, port, total);
+	return mz_stage_ip6(p, port, total);
+}
+
 static __always_inline int mz_egress_stages(struct mz_pkt *p)
 {
 	const struct mz_port *port = NULL;
@@ -31,7 +46,10 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_eth(p, port, &type));
 	if (type == mz_htons(ETH_P_ARP))
 		return mz_stage_arp(p, port);
-	MZ_TRY(mz_stage_ip4(p, port));
+	if (type == mz_htons(ETH_P_IPV6))
+		MZ_TRY(mz_egress_ip6(p, port));
+	else
+		MZ_TRY(mz_stage_ip4(p, port));
 	MZ_TRY(mz_egress_route(p));
 	if (p->out_ifindex)
 		return mz_address_frame(p);

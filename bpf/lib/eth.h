@@ -21,6 +21,7 @@ static __always_inline int mz_stage_port(struct mz_pkt *p, const struct mz_port 
 	p->vpc = found->vpc;
 	p->label = found->label;
 	p->qos_class = found->qos_class;
+	p->deliver_flags = (__u8)found->flags;
 	mz_note(p, MZ_ST_PORT, MZ_OBJ_PORT, ifindex, found->vni);
 	return MZ_NEXT;
 }
@@ -37,7 +38,8 @@ static __always_inline int mz_stage_eth(struct mz_pkt *p, const struct mz_port *
 		return mz_drop(p, MZ_R_SRC_MAC);
 	}
 	*type = eth->proto;
-	if (*type != mz_htons(ETH_P_IP) && *type != mz_htons(ETH_P_ARP))
+	p->v6 = mz_family(eth);
+	if (*type != mz_htons(ETH_P_IP) && *type != mz_htons(ETH_P_IPV6) && *type != mz_htons(ETH_P_ARP))
 		return mz_drop(p, MZ_R_L3_UNSUPPORTED);
 	if (*type == mz_htons(ETH_P_IP) && (eth->dst[0] & 1))
 		return mz_drop(p, MZ_R_MULTICAST);

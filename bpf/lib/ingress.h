@@ -6,7 +6,7 @@
 
 #include "bpf/lib/control.h"
 #include "bpf/lib/geneve.h"
-#include "bpf/lib/ip4.h"
+#include "bpf/lib/inner.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 #include "bpf/lib/sender.h"
@@ -37,7 +37,8 @@ static __always_inline int mz_ingress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_geneve(p));
 	MZ_TRY(mz_stage_sender(p));
 	MZ_TRY(mz_stage_control(p));
-	MZ_TRY(mz_stage_inner_ip4(p));
+	MZ_TRY(mz_stage_inner(p));
+	MZ_TRY(mz_stage_hint(p));
 	MZ_TRY(mz_route_endpoint(p, MZ_R_DELIVERED, MZ_R_BOUNCED));
 	if (p->out_ifindex)
 		return mz_ingress_deliver(p);

@@ -13,7 +13,7 @@
 #define MZ_ECN_CE           0x03
 
 /* Reads the IPv4 header behind the Ethernet header at p->l2.
- * Sets src, dst, ihl, tos, proto, fragment; `total` is the packet's length by
+ * Sets src, dst, l4, tos, proto, fragment; `total` is the packet's length by
  * its header, 0 for a superpacket too large to say.
  * Returns 0, or the reason it cannot be: `cut` or `bad`. */
 static __always_inline int mz_parse_ip4(struct mz_pkt *p, __u32 *total, enum mz_reason cut,
@@ -35,32 +35,37 @@ static __always_inline int mz_parse_ip4(struct mz_pkt *p, __u32 *total, enum mz_
 		return bad;
 	p->src = mz_addr4(ip->saddr);
 	p->dst = mz_addr4(ip->daddr);
-	p->ihl = (__u8)ihl;
+	p->l4 = ihl;
 	p->tos = ip->tos;
 	p->proto = ip->protocol;
 	p->fragment = (ip->frag_off & mz_htons(MZ_IP4_MF_OR_OFFSET)) != 0;
 	return 0;
 }
 
+/* Bytes of the largest IP packet the wire will see: of a superpacket, a segment. */
+static __always_inline __u32 mz_wire_size(struct mz_pkt *p, __u32 total)
+{
+	__u32 segment = mz_gso_size(p);
+
+	return segment ? segment + p->l4 + (p->proto == IPPROTO_TCP ? 20 : 8) : total;
+}
+
 /* What an endpoint sends: valid, from its own address, to one receiver. */
 static __always_inline int mz_stage_ip4(struct mz_pkt *p, const struct mz_port *port)
 {
-	__u32 total = 0, size;
+	__u32 total = 0;
 	int why = mz_parse_ip4(p, &total, MZ_R_IP4_TRUNCATED, MZ_R_IP4_INVALID);
 
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
-	if (p->src.w[3] != port->ip4) {
+	if (!port->ip4 || p->src.w[3] != port->ip4) {
 		mz_note(p, MZ_ST_SPOOF, MZ_OBJ_PORT, port->ifindex, 0);
 		return mz_drop(p, MZ_R_SRC_IP);
 	}
 	if (mz_ip4_is_group(p->dst.w[3]))
 		return mz_drop(p, MZ_R_MULTICAST);
-	/* A superpacket counts as the segments the wire will see. */
-	size = mz_gso_size(p);
-	size = size ? size + p->ihl + (p->proto == IPPROTO_TCP ? 20 : 8) : total;
-	if (size > port->mtu)
+	if (mz_wire_size(p, total) > port->mtu)
 		return mz_drop(p, MZ_R_TOO_BIG);
 	return MZ_NEXT;
 }
@@ -68,15 +73,9 @@ static __always_inline int mz_stage_ip4(struct mz_pkt *p, const struct mz_port *
 /* What a tunnel carries: valid, from one sender, to one receiver. */
 static __always_inline int mz_stage_inner_ip4(struct mz_pkt *p)
 {
-	const struct mz_eth *eth = mz_at(p, p->l2, sizeof(*eth));
 	__u32 total = 0;
-	int why;
+	int why = mz_parse_ip4(p, &total, MZ_R_INNER_TRUNCATED, MZ_R_INNER_INVALID);
 
-	if (!eth)
-		return mz_drop(p, MZ_R_INNER_TRUNCATED);
-	if (eth->proto != mz_htons(ETH_P_IP))
-		return mz_drop(p, MZ_R_INNER_UNSUPPORTED);
-	why = mz_parse_ip4(p, &total, MZ_R_INNER_TRUNCATED, MZ_R_INNER_INVALID);
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
@@ -85,28 +84,6 @@ static __always_inline int mz_stage_inner_ip4(struct mz_pkt *p)
 	if (mz_ip4_is_group(p->dst.w[3]))
 		return mz_drop(p, MZ_R_INNER_MULTICAST);
 	return MZ_NEXT;
-}
-
-/* Ports' share of the flow hash; 0 where there are none to read. */
-static __always_inline __u32 mz_ports_word(struct mz_pkt *p)
-{
-	const __u32 *ports;
-
-	if (p->fragment)
-		return 0;
-	if (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP && p->proto != IPPROTO_SCTP)
-		return 0;
-	ports = mz_at(p, p->l2 + ETH_HLEN + p->ihl, sizeof(*ports));
-	return ports ? mz_be32_value(*ports) : 0;
-}
-
-/* Same packets of one inner flow, same number, on every target and host. */
-static __always_inline __u32 mz_flow_hash(struct mz_pkt *p)
-{
-	__u32 h = mz_mix32(mz_be32_value(p->src.w[3]) ^ p->proto);
-
-	h = mz_mix32(h ^ mz_be32_value(p->dst.w[3]));
-	return mz_mix32(h ^ mz_ports_word(p));
 }
 
 /* Sum of a 20-byte header, folded and inverted (RFC 1071). The checksum field

@@ -27,6 +27,14 @@ struct mz_eth {
 };
 MZ_ABI_ASSERT(sizeof(struct mz_eth) == ETH_HLEN);
 
+/* 1 for IPv6, 0 for IPv4, read anew: to the verifier it can be both, so that it
+ * walks the stages behind once for both families. */
+static __always_inline __u8 mz_family(const struct mz_eth *eth)
+{
+	/* 08 00 or 86 dd */
+	return (*(const volatile __u8 *)&eth->proto >> 7) & 1;
+}
+
 #define MZ_NEXT 0
 #define MZ_END  1
 
@@ -58,13 +66,15 @@ struct mz_pkt {
 	__u32 vni;
 	__u32 vpc; /* counter slot, 0 until known */
 	struct mz_addr src, dst;
-	__u8 ihl; /* bytes */
-	__u8 tos;
+	__u32 l4; /* bytes of IP header, with IPv6 extension headers */
+	__u8 v6;
+	__u8 tos; /* or traffic class */
 	__u8 proto;
 	__u8 fragment; /* any fragment: its ports are not looked at */
 
 	/* Tunnel's side. */
-	__be32 outer_src;
+	struct mz_addr outer_src;
+	__u32 geneve; /* offset of the Geneve header */
 	__u32 opt;    /* offset of our option, 0 = none */
 	__u32 label;  /* label set of the source endpoint */
 	__u32 origin; /* host of the source endpoint, 0 = unknown */
@@ -72,7 +82,9 @@ struct mz_pkt {
 	__u8 qos_class;
 	__u8 hops;
 	__u8 opt_flags;
+	__u8 outer6;
 	__u8 outer_tos;
+	__u8 outer_ttl;
 	__u8 oam;
 
 	/* Decision. */
@@ -117,6 +129,21 @@ static __always_inline struct mz_addr mz_addr4(__be32 v)
 	return a;
 }
 
+static __always_inline int mz_is_ip4(const struct mz_addr *a)
+{
+	return !(a->w[0] | a->w[1]) && a->w[2] == mz_htonl(0xffff);
+}
+
+/* <linux/ipv6.h> has bit-fields that depend on byte order. */
+struct mz_ip6 {
+	__be32 flow; /* version 4 bits, traffic class 8, flow label 20 */
+	__be16 payload;
+	__u8   next;
+	__u8   hops;
+	struct mz_addr src, dst;
+} __attribute__((packed, aligned(2)));
+MZ_ABI_ASSERT(sizeof(struct mz_ip6) == 40);
+
 static __always_inline int mz_addr_eq(const struct mz_addr *a, const struct mz_addr *b)
 {
 	return a->w[3] == b->w[3] && a->w[2] == b->w[2] && a->w[1] == b->w[1] && a->w[0] == b->w[0];
@@ -151,6 +178,31 @@ static __always_inline int mz_ip4_is_odd(__be32 be)
 	__u32 first = mz_ntohl(be) >> 24;
 
 	return first == 0 || first == 127 || first >= 224;
+}
+
+static __always_inline int mz_ip6_is_none(const struct mz_addr *a)
+{
+	return !(a->w[0] | a->w[1] | a->w[2] | a->w[3]);
+}
+
+static __always_inline int mz_ip6_is_group(const struct mz_addr *a)
+{
+	return mz_ntohl(a->w[0]) >> 24 == 0xff;
+}
+
+static __always_inline int mz_ip6_is_link_local(const struct mz_addr *a)
+{
+	return mz_ntohl(a->w[0]) >> 22 == 0xfe80 >> 6;
+}
+
+/* Addresses that are never one endpoint's: ::, ::1, IPv4-mapped (they would
+ * pass for the other family in every table), link-local, multicast. */
+static __always_inline int mz_ip6_is_odd(const struct mz_addr *a)
+{
+	int low = !(a->w[0] | a->w[1]);
+
+	return (low && (!a->w[2] || a->w[2] == mz_htonl(0xffff))) || mz_ip6_is_group(a) ||
+	       mz_ip6_is_link_local(a);
 }
 
 #endif

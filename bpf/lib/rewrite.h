@@ -19,14 +19,14 @@ static __always_inline const __u8 *mz_gateway(void)
 	return mac;
 }
 
-static __always_inline void mz_fill_ip4(struct iphdr *ip, __u32 total, __u8 tos, __be32 dst)
+static __always_inline void mz_fill_ip4(struct iphdr *ip, __u32 total, __u8 tos, __u8 ttl, __be32 dst)
 {
 	*(__u8 *)ip = 0x45;
 	ip->tos = tos;
 	ip->tot_len = mz_htons((__u16)total);
 	ip->id = 0; /* atomic datagram, RFC 6864 */
 	ip->frag_off = mz_htons(MZ_IP4_DF);
-	ip->ttl = 64;
+	ip->ttl = ttl;
 	ip->protocol = IPPROTO_UDP;
 	ip->check = 0;
 	ip->saddr = mz_cfg.self_ip4.w[3];
@@ -34,16 +34,33 @@ static __always_inline void mz_fill_ip4(struct iphdr *ip, __u32 total, __u8 tos,
 	ip->check = mz_ip4_checksum(ip);
 }
 
+/* The flow label carries the flow's entropy (RFC 6438), of which the UDP source
+ * port has as much. */
+static __always_inline void mz_fill_ip6(struct mz_ip6 *ip, __u32 payload, __u8 tos, __u8 hops,
+					const struct mz_addr *dst, __u16 entropy)
+{
+	ip->flow = mz_htonl(6u << 28 | (__u32)tos << 20 | entropy);
+	ip->payload = mz_htons((__u16)payload);
+	ip->next = IPPROTO_UDP;
+	ip->hops = hops;
+	ip->src = mz_cfg.self_ip6;
+	ip->dst = *dst;
+}
+
+/* No checksum: RFC 8926 3.3 allows it over IPv4, and over IPv6 under RFC 6935
+ * and 6936; the inner ones stand, and the sender's address is proved. */
 static __always_inline void mz_fill_udp(struct udphdr *udp, __u32 len, __u32 hash)
 {
 	udp->source = mz_htons((__u16)(MZ_UDP_PORT_MIN | (hash & 0x3fff)));
 	udp->dest = mz_htons(MZ_GENEVE_PORT);
 	udp->len = mz_htons((__u16)len);
-	udp->check = 0; /* RFC 8926 3.3: allowed over IPv4, the inner ones stand */
+	udp->check = 0;
 }
 
-static __always_inline void mz_fill_geneve(struct mz_pkt *p, struct mz_geneve *g, struct mz_opt *o)
+static __always_inline void mz_fill_geneve(struct mz_pkt *p, struct mz_geneve *g)
 {
+	struct mz_opt *o = (struct mz_opt *)(g + 1);
+
 	g->ver_optlen = 1 + MZ_OPT_WORDS;
 	g->flags = 0;
 	g->proto = mz_htons(MZ_GENEVE_PROTO_ETH);
@@ -56,67 +73,148 @@ static __always_inline void mz_fill_geneve(struct mz_pkt *p, struct mz_geneve *g
 	o->hops_sender = mz_htonl(mz_opt_word(0, mz_cfg.self_id));
 }
 
-/* Puts the endpoint's packet into a tunnel packet to p->nh. */
-static __always_inline int mz_encap(struct mz_pkt *p, const struct mz_port *port, enum mz_act act)
+/* What both families share: Ethernet outside, Geneve, Ethernet inside. */
+static __always_inline void mz_fill_frame(struct mz_pkt *p, const struct mz_port *port, __u8 *at, __u32 geneve,
+					  __be16 type)
 {
-	__u32 hash = mz_flow_hash(p);
-	__u32 total = p->len + MZ_OUTER_LEN4 - ETH_HLEN;
-	struct mz_eth *eth, *inner;
+	struct mz_eth *eth = (struct mz_eth *)at;
+	struct mz_eth *inner = (struct mz_eth *)(at + geneve + sizeof(struct mz_geneve) + sizeof(struct mz_opt));
+
+	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
+	eth->proto = type;
+	mz_fill_geneve(p, (struct mz_geneve *)(at + geneve));
+	mz_set_macs(inner, mz_gateway(), port->mac);
+	inner->proto = mz_ether_type(p);
+}
+
+/* ECN goes outside as it is (RFC 6040, normal mode); DSCP stays 0. */
+static __always_inline int mz_tunnel4(struct mz_pkt *p, const struct mz_port *port, __u32 hash)
+{
+	__u32 total = p->len - ETH_HLEN + MZ_OVERHEAD4;
 	__u8 *at;
 
-	if (mz_push_outer(p))
+	if (mz_push_outer4(p))
 		return mz_drop(p, MZ_R_NO_ROOM);
 	at = mz_at(p, 0, MZ_OUTER_LEN4 + ETH_HLEN);
 	if (!at)
 		return mz_drop(p, MZ_R_NO_ROOM);
-	eth = (struct mz_eth *)at;
-	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
-	eth->proto = mz_htons(ETH_P_IP);
-	/* ECN goes outside as it is (RFC 6040, normal mode); DSCP stays 0. */
-	mz_fill_ip4((struct iphdr *)(at + MZ_OFF_IP), total, p->tos & MZ_ECN_MASK, p->nh.ip.w[3]);
-	mz_fill_udp((struct udphdr *)(at + MZ_OFF_UDP), total - 20, hash);
-	mz_fill_geneve(p, (struct mz_geneve *)(at + MZ_OFF_GENEVE), (struct mz_opt *)(at + MZ_OFF_OPTS));
-	inner = (struct mz_eth *)(at + MZ_OUTER_LEN4);
-	mz_set_macs(inner, mz_gateway(), port->mac);
-	inner->proto = mz_htons(ETH_P_IP);
+	mz_fill_ip4((struct iphdr *)(at + MZ_OFF_IP), total, p->tos & MZ_ECN_MASK, 64, p->nh.ip.w[3]);
+	mz_fill_udp((struct udphdr *)(at + MZ_OFF_UDP4), total - 20, hash);
+	mz_fill_frame(p, port, at, MZ_OFF_GENEVE4, mz_htons(ETH_P_IP));
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_tunnel6(struct mz_pkt *p, const struct mz_port *port, __u32 hash)
+{
+	__u32 payload = p->len - ETH_HLEN + MZ_OVERHEAD6 - (__u32)sizeof(struct mz_ip6);
+	__u8 *at;
+
+	if (mz_push_outer6(p))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	at = mz_at(p, 0, MZ_OUTER_LEN6 + ETH_HLEN);
+	if (!at)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	mz_fill_ip6((struct mz_ip6 *)(at + MZ_OFF_IP), payload, p->tos & MZ_ECN_MASK, 64, &p->nh.ip,
+		    (__u16)(MZ_UDP_PORT_MIN | (hash & 0x3fff)));
+	mz_fill_udp((struct udphdr *)(at + MZ_OFF_UDP6), payload, hash);
+	mz_fill_frame(p, port, at, MZ_OFF_GENEVE6, mz_htons(ETH_P_IPV6));
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_leave(struct mz_pkt *p, enum mz_act act)
+{
 	p->out_ifindex = p->nh.ifindex;
-	mz_note(p, MZ_ST_REWRITE, MZ_OBJ_HOST, p->to_host, total);
+	mz_note(p, MZ_ST_REWRITE, MZ_OBJ_HOST, p->to_host, p->hops);
 	return mz_end(p, act, (enum mz_reason)p->why);
 }
 
-/* Sends a tunnel packet on to p->nh: new outer addresses, one hop more. The
- * inner packet is not touched. */
-static __always_inline int mz_hop(struct mz_pkt *p, enum mz_act act)
+/* Puts the endpoint's packet into a tunnel packet to p->nh. */
+static __always_inline int mz_encap(struct mz_pkt *p, const struct mz_port *port, enum mz_act act)
 {
-	struct mz_eth *eth = mz_at(p, 0, MZ_OFF_OPTS);
+	__u32 hash = mz_flow_hash(p);
+
+	if (mz_is_ip4(&p->nh.ip))
+		MZ_TRY(mz_tunnel4(p, port, hash));
+	else
+		MZ_TRY(mz_tunnel6(p, port, hash));
+	return mz_leave(p, act);
+}
+
+/* One hop more in our option, if the packet has it. */
+static __always_inline int mz_count_hop(struct mz_pkt *p)
+{
+	struct mz_opt *o;
+
+	if (!p->opt)
+		return MZ_NEXT;
+	o = mz_at(p, p->opt, sizeof(*o));
+	if (!o)
+		return mz_drop(p, MZ_R_OUTER_TRUNCATED);
+	o->hops_sender = mz_htonl(mz_opt_word((__u32)(p->hops + 1) << 4 | p->opt_flags, mz_cfg.self_id));
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_hop4(struct mz_pkt *p)
+{
+	struct mz_eth *eth = mz_at(p, 0, MZ_OFF_GENEVE4);
 	struct iphdr *ip;
 	struct udphdr *udp;
-	struct mz_opt *o;
 
 	if (!eth)
 		return mz_drop(p, MZ_R_OUTER_TRUNCATED);
 	ip = (struct iphdr *)(eth + 1);
 	udp = (struct udphdr *)(ip + 1);
-	/* The outer TTL bounds foreign packets, which carry no hop count. */
-	if (ip->ttl <= 1 || p->hops >= MZ_MAX_HOPS)
-		return mz_drop(p, MZ_R_HOP_LIMIT);
 	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
-	ip->ttl--;
-	ip->saddr = mz_cfg.self_ip4.w[3];
-	ip->daddr = p->nh.ip.w[3];
-	ip->check = 0;
-	ip->check = mz_ip4_checksum(ip);
+	eth->proto = mz_htons(ETH_P_IP);
+	mz_fill_ip4(ip, mz_ntohs(udp->len) + 20u, p->outer_tos, p->outer_ttl - 1, p->nh.ip.w[3]);
 	udp->check = 0;
-	if (p->opt) {
-		o = mz_at(p, p->opt, sizeof(*o));
-		if (!o)
-			return mz_drop(p, MZ_R_OUTER_TRUNCATED);
-		o->hops_sender = mz_htonl(mz_opt_word((__u32)(p->hops + 1) << 4 | p->opt_flags,
-						      mz_cfg.self_id));
-	}
-	p->out_ifindex = p->nh.ifindex;
-	mz_note(p, MZ_ST_REWRITE, MZ_OBJ_HOST, p->to_host, p->hops + 1u);
-	return mz_end(p, act, (enum mz_reason)p->why);
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_hop6(struct mz_pkt *p)
+{
+	struct mz_eth *eth = mz_at(p, 0, MZ_OFF_GENEVE6);
+	struct mz_ip6 *ip;
+	struct udphdr *udp;
+
+	if (!eth)
+		return mz_drop(p, MZ_R_OUTER_TRUNCATED);
+	ip = (struct mz_ip6 *)(eth + 1);
+	udp = (struct udphdr *)(ip + 1);
+	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
+	eth->proto = mz_htons(ETH_P_IPV6);
+	mz_fill_ip6(ip, mz_ntohs(udp->len), p->outer_tos, p->outer_ttl - 1, &p->nh.ip, mz_ntohs(udp->source));
+	udp->check = 0;
+	return MZ_NEXT;
+}
+
+/* From an underlay of one family to one of the other: all behind the IP header
+ * stays as it is. */
+static __always_inline int mz_change_family(struct mz_pkt *p)
+{
+	if (p->outer6 ? mz_shift_to4(p) : mz_shift_to6(p))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	if (p->opt)
+		p->opt = p->outer6 ? p->opt - 20 : p->opt + 20;
+	p->outer6 ^= 1;
+	return MZ_NEXT;
+}
+
+/* Sends a tunnel packet on to p->nh: new outer IP header, one hop more. The
+ * inner packet is not touched. */
+static __always_inline int mz_hop(struct mz_pkt *p, enum mz_act act)
+{
+	/* The outer TTL bounds foreign packets, which carry no hop count. */
+	if (p->outer_ttl <= 1 || p->hops >= MZ_MAX_HOPS)
+		return mz_drop(p, MZ_R_HOP_LIMIT);
+	if (mz_is_ip4(&p->nh.ip) == p->outer6)
+		MZ_TRY(mz_change_family(p));
+	if (p->outer6)
+		MZ_TRY(mz_hop6(p));
+	else
+		MZ_TRY(mz_hop4(p));
+	MZ_TRY(mz_count_hop(p));
+	return mz_leave(p, act);
 }
 
 /* The frame as the endpoint sees it: from its gateway, to itself. */
@@ -127,33 +225,47 @@ static __always_inline int mz_address_frame(struct mz_pkt *p)
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
 	mz_set_macs(eth, p->mac, mz_gateway());
-	eth->proto = mz_htons(ETH_P_IP);
+	eth->proto = mz_ether_type(p);
 	mz_note(p, MZ_ST_REWRITE, MZ_OBJ_PORT, p->out_ifindex, 0);
 	return mz_end(p, MZ_ACT_DELIVER, (enum mz_reason)p->why);
+}
+
+static __always_inline int mz_mark_ip4(struct mz_pkt *p)
+{
+	struct iphdr *ip = mz_at(p, p->l2 + ETH_HLEN, sizeof(*ip));
+	__u32 sum;
+
+	if (!ip)
+		return mz_drop(p, MZ_R_INNER_TRUNCATED);
+	/* RFC 1624, equation 3; the TOS is the low byte of the first word. */
+	sum = (__u16)~ip->check + (__u16)~mz_htons((__u16)(0x4500 | ip->tos)) +
+	      (__u32)mz_htons((__u16)(0x4500 | p->tos));
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	ip->tos = p->tos;
+	ip->check = (__u16)~sum;
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_mark_ip6(struct mz_pkt *p)
+{
+	struct mz_ip6 *ip = mz_at(p, p->l2 + ETH_HLEN, sizeof(*ip));
+
+	if (!ip)
+		return mz_drop(p, MZ_R_INNER_TRUNCATED);
+	ip->flow |= mz_htonl((__u32)MZ_ECN_CE << 20);
+	return MZ_NEXT;
 }
 
 /* Congestion marked on the underlay reaches the endpoint (RFC 6040 4.2). */
 static __always_inline int mz_stage_ecn(struct mz_pkt *p)
 {
-	struct iphdr *ip;
-	__u32 sum;
-
 	if ((p->outer_tos & MZ_ECN_MASK) != MZ_ECN_CE || (p->tos & MZ_ECN_MASK) == MZ_ECN_CE)
 		return MZ_NEXT;
 	if (!(p->tos & MZ_ECN_MASK))
 		return mz_drop(p, MZ_R_ECN_LOST);
-	ip = mz_at(p, p->l2 + ETH_HLEN, sizeof(*ip));
-	if (!ip)
-		return mz_drop(p, MZ_R_INNER_TRUNCATED);
-	/* RFC 1624, equation 3; the TOS is the low byte of the first word. */
-	sum = (__u16)~ip->check + (__u16)~mz_htons(0x4500 | p->tos) +
-	      (__u32)mz_htons((__u16)(0x4500 | p->tos | MZ_ECN_CE));
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
 	p->tos |= MZ_ECN_CE;
-	ip->tos = p->tos;
-	ip->check = (__u16)~sum;
-	return MZ_NEXT;
+	return p->v6 ? mz_mark_ip6(p) : mz_mark_ip4(p);
 }
 
 /* Takes the inner packet out and hands it to its endpoint. */

@@ -122,11 +122,20 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
  * answers, and, on TC, the kernel's neighbour code also waits for ARP. */
 static __always_inline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
 {
-	struct bpf_fib_lookup fib = { .family = 2 /* AF_INET */, .ifindex = mz_cfg.uplink,
-				      .ipv4_src = mz_cfg.self_ip4.w[3], .ipv4_dst = p->nh.ip.w[3] };
+	struct bpf_fib_lookup fib = { .ifindex = mz_cfg.uplink };
 	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = p->to_host };
-	int rc = mz_fib(p, &fib);
+	int rc;
 
+	if (mz_is_ip4(&p->nh.ip)) {
+		fib.family = 2 /* AF_INET */;
+		fib.ipv4_src = mz_cfg.self_ip4.w[3];
+		fib.ipv4_dst = p->nh.ip.w[3];
+	} else {
+		fib.family = 10 /* AF_INET6 */;
+		*(struct mz_addr *)fib.ipv6_src = mz_cfg.self_ip6;
+		*(struct mz_addr *)fib.ipv6_dst = p->nh.ip;
+	}
+	rc = mz_fib(p, &fib);
 	mz_note(p, MZ_ST_NEXTHOP, MZ_OBJ_HOST, p->to_host, (__u32)rc);
 	if (!p->trace)
 		mz_ring_output(mz_events, &e, sizeof(e));

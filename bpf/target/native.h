@@ -86,13 +86,33 @@ static inline __u32 mz_gso_size(struct mz_pkt *p)
 	return p->ctx->gso_size;
 }
 
-static inline int mz_push_outer(struct mz_pkt *p)
+static inline int mz_push_outer(struct mz_pkt *p, __u32 len)
 {
-	if (p->ctx->headroom < MZ_OUTER_LEN4)
+	if (p->ctx->headroom < len)
 		return -1;
-	p->ctx->headroom -= MZ_OUTER_LEN4;
-	p->ctx->data -= MZ_OUTER_LEN4;
-	p->ctx->len += MZ_OUTER_LEN4;
+	p->ctx->headroom -= len;
+	p->ctx->data -= len;
+	p->ctx->len += len;
+	mz_reload(p);
+	return 0;
+}
+
+static inline int mz_push_outer4(struct mz_pkt *p)
+{
+	return mz_push_outer(p, MZ_OUTER_LEN4);
+}
+
+static inline int mz_push_outer6(struct mz_pkt *p)
+{
+	return mz_push_outer(p, MZ_OUTER_LEN6);
+}
+
+static inline int mz_resize(struct mz_pkt *p, __u32 len)
+{
+	if (len > p->ctx->len + p->ctx->tailroom)
+		return -1;
+	p->ctx->tailroom = p->ctx->len + p->ctx->tailroom - len;
+	p->ctx->len = len;
 	mz_reload(p);
 	return 0;
 }
@@ -108,8 +128,27 @@ static inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
+/* Another family's IP header in the place of the outer one, not filled in. */
+static inline int mz_shift_to4(struct mz_pkt *p)
+{
+	return mz_pop_outer(p, 20);
+}
+
+static inline int mz_shift_to6(struct mz_pkt *p)
+{
+	return mz_push_outer(p, 20);
+}
+
 static inline int mz_defers_delivery(void)
 {
+	return 0;
+}
+
+static inline int mz_load(struct mz_pkt *p, __u32 off, void *to, __u32 len)
+{
+	if (off + len > p->ctx->len)
+		return -1;
+	__builtin_memcpy(to, p->ctx->data + off, len);
 	return 0;
 }
 

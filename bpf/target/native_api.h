@@ -17,6 +17,7 @@ struct mz_native_packet {
 	uint8_t *data;     /* in: frame; out: frame, moved by what was added or removed */
 	uint32_t len;      /* bytes at data */
 	uint32_t headroom; /* free bytes in front of data */
+	uint32_t tailroom; /* free bytes behind data + len */
 	uint32_t ifindex;  /* where it came from */
 	uint32_t gso_size; /* superpacket: payload bytes a segment, else 0 */
 	uint8_t  trace;    /* described only: counts and teaches nothing */

@@ -7,6 +7,10 @@
 
 #include "bpf/target/bpf.h"
 
+/* Since Linux 6.3; Debian 12's headers are older. */
+#define MZ_ADJ_ROOM_DECAP_L3_IPV4 (1ULL << 7)
+#define MZ_ADJ_ROOM_DECAP_L3_IPV6 (1ULL << 8)
+
 typedef struct __sk_buff mz_ctx_t;
 
 #include "bpf/lib/pkt.h"
@@ -50,27 +54,70 @@ static __always_inline __u32 mz_gso_size(struct mz_pkt *p)
 	return p->ctx->gso_size;
 }
 
-/* Opens MZ_OUTER_LEN4 bytes: the outer headers in front of the whole frame.
- * The L2 length handed to the kernel is the inner Ethernet header alone;
- * FIXED_GSO keeps the segment size that the sender chose. */
-static __always_inline int mz_push_outer(struct mz_pkt *p)
+/* Opens `len` bytes: the outer headers in front of the whole frame. The L2
+ * length handed to the kernel is the inner Ethernet header alone; FIXED_GSO
+ * keeps the segment size that the sender chose. */
+static __always_inline int mz_push_outer(struct mz_pkt *p, __u32 len, __u64 family)
 {
-	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 |
-		      BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
-		      BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN);
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | family | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
+		      BPF_F_ADJ_ROOM_ENCAP_L2_ETH | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN);
 
-	if (bpf_skb_adjust_room(p->ctx, MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, flags))
+	if (bpf_skb_adjust_room(p->ctx, (__s32)len, BPF_ADJ_ROOM_MAC, flags))
 		return -1;
 	mz_reload(p);
 	return 0;
 }
 
-/* Removes `len` bytes of headers. */
+static __always_inline int mz_push_outer4(struct mz_pkt *p)
+{
+	return mz_push_outer(p, MZ_OUTER_LEN4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
+}
+
+static __always_inline int mz_push_outer6(struct mz_pkt *p)
+{
+	return mz_push_outer(p, MZ_OUTER_LEN6, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6);
+}
+
+/* Removes `len` bytes of headers. The kernel keeps the outer family as the
+ * packet's unless told; telling needs 6.3, so only where it changes. */
 static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 {
-	if (bpf_skb_adjust_room(p->ctx, -(__s32)len, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+
+	if (p->v6 != p->outer6)
+		flags |= p->v6 ? MZ_ADJ_ROOM_DECAP_L3_IPV6 : MZ_ADJ_ROOM_DECAP_L3_IPV4;
+	if (bpf_skb_adjust_room(p->ctx, -(__s32)len, BPF_ADJ_ROOM_MAC, flags))
 		return -1;
 	mz_reload(p);
+	return 0;
+}
+
+/* Another family's IP header in the place of the outer one, not filled in. The
+ * kernel would take a superpacket's inner protocol for the outer one. */
+static __always_inline int mz_shift(struct mz_pkt *p, __be16 proto)
+{
+	if (p->ctx->gso_size || bpf_skb_change_proto(p->ctx, proto, 0))
+		return -1;
+	mz_pull(p, MZ_TC_PULL);
+	return 0;
+}
+
+static __always_inline int mz_shift_to4(struct mz_pkt *p)
+{
+	return mz_shift(p, mz_htons(ETH_P_IP));
+}
+
+static __always_inline int mz_shift_to6(struct mz_pkt *p)
+{
+	return mz_shift(p, mz_htons(ETH_P_IPV6));
+}
+
+/* Makes the packet `len` bytes long, at its end. p->len stays: it is what came. */
+static __always_inline int mz_resize(struct mz_pkt *p, __u32 len)
+{
+	if (bpf_skb_change_tail(p->ctx, len, 0))
+		return -1;
+	mz_pull(p, len);
 	return 0;
 }
 
@@ -78,6 +125,12 @@ static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 static __always_inline int mz_defers_delivery(void)
 {
 	return 0;
+}
+
+/* Copies bytes of the packet; not 0 where it has not so many. */
+static __always_inline int mz_load(struct mz_pkt *p, __u32 off, void *to, __u32 len)
+{
+	return (int)bpf_skb_load_bytes(p->ctx, off, to, len);
 }
 
 #define MZ_CAN_RESOLVE 1 /* bpf_redirect_neigh */
@@ -102,6 +155,10 @@ static __always_inline int mz_verdict(struct mz_pkt *p)
 			return (int)bpf_redirect_peer(p->out_ifindex, 0);
 		return (int)bpf_redirect(p->out_ifindex, 0);
 	case MZ_ACT_ANSWER:
+		/* Straight into the endpoint: its veth may have come up this instant,
+		 * and has no queue before the kernel's link watch has run. */
+		if (p->deliver_flags & MZ_EP_F_PEER)
+			return (int)bpf_redirect_peer(p->ctx->ifindex, 0);
 		return (int)bpf_redirect(p->ctx->ifindex, 0);
 	default:
 		return TC_ACT_SHOT;

@@ -42,9 +42,28 @@ static __always_inline __u32 mz_gso_size(struct mz_pkt *p)
 	return 0;
 }
 
-static __always_inline int mz_push_outer(struct mz_pkt *p)
+static __always_inline int mz_push_outer(struct mz_pkt *p, __u32 len)
 {
-	if (bpf_xdp_adjust_head(p->ctx, -(int)MZ_OUTER_LEN4))
+	if (bpf_xdp_adjust_head(p->ctx, -(int)len))
+		return -1;
+	mz_reload(p);
+	return 0;
+}
+
+static __always_inline int mz_push_outer4(struct mz_pkt *p)
+{
+	return mz_push_outer(p, MZ_OUTER_LEN4);
+}
+
+static __always_inline int mz_push_outer6(struct mz_pkt *p)
+{
+	return mz_push_outer(p, MZ_OUTER_LEN6);
+}
+
+/* Makes the packet `len` bytes long, at its end. */
+static __always_inline int mz_resize(struct mz_pkt *p, __u32 len)
+{
+	if (bpf_xdp_adjust_tail(p->ctx, (int)len - (int)p->len))
 		return -1;
 	mz_reload(p);
 	return 0;
@@ -58,10 +77,27 @@ static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
+/* Another family's IP header in the place of the outer one, not filled in. */
+static __always_inline int mz_shift_to4(struct mz_pkt *p)
+{
+	return mz_pop_outer(p, 20);
+}
+
+static __always_inline int mz_shift_to6(struct mz_pkt *p)
+{
+	return mz_push_outer(p, 20);
+}
+
 /* Streams are delivered by the TC program, which keeps superpackets whole. */
 static __always_inline int mz_defers_delivery(void)
 {
 	return !(mz_cfg.flags & MZ_CFG_F_XDP_DELIVER);
+}
+
+/* Copies bytes of the packet; not 0 where it has not so many. */
+static __always_inline int mz_load(struct mz_pkt *p, __u32 off, void *to, __u32 len)
+{
+	return (int)bpf_xdp_load_bytes(p->ctx, off, to, len);
 }
 
 #define MZ_CAN_RESOLVE 0

@@ -17,6 +17,7 @@ const uint8_t *mac_bytes(int which)
 		{ 0x02, 0, 0, 0, 1, 0x02 },
 		{ 0xff, 0xff, 0xff, 0xff, 0xff, 0xff },
 		{ 0x02, 0, 0, 0, 0, 0x99 },
+		{ 0x33, 0x33, 0, 0, 0, 0x01 },
 	};
 
 	return macs[which];
@@ -43,6 +44,48 @@ static void put32(struct frame *f, uint32_t v)
 {
 	v = htonl(v);
 	put(f, &v, 4);
+}
+
+struct mz_addr addr6(uint32_t a)
+{
+	uint32_t subnet = a >> 16, host = a & 0xffff;
+	struct mz_addr r = { .w = { htonl(0x20010db8), htonl(subnet), 0, htonl(host) } };
+
+	if (subnet == 0xfe80 || subnet == 0xff02) {
+		r.w[0] = htonl(subnet << 16);
+		r.w[1] = 0;
+	}
+	if (a == LL6_GW) {
+		r.w[2] = htonl(0x004d5aff);
+		r.w[3] = htonl(0xfe000001);
+	}
+	if (subnet == 0xffff)
+		r = (struct mz_addr){ .w = { 0, 0, htonl(0xffff), htonl(IP4(198, 18, 0, 0) | host) } };
+	if (host == 0xe064) {
+		r.w[2] = htonl(0x000000ff);
+		r.w[3] = htonl(0xfe00000a);
+	}
+	if (a == NONE6)
+		memset(&r, 0, sizeof(r));
+	return r;
+}
+
+static void put6(struct frame *f, uint32_t short_form)
+{
+	struct mz_addr a = addr6(short_form);
+
+	put(f, &a, sizeof(a));
+}
+
+static void put_ip6(struct frame *f, uint32_t first, uint32_t payload, uint8_t next, uint8_t hops, uint32_t src,
+		    uint32_t dst)
+{
+	put32(f, first);
+	put16(f, (uint16_t)payload);
+	put8(f, next);
+	put8(f, hops);
+	put6(f, src);
+	put6(f, dst);
 }
 
 static uint16_t checksum(const uint8_t *b, uint32_t len)
@@ -81,8 +124,45 @@ static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, 
 	memcpy(f->b + at + 10, &sum, 2);
 }
 
+static void put_udp(struct frame *f, const struct inner *in, uint32_t payload)
+{
+	put16(f, OR(in->sport, 1000));
+	put16(f, OR(in->dport, 2000));
+	put16(f, (uint16_t)(8 + payload));
+	put16(f, 0);
+	for (uint32_t i = 0; i < payload; i++)
+		put8(f, (uint8_t)('a' + i % 26));
+}
+
+static struct frame make_inner6(struct inner in)
+{
+	struct frame f = { 0 };
+	uint32_t payload = OR(in.payload, 10), exts = (uint32_t)in.exts * 8 + in.ext_units * 8u;
+	uint8_t proto = OR(in.proto, 17);
+
+	put(&f, mac_bytes(OR(in.dmac, MAC_GW)), 6);
+	put(&f, mac_bytes(OR(in.smac, MAC_A)), 6);
+	put16(&f, OR(in.ethertype, 0x86dd));
+	put_ip6(&f, (uint32_t)(OR(in.version_ihl, 0x60) >> 4) << 28 | (uint32_t)in.tos << 20,
+		(uint32_t)((int)(exts + 8 + payload) + in.total_delta), in.exts ? (uint8_t)in.ext[0] : proto,
+		OR(in.ttl, 64), OR(in.src6, EP6_A), OR(in.dst6, EP6_B));
+	for (int i = 0; i < in.exts; i++) {
+		put8(&f, i + 1 < in.exts ? (uint8_t)in.ext[i + 1] : proto);
+		put8(&f, i ? 0 : in.ext_units);
+		put16(&f, in.frag);
+		put32(&f, 0);
+		for (int j = 0; !i && j < in.ext_units * 8; j++)
+			put8(&f, 0);
+	}
+	put_udp(&f, &in, payload);
+	f.len -= (uint32_t)in.cut;
+	return f;
+}
+
 struct frame make_inner(struct inner in)
 {
+	if (in.v6)
+		return make_inner6(in);
 	struct frame f = { 0 };
 	uint8_t vihl = OR(in.version_ihl, 0x45);
 	uint32_t payload = OR(in.payload, 10);
@@ -94,12 +174,7 @@ struct frame make_inner(struct inner in)
 	put16(&f, OR(in.ethertype, 0x0800));
 	put_ip4(&f, vihl, in.tos, (uint32_t)((int)total + in.total_delta), in.frag, OR(in.ttl, 64),
 		OR(in.proto, 17), OR(in.src, EP_A), OR(in.dst, EP_B));
-	put16(&f, OR(in.sport, 1000));
-	put16(&f, OR(in.dport, 2000));
-	put16(&f, (uint16_t)(8 + payload));
-	put16(&f, 0);
-	for (uint32_t i = 0; i < payload; i++)
-		put8(&f, (uint8_t)('a' + i % 26));
+	put_udp(&f, &in, payload);
 	f.len -= (uint32_t)in.cut;
 	return f;
 }
@@ -124,6 +199,73 @@ struct frame make_arp(struct arp a)
 	return f;
 }
 
+static void put_lladdr(struct frame *f, const struct nd *n, uint8_t type, int mac)
+{
+	if (!mac)
+		return;
+	put8(f, type);
+	put8(f, n->zero_length ? 0 : n->long_length ? 2 : 1);
+	put(f, mac_bytes(mac), 6);
+}
+
+struct frame make_nd(struct nd n)
+{
+	struct frame f = { 0 };
+	uint8_t type = OR(n.type, 135);
+	uint32_t at, len, sum = 0;
+	uint16_t check;
+
+	put(&f, mac_bytes(OR(n.dmac, MAC_GROUP6)), 6);
+	put(&f, mac_bytes(OR(n.smac, MAC_A)), 6);
+	put16(&f, 0x86dd);
+	put_ip6(&f, 0x60000000, 0, 58, OR(n.hops, 255), OR(n.src, EP6_A), OR(n.dst, ALL6));
+	at = f.len;
+	put8(&f, type);
+	put8(&f, n.code);
+	put16(&f, 0);
+	put32(&f, n.word);
+	if (type == 134) {
+		put32(&f, 0);
+		put32(&f, 0);
+	}
+	if (type == 135 || type == 136)
+		put6(&f, OR(n.target, EP6_R));
+	put_lladdr(&f, &n, 1, n.source);
+	put_lladdr(&f, &n, 2, n.target_ll);
+	if (n.nonce) {
+		put16(&f, 0x0e01); /* RFC 3971 */
+		put16(&f, 1);
+		put32(&f, 2);
+	}
+	if (n.mtu) {
+		put16(&f, 0x0501);
+		put16(&f, 0);
+		put32(&f, n.mtu);
+	}
+	if (n.prefix) {
+		put16(&f, 0x0304);
+		put8(&f, 64);
+		put8(&f, n.prefix_flags);
+		put32(&f, 86400);
+		put32(&f, 14400);
+		put32(&f, 0);
+		put6(&f, n.prefix & 0xffff0000u);
+	}
+	f.len += (uint32_t)n.grow;
+	len = f.len - at;
+	f.b[18] = (uint8_t)(len >> 8);
+	f.b[19] = (uint8_t)len;
+	for (uint32_t i = 22; i + 1 < f.len; i += 2)
+		sum += (uint32_t)f.b[i] << 8 | f.b[i + 1];
+	sum += len + 58;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	check = htons((uint16_t)(~sum ^ (n.bad_sum ? 1 : 0)));
+	memcpy(f.b + at + 2, &check, 2);
+	f.len -= (uint32_t)n.cut;
+	return f;
+}
+
 /* The outer source port: the flow's entropy, over addresses, protocol and
  * ports of the inner packet. */
 static uint32_t mix(uint32_t x)
@@ -133,12 +275,21 @@ static uint32_t mix(uint32_t x)
 	return x ^ x >> 16;
 }
 
-static uint16_t entropy_port(const struct inner *in, uint32_t src, uint32_t dst)
+static uint32_t mix6(uint32_t short_form)
 {
-	uint8_t proto = OR(in->proto, 17);
-	uint32_t ports = (uint32_t)OR(in->sport, 1000) << 16 | OR(in->dport, 2000);
+	struct mz_addr a = addr6(short_form);
 
-	if ((in->frag & 0x3fff) || (proto != 6 && proto != 17 && proto != 132))
+	return mix(mix(mix(mix(ntohl(a.w[0]) ^ 0x9e3779b9u) ^ ntohl(a.w[1])) ^ ntohl(a.w[2])) ^ ntohl(a.w[3]));
+}
+
+static uint16_t entropy_port(const struct inner *in)
+{
+	uint32_t ports = (uint32_t)OR(in->sport, 1000) << 16 | OR(in->dport, 2000);
+	uint32_t src = in->v6 ? mix6(in->src6) : in->src, dst = in->v6 ? mix6(in->dst6) : in->dst;
+	uint8_t proto = OR(in->proto, 17);
+	int fragment = in->v6 ? in->exts && memchr(in->ext, 44, (size_t)in->exts) : in->frag & 0x3fff;
+
+	if (fragment || (proto != 6 && proto != 17 && proto != 132))
 		ports = 0;
 	return (uint16_t)(0xc000 | (mix(mix(mix(src ^ proto) ^ dst) ^ ports) & 0x3fff));
 }
@@ -162,16 +313,25 @@ struct frame make_tunnel(struct tunnel t)
 
 	t.in.src = OR(t.in.src, EP_R);
 	t.in.dst = OR(t.in.dst, EP_A);
+	t.in.src6 = OR(t.in.src6, EP6_R);
+	t.in.dst6 = OR(t.in.dst6, EP6_A);
 	in = make_inner(t.in);
 	if (t.bare)
 		in.len = 0;
 	opts += (t.twice ? 16 : 0) + (t.extra_option ? 8 : 0);
 	put(&f, mac_bytes(OR(t.dmac, MAC_SELF)), 6);
 	put(&f, mac_bytes(OR(t.smac, MAC_NEXT)), 6);
-	put16(&f, 0x0800);
-	put_ip4(&f, OR(t.version_ihl, 0x45), t.tos, 20 + 8 + 8 + opts + in.len, OR(t.frag, 0x4000),
-		OR(t.ttl, 64), OR(t.proto, 17), OR(t.src, PEER_IP), OR(t.dst, SELF_IP));
-	put16(&f, OR(t.sport, entropy_port(&t.in, t.in.src, t.in.dst)));
+	t.sport = OR(t.sport, entropy_port(&t.in));
+	if (t.u6) {
+		put16(&f, 0x86dd);
+		put_ip6(&f, (uint32_t)(OR(t.version_ihl, 0x60) >> 4) << 28 | (uint32_t)t.tos << 20 | t.sport,
+			8 + 8 + opts + in.len, OR(t.proto, 17), OR(t.ttl, 64), OR(t.src6, PEER6), OR(t.dst6, SELF6));
+	} else {
+		put16(&f, 0x0800);
+		put_ip4(&f, OR(t.version_ihl, 0x45), t.tos, 20 + 8 + 8 + opts + in.len, OR(t.frag, 0x4000),
+			OR(t.ttl, 64), OR(t.proto, 17), OR(t.src, PEER_IP), OR(t.dst, SELF_IP));
+	}
+	put16(&f, t.sport);
 	put16(&f, OR(t.dport, 6081));
 	put16(&f, (uint16_t)(8 + 8 + opts + in.len));
 	put16(&f, 0);

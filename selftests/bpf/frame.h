@@ -28,15 +28,40 @@ struct frame {
 #define EP_N IP4(198, 18, 9, 9)  // in a network this host does not know
 #define EP_G IP4(198, 18, 1, 77) // nowhere
 
-enum { MAC_A = 1, MAC_B = 2, MAC_GW = 3, MAC_SELF = 4, MAC_NEXT = 5, MAC_GROUP = 6, MAC_OTHER = 7 };
+// IPv6 addresses in short: subnet and host part, 16 bits each, of 2001:db8::/48
+// (RFC 3849); with fe80, ff02 and ffff as subnet: of the link, of a group, and
+// ::ffff:198.18.0.0/112, which is IPv4's. Host part e064: the EUI-64 of MAC_A.
+#define A6(subnet, host) ((uint32_t)(subnet) << 16 | (host))
+#define EP6_A   A6(1, 1)
+#define EP6_B   A6(1, 2)
+#define EP6_R   A6(1, 9)
+#define EP6_N   A6(9, 9)
+#define LL6_A   A6(0xfe80, 0xa)
+#define LL6_GW  0xfe80ffffu // fe80::4d:5aff:fe00:1
+#define ALL6    A6(0xff02, 1)
+#define NONE6   0xeeee0000u // ::
+#define SELF6   A6(0xaa, 1)
+#define PEER6   A6(0xaa, 2)
+#define BOUNCE6 A6(0xaa, 3)
+#define BACKUP6 A6(0xaa, 4)
+#define DIVIDE6 A6(0xaa, 5)
+struct mz_addr addr6(uint32_t short_form);
+
+enum { MAC_A = 1, MAC_B = 2, MAC_GW = 3, MAC_SELF = 4, MAC_NEXT = 5, MAC_GROUP = 6, MAC_OTHER = 7,
+       MAC_GROUP6 = 8 };
 const uint8_t *mac_bytes(int which);
 
-// An Ethernet frame with IPv4, as a tenant sends it.
+// An Ethernet frame with IPv4, or with IPv6 (src6, dst6), as a tenant sends it.
 struct inner {
+	int v6;
 	int dmac, smac;       // MAC_GW, MAC_A
 	uint16_t ethertype;   // 0x0800
 	uint32_t src, dst;    // EP_A, EP_B
-	uint8_t version_ihl;  // 0x45
+	uint32_t src6, dst6;  // EP6_A, EP6_B
+	const char *ext;      // next-header numbers of 8-byte extension headers
+	int exts;             // how many
+	uint8_t ext_units;    // the first one has that many 8 bytes more
+	uint8_t version_ihl;  // 0x45, 0x60
 	uint8_t tos, ttl;     // 0, 64
 	uint8_t proto;        // UDP
 	uint16_t frag;        // host order
@@ -61,11 +86,36 @@ struct arp {
 struct frame make_arp(struct arp a);
 #define ARP(...) make_arp((struct arp){ __VA_ARGS__ })
 
+// Neighbour discovery. Options stand in the order named.
+struct nd {
+	int dmac, smac;      // MAC_GROUP6, MAC_A
+	uint32_t src, dst;   // EP6_A, ALL6
+	uint8_t type;        // 135
+	uint8_t code, hops;  // 0, 255
+	uint32_t word;       // what stands behind the checksum
+	uint32_t target;     // 135 and 136: EP6_R
+	int source;          // MAC of a source link-layer option, 0 = no option
+	int target_ll;       // the same of a target's
+	int nonce;           // an unknown option of 8 bytes
+	uint32_t mtu;        // 134: MTU option
+	uint32_t prefix;     // 134: prefix option, with its flags and lifetimes
+	uint8_t prefix_flags;
+	int zero_length;     // the first option has length 0
+	int long_length;     // the first option is one unit longer than there are bytes
+	int bad_sum;
+	int grow;            // bytes of zeros in the message behind it all
+	int cut;
+};
+struct frame make_nd(struct nd n);
+#define ND(...) make_nd((struct nd){ __VA_ARGS__ })
+
 // A tunnel packet around a tenant's frame.
 struct tunnel {
 	struct inner in;       // src EP_R, dst EP_A
 	int smac, dmac;        // MAC_NEXT, MAC_SELF
 	uint32_t src, dst;     // PEER_IP, SELF_IP
+	int u6;                // IPv6 outside:
+	uint32_t src6, dst6;   // PEER6, SELF6
 	uint8_t ttl, tos;      // 64, 0
 	uint8_t version_ihl;   // 0x45
 	uint16_t frag;         // DF, host order

@@ -53,6 +53,7 @@ static int run(struct run *r)
 	static uint8_t buffer[HEADROOM + sizeof(r->frame.b)];
 	struct mz_native_packet pkt = { .data = buffer + HEADROOM, .len = r->frame.len,
 					.headroom = r->no_room ? 0 : HEADROOM,
+					.tailroom = r->no_room ? 0 : sizeof(r->frame.b) - r->frame.len,
 					.fixed_head = r->no_room, .ifindex = 1,
 					.gso_size = r->gso_size, .trace = r->trace };
 	int act;

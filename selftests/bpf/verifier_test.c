@@ -21,7 +21,7 @@
 
 #define FLAGS 3u // bits of mz_cfg.flags in use
 #define MAX_INSNS 4096u
-#define MAX_VERIFIED 60000u
+#define MAX_VERIFIED 100000u // a tenth of what the kernel allows
 
 struct object {
 	const char *file, *program;

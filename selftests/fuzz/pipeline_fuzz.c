@@ -28,17 +28,17 @@ static void put(const char *table, const void *key, const void *value)
 		abort();
 }
 
-static void put_host(uint32_t id, uint32_t ip)
+static void put_host(uint32_t id, struct mz_addr ip)
 {
-	struct mz_host h = { .ip = addr4(ip), .flags = MZ_HOST_F_KNOWN | MZ_HOST_F_NEXTHOP, .ifindex = 1 };
+	struct mz_host h = { .ip = ip, .flags = MZ_HOST_F_KNOWN | MZ_HOST_F_NEXTHOP, .ifindex = 1 };
 
 	put("mz_hosts", &id, &h);
 	put("mz_host_ids", &h.ip, &id);
 }
 
-static void put_endpoint(uint32_t ip, uint32_t host, uint32_t ifindex)
+static void put_endpoint(struct mz_addr ip, uint32_t host, uint32_t ifindex)
 {
-	struct mz_ep_key k = { .vni = 7, .ip = addr4(ip) };
+	struct mz_ep_key k = { .vni = 7, .ip = ip };
 	struct mz_endpoint e = { .host = host, .ifindex = ifindex, .vpc = 3, .flags = MZ_EP_F_PEER };
 
 	put("mz_endpoints", &k, &e);
@@ -46,9 +46,10 @@ static void put_endpoint(uint32_t ip, uint32_t host, uint32_t ifindex)
 
 static void build_world(void)
 {
-	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_id = 1, .uplink = 1, .path_ttl = 1000,
+	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = 1, .uplink = 1, .path_ttl = 1000,
 			      .hint_interval = 10 };
-	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .vpc = 3, .mtu = 1434 };
+	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .ip6 = addr6(EP6_A),
+				.prefix6 = 64, .vpc = 3, .mtu = 1434 };
 	struct mz_net_key nk = { .prefixlen = 32 + 96 + 24, .vni = htonl(7), .ip = addr4(IP4(198, 18, 1, 0)) };
 	struct mz_network net = { .shard = 0, .vpc = 3 };
 	struct mz_vpc vpc = { .shard = 128, .vpc = 3 };
@@ -57,11 +58,14 @@ static void build_world(void)
 	mz_native_reset();
 	mz_native_configure(&cfg);
 	mz_native_set_clock(100000);
-	put_host(1, SELF_IP);
-	put_host(2, PEER_IP);
-	put_host(3, BOUNCE_IP);
+	put_host(1, addr4(SELF_IP));
+	put_host(2, addr4(PEER_IP));
+	put_host(3, addr4(BOUNCE_IP));
+	put_host(4, addr6(BACKUP6));
 	memcpy(port.mac, mac_bytes(MAC_A), 6);
 	put("mz_ports", &slot, &port);
+	put("mz_networks", &nk, &net);
+	nk = (struct mz_net_key){ .prefixlen = 32 + 64, .vni = htonl(7), .ip = addr6(A6(1, 0)) };
 	put("mz_networks", &nk, &net);
 	put("mz_vpcs", &vni, &vpc);
 	for (uint32_t row = 0; row < 2 * MZ_BUCKETS; row++) {
@@ -69,8 +73,10 @@ static void build_world(void)
 
 		put("mz_shards", &row, &s);
 	}
-	put_endpoint(EP_A, 1, 2);
-	put_endpoint(EP_R, 2, 0);
+	put_endpoint(addr4(EP_A), 1, 2);
+	put_endpoint(addr4(EP_R), 2, 0);
+	put_endpoint(addr6(EP6_A), 1, 2);
+	put_endpoint(addr6(EP6_R), 4, 0); // on the other family's underlay
 }
 
 // Sums the counters and sets them back.
@@ -114,7 +120,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	built = 1;
 	mz_native_clear(mz_native_table("mz_paths"));
 	// Exactly as large as the frame: a read past its end is one past the buffer's.
-	buffer = malloc(HEADROOM + size - 1);
+	// Or with room for an answer that is longer than the question.
+	pkt.tailroom = data[0] & 2 ? 128 : 0;
+	buffer = calloc(1, HEADROOM + size - 1 + pkt.tailroom);
 	memcpy(buffer + HEADROOM, data + 1, size - 1);
 	pkt.data = buffer + HEADROOM;
 	pkt.len = (uint32_t)(size - 1);
@@ -125,7 +133,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(pkt.reason > MZ_R_NONE && pkt.reason < MZ_REASON_COUNT);
 	MUST(counted(&vpc) == 1);
 	MUST(vpc == 0 || vpc == 3);
-	MUST(pkt.data >= buffer && pkt.data + pkt.len <= buffer + HEADROOM + size - 1);
+	MUST(pkt.data >= buffer);
+	MUST(pkt.data + pkt.len <= buffer + HEADROOM + size - 1 + (data[0] & 2 ? 128 : 0));
 	free(buffer);
 	return 0;
 }
@@ -148,6 +157,17 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 2;
 	save(argv[1], "local", 1, INNER());
+	save(argv[1], "local6", 1, INNER(.v6 = 1));
+	save(argv[1], "remote6", 1, INNER(.v6 = 1, .dst6 = EP6_N));
+	save(argv[1], "extensions6", 1, INNER(.v6 = 1, .ext = "\0\x3c\x2c", .exts = 3));
+	save(argv[1], "solicit", 3, ND(.source = MAC_A));
+	save(argv[1], "probe6", 3, ND(.src = NONE6));
+	save(argv[1], "router-solicit", 3, ND(.type = 133, .src = LL6_A, .source = MAC_A));
+	save(argv[1], "deliver6", 0, TUNNEL(.in = { .v6 = 1 }));
+	save(argv[1], "deliver-underlay6", 0, TUNNEL(.u6 = 1, .src6 = BACKUP6, .sender = 4, .in = { .v6 = 1 }));
+	save(argv[1], "across", 0, TUNNEL(.in = { .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R }));
+	save(argv[1], "across-back", 0,
+	     TUNNEL(.u6 = 1, .src6 = BACKUP6, .sender = 4, .in = { .src = EP_A, .dst = EP_R }));
 	save(argv[1], "remote", 1, INNER(.dst = EP_R));
 	save(argv[1], "options", 1, INNER(.dst = EP_R, .version_ihl = 0x48));
 	save(argv[1], "arp", 1, ARP());

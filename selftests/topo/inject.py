@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # Frames nobody should send, for the topology tests.
-#   inject.py spoof-ip IF SRC DST      IPv4/UDP with a forged source address
+#   inject.py spoof-ip IF SRC DST      UDP with a forged source address
 #   inject.py spoof-mac IF SRC DST     ... a forged source MAC
 #   inject.py spoof-arp IF SPA         ARP request that claims SPA
+#   inject.py spoof-nd IF SRC TYPE     neighbour discovery from SRC
 #   inject.py tunnel DST VNI INNERDST SENDER ORIGIN TAG   UDP datagram to port 6081
 #       that carries a tenant's packet, with our option
 # Sends three of them.
@@ -20,11 +21,28 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
+def packed(address):
+    return socket.inet_pton(socket.AF_INET6 if ":" in address else socket.AF_INET, address)
+
+
+def ip6(src, dst, protocol, hops, payload):
+    return struct.pack("!IHBB", 6 << 28, len(payload), protocol, hops) + packed(src) + packed(dst) + payload
+
+
 def ip_udp(src, dst, payload):
+    """Ether type and packet."""
     udp = struct.pack("!HHHH", 1000, 9, 8 + len(payload), 0) + payload
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0,
-                       socket.inet_aton(src), socket.inet_aton(dst))
-    return head[:10] + struct.pack("!H", checksum(head)) + head[12:] + udp
+    if ":" in src:
+        return b"\x86\xdd" + ip6(src, dst, 17, 64, udp)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, packed(src), packed(dst))
+    return b"\x08\x00" + head[:10] + struct.pack("!H", checksum(head)) + head[12:] + udp
+
+
+def neighbour(src, kind):
+    body = struct.pack("!BBHI", int(kind), 0, 0, 0) + packed("fd00:10:1::9")
+    pseudo = packed(src) + packed("ff02::1") + struct.pack("!II", len(body), 58)
+    body = body[:2] + struct.pack("!H", checksum(pseudo + body)) + body[4:]
+    return b"\x86\xdd" + ip6(src, "ff02::1", 58, 255, body)
 
 
 def raw_socket(interface):
@@ -40,9 +58,11 @@ GATEWAY = bytes.fromhex("024d5a000001")
 def frame(kind, interface, *args):
     s, mac = raw_socket(interface)
     if kind == "spoof-ip":
-        data = GATEWAY + mac + b"\x08\x00" + ip_udp(args[0], args[1], b"spoof")
+        data = GATEWAY + mac + ip_udp(args[0], args[1], b"spoof")
     elif kind == "spoof-mac":
-        data = GATEWAY + b"\x02\x00\x00\x00\x66\x66\x08\x00" + ip_udp(args[0], args[1], b"spoof")
+        data = GATEWAY + b"\x02\x00\x00\x00\x66\x66" + ip_udp(args[0], args[1], b"spoof")
+    elif kind == "spoof-nd":
+        data = bytes.fromhex("333300000001") + mac + neighbour(*args)
     else:
         data = (b"\xff" * 6 + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + mac +
                 socket.inet_aton(args[0]) + b"\x00" * 6 + socket.inet_aton("10.0.1.6"))
@@ -53,8 +73,9 @@ def frame(kind, interface, *args):
 def tunnel(dst, vni, inner_dst, sender, origin, tag):
     geneve = struct.pack("!BBHI", 4, 0, 0x6558, int(vni) << 8)
     option = struct.pack("!HBBIII", 0xFF4D, 1, 3, 0, int(origin), int(sender))
-    inner = GATEWAY + b"\x02\x00\x00\x00\x00\x99\x08\x00" + ip_udp("10.0.1.77", inner_dst, tag.encode())
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    source = "fd00:10:1::77" if ":" in inner_dst else "10.0.1.77"
+    inner = GATEWAY + b"\x02\x00\x00\x00\x00\x99" + ip_udp(source, inner_dst, tag.encode())
+    s = socket.socket(socket.AF_INET6 if ":" in dst else socket.AF_INET, socket.SOCK_DGRAM)
     for _ in range(3):
         s.sendto(geneve + option + inner, (dst, 6081))
 

@@ -10,7 +10,9 @@ topo_begin mzt-isolation
 trap topo_end EXIT
 standard_up
 INJECT="$(dirname "$0")/inject.py"
-declare -A address=([a]=10.0.1.5 [b]=10.0.1.6 [c]=10.0.2.5)
+W1=10.77.1.1
+[[ $UNDERLAY == 4 ]] || W1=fd77:1::1
+declare -A address=([a]=$A [b]=$B [c]=$C)
 for vpc in red blue; do
 	for e in a b c; do serve $vpc-$e $vpc/$e; done
 done
@@ -38,12 +40,12 @@ done
 # An address only red has does not answer blue.
 topo_ns red-only
 cat > "$TOPO_DIR/more" << R
-  - {name: only, vpc: red, network: front, address: 10.0.1.9, host: w2, netns: $(ns red-only)}
+  - {name: only, vpc: red, network: front, $(both 1 9), host: w2, netns: $(ns red-only)}
 R
 { standard_region 2; cat "$TOPO_DIR/more"; } | topo_apply w2 b1 b2 d1 w1
 serve red-only red/only
-ok "red reaches its own 10.0.1.9" says red-a 10.0.1.9 red/only
-ok "blue has nobody there" says blue-a 10.0.1.9 nobody
+ok "red reaches its own $NEW" says red-a $NEW red/only
+ok "blue has nobody there" says blue-a $NEW nobody
 no_endpoint() { [[ $(($(count_of b1 NO_ENDPOINT blue) + $(count_of b2 NO_ENDPOINT blue))) -ge 5 ]]; }
 ok "... and its bouncer says why" no_endpoint
 
@@ -55,19 +57,21 @@ raised() { # HOST REASON VPC COMMAND...: the reason's count rises by three
 	"$@"
 	[[ $(count_of "$host" "$reason" "$vpc") -eq $((before + 3)) ]]
 }
-ok "a forged source address is dropped" raised w1 SRC_IP red on red-a "$INJECT" spoof-ip eth0 10.0.1.6 10.0.2.5
-ok "a forged source MAC is dropped" raised w1 SRC_MAC red on red-a "$INJECT" spoof-mac eth0 10.0.1.5 10.0.2.5
+ok "a forged source address is dropped" raised w1 SRC_IP red on red-a "$INJECT" spoof-ip eth0 $B $C
+ok "a forged source MAC is dropped" raised w1 SRC_MAC red on red-a "$INJECT" spoof-mac eth0 $A $C
 ok "a forged ARP sender is dropped" raised w1 ARP_SPOOF red on red-a "$INJECT" spoof-arp eth0 10.0.1.6
-ok "an endpoint's own Geneve is tenant payload" raised w1 DIRECT red on red-a "$INJECT" tunnel 10.0.1.6 200 10.0.1.5 2 2 payload
+ok "a forged neighbour solicitation is dropped" raised w1 ND_SPOOF red on red-a "$INJECT" spoof-nd eth0 fd00:10:1::6 135
+ok "a rogue router advertisement is dropped" raised w1 ND_SPOOF red on red-a "$INJECT" spoof-nd eth0 fe80::6 134
+ok "an endpoint's own Geneve is tenant payload" raised w1 DIRECT red on red-a "$INJECT" tunnel $B 200 $A 2 2 payload
 
 # Pretending, on the underlay.
 topo_host stranger 9
 ok "a host that is not of the region is not listened to" \
-	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel 10.77.1.1 100 10.0.1.5 9 9 forged-tunnel
+	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel $W1 100 $A 9 9 forged-tunnel
 ok "... nor when it claims a known host's id" \
-	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel 10.77.1.1 100 10.0.1.5 2 2 forged-tunnel
+	raised w1 UNKNOWN_SENDER "" on stranger "$INJECT" tunnel $W1 100 $A 2 2 forged-tunnel
 ok "a known host with an unknown VNI gets nowhere" \
-	raised w1 UNKNOWN_VNI "" on w2 "$INJECT" tunnel 10.77.1.1 999 10.0.1.5 2 2 forged-tunnel
+	raised w1 UNKNOWN_VNI "" on w2 "$INJECT" tunnel $W1 999 $A 2 2 forged-tunnel
 
 # What the captures say: no endpoint ever saw the other tenant's name, nor a
 # forged packet.

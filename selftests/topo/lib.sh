@@ -13,7 +13,8 @@
 #   transit HOST ARGS...             the command line against a host's daemon
 #   topo_end                         every trace removed
 #
-# Underlay addresses: host ID has 10.77.ID.1/24, the router 10.77.ID.254.
+# Underlay addresses: host ID has 10.77.ID.1/24 and fd77:ID::1/64, the router
+# .254 and ::fe.
 
 BIN=${BIN:-build/bin}
 TOPO_HOSTS=()
@@ -47,13 +48,16 @@ start() {
 
 topo_ns() {
 	ip netns add "$(ns "$1")"
-	on "$1" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	# Addresses are ours to give, and are there at once.
+	on "$1" sysctl -qw net.ipv6.conf.{all,default}.accept_ra=0 net.ipv6.conf.{all,default}.accept_dad=0
 	on "$1" ip link set lo up
 }
 
 topo_router() {
 	topo_ns router
-	on router sysctl -qw net.ipv4.ip_forward=1
+	on router sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
+	# A cable that is pulled and put back keeps its addresses, as in IPv4.
+	on router sysctl -qw net.ipv6.conf.{all,default}.keep_addr_on_down=1
 }
 
 topo_host() {
@@ -63,10 +67,13 @@ topo_host() {
 	ip link add eth0 netns "$(ns "$name")" mtu "${TOPO_MTU:-1500}" type veth \
 		peer name "r$id" netns "$(ns router)" mtu "${TOPO_MTU:-1500}"
 	on "$name" ip addr add "10.77.$id.1/24" dev eth0
+	on "$name" ip addr add "fd77:$id::1/64" dev eth0 nodad
 	on "$name" ip link set eth0 up
 	on router ip addr add "10.77.$id.254/24" dev "r$id"
+	on router ip addr add "fd77:$id::fe/64" dev "r$id" nodad
 	on router ip link set "r$id" up
 	on "$name" ip route add default via "10.77.$id.254"
+	on "$name" ip route add default via "fd77:$id::fe"
 	[[ -z $hop ]] || topo_wire "$name" "$id"
 	mkdir -p "$TOPO_DIR/$name"
 }

@@ -33,34 +33,65 @@ standard_hosts() {
 	for h in "${TOPO_HOSTS[@]}"; do topo_daemon "$h" "$@"; done
 }
 
+# Which family the tests' traffic has (endpoints have both), and which the
+# underlay has: 4, 6, or mixed (w1 only IPv4, w2 only IPv6, the hops both).
+FAMILY=${FAMILY:-4} UNDERLAY=${UNDERLAY:-4}
+if [[ $FAMILY == 4 ]]; then
+	A=10.0.1.5 B=10.0.1.6 C=10.0.2.5 M=10.0.1.8 NEW=10.0.1.9 GATEWAY=10.0.1.1
+else
+	A=fd00:10:1::5 B=fd00:10:1::6 C=fd00:10:2::5 M=fd00:10:1::8 NEW=fd00:10:1::9 GATEWAY=fe80::4d:5aff:fe00:1
+fi
+# The other family's of an endpoint: both HOST-PART.
+both() { echo "address: 10.0.$1.$2, address6: 'fd00:10:$1::$2'"; }
+# Underlay addresses of host NAME ID.
+at() {
+	local has=$UNDERLAY
+	[[ $has != mixed ]] || case $1 in w1) has=4 ;; w2) has=6 ;; esac
+	[[ $has == 6 ]] || echo -n "address: 10.77.$2.1"
+	[[ $has != mixed ]] || echo -n ", "
+	[[ $has == 4 ]] || echo -n "address6: 'fd77:$2::1'"
+}
+
 # Region with revision $1; endpoints of both VPCs: a on w1 (front), b on w2
 # (front), c on w2 (back). $2: another host for red/b, $3: its namespace.
 standard_region() {
-	local vpc
 	cat <<R
 revision: $1
 hosts:
-  - {name: w1, id: 1, address: 10.77.1.1}
-  - {name: w2, id: 2, address: 10.77.2.1}
-  - {name: b1, id: 3, address: 10.77.3.1, roles: [bouncer]}
-  - {name: b2, id: 4, address: 10.77.4.1, roles: [bouncer]}
-  - {name: d1, id: 5, address: 10.77.5.1, roles: [divider]}
+  - {name: w1, id: 1, $(at w1 1)}
+  - {name: w2, id: 2, $(at w2 2)}
+  - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
+  - {name: b2, id: 4, $(at b2 4), roles: [bouncer]}
+  - {name: d1, id: 5, $(at d1 5), roles: [divider]}
 vpcs:
-  - {name: red, vni: 100, cidr: 10.0.0.0/16}
-  - {name: blue, vni: 200, cidr: 10.0.0.0/16}
+  - {name: red, vni: 100, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
+  - {name: blue, vni: 200, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
 networks:
-  - {name: front, vpc: red, cidr: 10.0.1.0/24}
-  - {name: back, vpc: red, cidr: 10.0.2.0/24}
-  - {name: front, vpc: blue, cidr: 10.0.1.0/24}
-  - {name: back, vpc: blue, cidr: 10.0.2.0/24}
+  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+  - {name: back, vpc: red, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
+  - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+  - {name: back, vpc: blue, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
 endpoints:
-  - {name: a, vpc: red, network: front, address: 10.0.1.5, host: w1, netns: $(ns red-a)}
-  - {name: b, vpc: red, network: front, address: 10.0.1.6, host: ${2:-w2}, netns: $(ns "${3:-red-b}")}
-  - {name: c, vpc: red, network: back, address: 10.0.2.5, host: w2, netns: $(ns red-c)}
-  - {name: a, vpc: blue, network: front, address: 10.0.1.5, host: w1, netns: $(ns blue-a)}
-  - {name: b, vpc: blue, network: front, address: 10.0.1.6, host: w2, netns: $(ns blue-b)}
-  - {name: c, vpc: blue, network: back, address: 10.0.2.5, host: w2, netns: $(ns blue-c)}
+  - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a)}
+  - {name: b, vpc: red, network: front, $(both 1 6), host: ${2:-w2}, netns: $(ns "${3:-red-b}")}
+  - {name: c, vpc: red, network: back, $(both 2 5), host: w2, netns: $(ns red-c)}
+  - {name: a, vpc: blue, network: front, $(both 1 5), host: w1, netns: $(ns blue-a)}
+  - {name: b, vpc: blue, network: front, $(both 1 6), host: w2, netns: $(ns blue-b)}
+  - {name: c, vpc: blue, network: back, $(both 2 5), host: w2, netns: $(ns blue-c)}
 R
+}
+
+# The key of red's ADDRESS in a pinned table, as bpftool wants it.
+key_of() {
+	python3 -c '
+import ipaddress, sys
+a = ipaddress.ip_address(sys.argv[1])
+raw = a.packed if a.version == 6 else bytes(10) + b"\xff\xff" + a.packed
+print((b"\x64\0\0\0" + raw).hex(" "))' "$1"
+}
+# The learned path to ADDRESS at HOST is gone, if there was one.
+path_lost() {
+	bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns "$1")/v2/maps/mz_paths" key hex $(key_of "$2") 2> /dev/null || true
 }
 
 standard_up() {
@@ -150,8 +181,10 @@ capture_end() {
 # What w2's daemon sends to w1 is lost, which is its hints: what w1 sends there
 # one way stays on the bouncer. The daemon sends from a port of its own.
 hints_rule() {
-	on router ip rule "$1" iif r2 to 10.77.1.1 ipproto udp \
-		sport "$(on w2 ss -uanH src 10.77.2.1 | awk '{print $4}' | cut -d: -f2)" blackhole
+	local from=10.77.2.1 to=10.77.1.1 family=-4
+	[[ $UNDERLAY == 4 ]] || from=[fd77:2::1] to=fd77:1::1 family=-6
+	on router ip $family rule "$1" iif r2 to $to ipproto udp \
+		sport "$(on w2 ss -uanH src "$from" | awk '{print $4}' | grep -o '[0-9]*$')" blackhole
 }
 hints_lost() { hints_rule add; }
 hints_back() { hints_rule del; }

@@ -20,7 +20,7 @@ nothing_lost() { [[ $FLOW_SENT -gt 500 && $FLOW_SENT -eq $FLOW_ANSWERED ]]; }
 bounced() { echo $(($(count_of b1 BOUNCED red) + $(count_of b2 BOUNCED red))); }
 hints_lost
 before=$(bounced)
-oneway_begin red-a red-b 10.0.1.6
+oneway_begin red-a red-b $B
 for h in b1 b2; do
 	topo_daemon_stop $h KILL
 	topo_daemon $h
@@ -32,9 +32,9 @@ hints_back
 ok "all of a one-way flow crosses a bouncer" test "$crossed" -eq "$ONEWAY_SENT"
 ok "... whose kill -9, restart and replacement lose no packet" \
 	test "$ONEWAY_SENT" -gt 100 -a "$ONEWAY_RECEIVED" -eq "$ONEWAY_SENT"
-ok "the endpoint behind it answers" wait_for 5 says red-a 10.0.1.6 red/b
+ok "the endpoint behind it answers" wait_for 5 says red-a $B red/b
 
-flow_begin red-a 10.0.1.6
+flow_begin red-a $B
 let_flow 0.3
 for h in w1 w2 b1; do topo_daemon_stop $h KILL; done
 let_flow 0.3
@@ -44,14 +44,14 @@ flow_end
 ok "kill -9 of three daemons and their restart lose no packet" nothing_lost
 ok "the goal is there without a new apply" test "$(transit w1 status -o json | grep -c '"revision": *"1"')" = 1
 
-flow_begin red-a 10.0.2.5
+flow_begin red-a $C
 for _ in 1 2 3; do
 	for h in w1 w2 b1 b2 d1; do transit $h program replace > /dev/null; done
 done
 flow_end
 ok "replacing every program three times loses no packet" nothing_lost
 
-flow_begin red-a 10.0.1.6
+flow_begin red-a $B
 let_flow 0.3
 topo_daemon_stop w1
 topo_daemon w1
@@ -63,7 +63,7 @@ ok "stop and start lose no packet" nothing_lost
 tcp_whole() {
 	start red-b "$TOPO_DIR/iperf" iperf3 -s -1
 	wait_for 5 on red-b bash -c 'ss -ltn | grep -q :5201'
-	start red-a "$TOPO_DIR/tcp" iperf3 -c 10.0.1.6 -t 3 -b 500M --json
+	start red-a "$TOPO_DIR/tcp" iperf3 -c $B -t 3 -b 500M --json
 	local client=$STARTED
 	for h in w1 w2; do topo_daemon_stop $h KILL; done
 	for h in w1 w2; do topo_daemon $h; done
@@ -89,5 +89,5 @@ topo_daemon_stop w1
 rm -rf "/sys/fs/bpf/mizar/$(ns w1)"
 topo_daemon w1
 ok "after a reboot (no pins) the stored goal comes back" \
-	wait_for 5 on red-a ping -qc 1 -W 1 10.0.1.6
+	wait_for 5 on red-a ping -qc 1 -W 1 $B
 finish

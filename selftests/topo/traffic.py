@@ -23,16 +23,27 @@ import sys
 import time
 
 
+def datagrams(address):
+    return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
+
+
+def bound(port):
+    """Receives both families."""
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    s.bind(("::", port))
+    return s
+
+
 def echo(name, port):
-    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    udp.bind(("", port))
+    udp = bound(port)
     while True:
         data, peer = udp.recvfrom(2048)
         udp.sendto(data[:8] + name.encode(), peer)
 
 
 def ask(address, port):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s = datagrams(address)
     s.settimeout(0.3)
     for number in range(5):
         try:
@@ -45,7 +56,7 @@ def ask(address, port):
 
 
 def flow(address, port, pps, run_file):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s = datagrams(address)
     s.connect((address, port))
     s.setblocking(False)
     sent, answered, gap = 0, 0, 0.0
@@ -78,8 +89,7 @@ def flow(address, port, pps, run_file):
 
 
 def count(port, run_file):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    s.bind(("", port))
+    s = bound(port)
     s.settimeout(0.1)
     n, gap, last = 0, 0.0, None
     while os.path.exists(run_file):
@@ -95,7 +105,7 @@ def count(port, run_file):
 
 
 def send(address, port, run_file):
-    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s = datagrams(address)
     start = time.monotonic()
     n = 0
     while os.path.exists(run_file):
@@ -111,7 +121,7 @@ def report(length, digest):
 
 
 def take(port):
-    listener = socket.create_server(("", port))
+    listener = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
     s, _ = listener.accept()
     n, digest = 0, hashlib.sha256()
     while data := s.recv(1 << 16):

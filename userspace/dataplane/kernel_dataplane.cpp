@@ -196,7 +196,7 @@ Result<Ptr> KernelDataplane::load_one(CreateFn create, LoadFn load_skel, const c
                       fmt::format("program {}: not an object of this version", name));
   size_t constants = 0;
   for (int i = 0; i < skel->skeleton->map_cnt; i++)
-    if (std::string_view(skel->skeleton->maps[i].name).find(".rodata") != std::string_view::npos)
+    if (std::string_view(skel->skeleton->maps[i].name).ends_with("rodata"))
       bpf_map__initial_value(*skel->skeleton->maps[i].map, &constants);
   if (constants != sizeof(*skel->rodata))
     return fail(Code::failed_precondition, "program {}: its constants are of another version", name);

@@ -223,6 +223,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       p.label = e.label;
       p.vpc = entry.vpc;
       p.mtu = port->second.mtu;
+      p.flags = entry.flags;
       w.ports.emplace(p.ifindex % MZ_PORTS, p);
     }
     for (const Addr& ip : e.address.all()) w.endpoints.emplace(endpoint_key(e.vni, ip), entry);

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// The packet tables, each a cmocka test.
+#pragma once
+
+// rows_egress.c
+void test_egress_ways(void **state);
+void test_egress_drops(void **state);
+void test_arp(void **state);
+// rows_ingress.c
+void test_ingress_delivery(void **state);
+void test_ingress_hops(void **state);
+void test_ingress_senders(void **state);
+void test_ingress_malformed(void **state);
+void test_control(void **state);
+// rows_ip6.c
+void test_ip6_egress(void **state);
+void test_nd(void **state);
+void test_ip6_ingress(void **state);
+void test_ip6_underlay(void **state);

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an endpoint sends.
+#include "selftests/bpf/rows.h"
+
+#include "selftests/bpf/row.h"
+
+void test_egress_ways(void **state)
+{
+	(void)state;
+	const struct row rows[] = {
+		{ "same host, veth", 0, INNER(.dst = EP_B), DELIVERED, MZ_R_LOCAL,
+		  .out = as_delivered(INNER(.dst = EP_B), MAC_B) },
+		{ "same host, tap", W_TAP, INNER(.dst = EP_B), DELIVERED, MZ_R_LOCAL,
+		  .out = as_delivered(INNER(.dst = EP_B), MAC_B) },
+		{ "no path: to the bouncer", 0, INNER(.dst = EP_R), SENT, MZ_R_TO_BOUNCER,
+		  .out = SENT_TO(BOUNCE_IP, A_TO(EP_R)) },
+		{ "bouncer down: to its backup", W_BOUNCER_DOWN, INNER(.dst = EP_R), SENT,
+		  MZ_R_TO_BOUNCER, .out = SENT_TO(BACKUP_IP, A_TO(EP_R)) },
+		{ "out of another interface", W_FAR, INNER(.dst = EP_R), SENT, MZ_R_TO_BOUNCER,
+		  .out = SENT_TO(BOUNCE_IP, A_TO(EP_R)), .far = true },
+		{ "learned path: direct", W_PATH, INNER(.dst = EP_R), SENT, MZ_R_DIRECT,
+		  .out = SENT_TO(PEER_IP, A_TO(EP_R)) },
+		{ "path too old: to the bouncer", W_OLD_PATH, INNER(.dst = EP_R), SENT,
+		  MZ_R_TO_BOUNCER, .out = SENT_TO(BOUNCE_IP, A_TO(EP_R)) },
+		{ "this host bounces: direct", W_IS_BOUNCER, INNER(.dst = EP_R), SENT, MZ_R_DIRECT,
+		  .out = SENT_TO(PEER_IP, A_TO(EP_R)) },
+		{ "unknown network: to the divider", 0, INNER(.dst = EP_N), SENT, MZ_R_TO_DIVIDER,
+		  .out = SENT_TO(DIVIDE_IP, A_TO(EP_N)) },
+		{ "TTL 1 is the tenant's business", W_PATH, INNER(.dst = EP_R, .ttl = 1), SENT,
+		  MZ_R_DIRECT, .out = SENT_TO(PEER_IP, A_TO(EP_R), .ttl = 1) },
+		{ "ECN goes outside, DSCP does not", W_PATH, INNER(.dst = EP_R, .tos = 0xb9), SENT,
+		  MZ_R_DIRECT,
+		  .out = TUNNEL(.in = { A_TO(EP_R), .tos = 0xb9 }, .tos = 1, .src = SELF_IP,
+				.dst = PEER_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .label = 0xabc,
+				.qos_class = 9, .origin = SELF, .sender = SELF) },
+		{ "first fragment: no ports in the entropy", W_PATH,
+		  INNER(.dst = EP_R, .frag = 0x2000), SENT, MZ_R_DIRECT,
+		  .out = SENT_TO(PEER_IP, A_TO(EP_R), .frag = 0x2000) },
+		{ "later fragment", W_PATH, INNER(.dst = EP_R, .frag = 0x0010), SENT, MZ_R_DIRECT,
+		  .out = SENT_TO(PEER_IP, A_TO(EP_R), .frag = 0x0010) },
+		{ "IP options", W_PATH, INNER(.dst = EP_R, .version_ihl = 0x47), SENT, MZ_R_DIRECT,
+		  .out = SENT_TO(PEER_IP, A_TO(EP_R), .version_ihl = 0x47) },
+		{ "padding behind the IP packet", W_PATH, INNER(.dst = EP_R, .total_delta = -4),
+		  SENT, MZ_R_DIRECT, .out = SENT_TO(PEER_IP, A_TO(EP_R), .total_delta = -4) },
+		{ "ICMP", W_PATH, INNER(.dst = EP_R, .proto = 1), SENT, MZ_R_DIRECT,
+		  .out = SENT_TO(PEER_IP, A_TO(EP_R), .proto = 1) },
+		{ "any unicast MAC is the gateway", 0, INNER(.dst = EP_B, .dmac = MAC_OTHER),
+		  DELIVERED, MZ_R_LOCAL, .out = as_delivered(INNER(.dst = EP_B), MAC_B) },
+	};
+
+	RUN_TABLE(rows, MZ_DIR_EGRESS);
+}
+
+void test_egress_drops(void **state)
+{
+	(void)state;
+	const struct row rows[] = {
+		{ "interface of nobody", W_NO_PORT, INNER(), DROPPED, MZ_R_NO_PORT, .no_vpc = 1 },
+		{ "slot of another interface", W_PORT_TAKEN, INNER(), DROPPED, MZ_R_NO_PORT,
+		  .no_vpc = 1 },
+		{ "forged MAC", 0, INNER(.smac = MAC_OTHER), DROPPED, MZ_R_SRC_MAC },
+		{ "VLAN tag", 0, INNER(.ethertype = 0x8100), DROPPED, MZ_R_L3_UNSUPPORTED },
+		{ "forged IP", 0, INNER(.src = EP_R), DROPPED, MZ_R_SRC_IP },
+		{ "forged IP of a neighbour", 0, INNER(.src = EP_B), DROPPED, MZ_R_SRC_IP },
+		{ "cut behind the IP header", 0, INNER(.cut = 18), DROPPED, MZ_R_IP4_TRUNCATED },
+		{ "IP longer than the frame", 0, INNER(.total_delta = 1), DROPPED,
+		  MZ_R_IP4_TRUNCATED },
+		{ "IP options cut", 0, INNER(.version_ihl = 0x4f, .cut = 40), DROPPED,
+		  MZ_R_IP4_TRUNCATED },
+		{ "IP version 5", 0, INNER(.version_ihl = 0x55), DROPPED, MZ_R_IP4_INVALID },
+		{ "IP header length 4", 0, INNER(.version_ihl = 0x44), DROPPED, MZ_R_IP4_INVALID },
+		{ "IP total below its header", 0, INNER(.total_delta = -19), DROPPED,
+		  MZ_R_IP4_INVALID },
+		{ "IP total 0 of a plain packet", 0, INNER(.total_delta = -38), DROPPED,
+		  MZ_R_IP4_INVALID },
+		{ "broadcast MAC", 0, INNER(.dmac = MAC_GROUP), DROPPED, MZ_R_MULTICAST },
+		{ "multicast address", 0, INNER(.dst = IP4(224, 0, 0, 1)), DROPPED, MZ_R_MULTICAST },
+		{ "broadcast address", 0, INNER(.dst = 0xffffffffu), DROPPED, MZ_R_MULTICAST },
+		{ "one byte over the MTU", W_SMALL_MTU, INNER(), DROPPED, MZ_R_TOO_BIG },
+		{ "endpoint of ours, not connected", W_PENDING, INNER(.dst = EP_R), DROPPED,
+		  MZ_R_NO_ENDPOINT },
+		{ "address nobody has, at its bouncer", W_SELF_BOUNCER, INNER(.dst = EP_G), DROPPED,
+		  MZ_R_NO_ENDPOINT },
+		{ "network nobody has, at the divider", W_SELF_DIVIDER, INNER(.dst = EP_N), DROPPED,
+		  MZ_R_NO_NETWORK },
+		{ "VNI without tables", W_NO_NETWORK | W_NO_VPC, INNER(.dst = EP_R), DROPPED,
+		  MZ_R_UNKNOWN_VNI },
+		{ "bucket without bouncer", W_NO_SHARD, INNER(.dst = EP_R), DROPPED, MZ_R_NO_HOP },
+		{ "bouncer without entry", W_NO_HOSTS, INNER(.dst = EP_R), DROPPED, MZ_R_NO_HOST },
+		{ "next hop unknown", W_NO_NEXTHOP, INNER(.dst = EP_R), DROPPED, MZ_R_NO_NEIGHBOUR,
+		  .event = MZ_EVENT_NEIGH },
+		{ "no room for headers", 0, INNER(.dst = EP_R), DROPPED, MZ_R_NO_ROOM,
+		  .no_room = true },
+	};
+
+	RUN_TABLE(rows, MZ_DIR_EGRESS);
+}
+
+void test_arp(void **state)
+{
+	(void)state;
+	const struct row rows[] = {
+		{ "request", 0, ARP(), ANSWERED, MZ_R_ARP_REPLY,
+		  .out = ARP(.dmac = MAC_A, .smac = MAC_GW, .op = 2, .sha = MAC_GW, .spa = EP_R,
+			     .tha = MAC_A, .tpa = EP_A) },
+		{ "request for the gateway's address", 0, ARP(.tpa = IP4(198, 18, 1, 254)), ANSWERED,
+		  MZ_R_ARP_REPLY,
+		  .out = ARP(.dmac = MAC_A, .smac = MAC_GW, .op = 2, .sha = MAC_GW,
+			     .spa = IP4(198, 18, 1, 254), .tha = MAC_A, .tpa = EP_A) },
+		{ "probe for its own address: silence", 0, ARP(.zero_spa = 1, .tpa = EP_A), DROPPED,
+		  MZ_R_ARP_IGNORED },
+		{ "announcement", 0, ARP(.tpa = EP_A), DROPPED, MZ_R_ARP_IGNORED },
+		{ "reply", 0, ARP(.op = 2), DROPPED, MZ_R_ARP_IGNORED },
+		{ "forged sender address", 0, ARP(.spa = EP_R), DROPPED, MZ_R_ARP_SPOOF },
+		{ "forged sender MAC", 0, ARP(.sha = MAC_OTHER), DROPPED, MZ_R_ARP_SPOOF },
+		{ "forged Ethernet source", 0, ARP(.smac = MAC_OTHER), DROPPED, MZ_R_SRC_MAC },
+		{ "not Ethernet", 0, ARP(.hrd = 6), DROPPED, MZ_R_ARP_INVALID },
+		{ "cut", 0, ARP(.cut = 1), DROPPED, MZ_R_ARP_INVALID },
+	};
+
+	RUN_TABLE(rows, MZ_DIR_EGRESS);
+}
