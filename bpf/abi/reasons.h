@@ -34,7 +34,7 @@
 	X(IP4_INVALID, DROP, "IPv4 version, header length or total length invalid", "the sender builds broken frames") \
 	X(SRC_IP, DROP, "source address is not the endpoint's (anti-spoofing)", "compare with transit endpoint get") \
 	X(MULTICAST, DROP, "broadcast or multicast", "not carried yet") \
-	X(TOO_BIG, DROP, "larger than the endpoint's MTU", "set the MTU shown by transit endpoint get inside the endpoint") \
+	X(TOO_BIG, DROP, "larger than the endpoint's MTU, and nobody to tell (no DF, or itself an ICMP error)", "set the MTU shown by transit endpoint get inside the endpoint") \
 	/* no way to go */ \
 	X(UNKNOWN_VNI, DROP, "the VNI is no VPC this host knows", "transit vpc list; transit get") \
 	X(NO_NETWORK, DROP, "no network of the VPC has this address", "transit network list") \
@@ -71,7 +71,8 @@
 	X(RA_REPLY, ANSWER, "router solicitation answered", "") \
 	X(ND_INVALID, DROP, "neighbour discovery that RFC 4861 says to discard", "the sender builds broken frames") \
 	X(ND_SPOOF, DROP, "neighbour discovery for another than the endpoint itself (anti-spoofing)", "compare with transit endpoint get") \
-	X(ND_IGNORED, DROP, "neighbour discovery that needs no answer (own address, advertisement)", "")
+	X(ND_IGNORED, DROP, "neighbour discovery that needs no answer (own address, advertisement)", "") \
+	X(TOO_BIG_REPLY, ANSWER, "larger than the endpoint's MTU; it was told so", "")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */

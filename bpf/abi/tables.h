@@ -41,7 +41,9 @@ struct mz_port {
 	__u32 label;
 	__u32 vpc; /* counter slot of its VPC */
 	__u32 mtu; /* largest IP packet it may send, bytes */
-	__u32 flags; /* MZ_EP_F_* of its endpoint, for answers */
+	__u16 flags; /* MZ_EP_F_* of its endpoint, for answers */
+	__u8  prefix4; /* bits of ip4 that are its network's */
+	__u8  pad;
 };
 MZ_ABI_ASSERT(sizeof(struct mz_port) == 52);
 

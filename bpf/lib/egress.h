@@ -5,6 +5,7 @@
 
 #include "bpf/lib/arp.h"
 #include "bpf/lib/eth.h"
+#include "bpf/lib/icmp.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/nd.h"
 #include "bpf/lib/rewrite.h"
@@ -50,6 +51,8 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 		MZ_TRY(mz_egress_ip6(p, port));
 	else
 		MZ_TRY(mz_stage_ip4(p, port));
+	if (mz_unlikely(p->size > port->mtu))
+		return mz_too_big(p, port);
 	MZ_TRY(mz_egress_route(p));
 	if (p->out_ifindex)
 		return mz_address_frame(p);

@@ -39,6 +39,8 @@ static __always_inline int mz_parse_ip4(struct mz_pkt *p, __u32 *total, enum mz_
 	p->tos = ip->tos;
 	p->proto = ip->protocol;
 	p->fragment = (ip->frag_off & mz_htons(MZ_IP4_MF_OR_OFFSET)) != 0;
+	p->later = (ip->frag_off & mz_htons(MZ_IP4_OFFSET)) != 0;
+	p->df = (ip->frag_off & mz_htons(MZ_IP4_DF)) != 0;
 	return 0;
 }
 
@@ -65,8 +67,7 @@ static __always_inline int mz_stage_ip4(struct mz_pkt *p, const struct mz_port *
 	}
 	if (mz_ip4_is_group(p->dst.w[3]))
 		return mz_drop(p, MZ_R_MULTICAST);
-	if (mz_wire_size(p, total) > port->mtu)
-		return mz_drop(p, MZ_R_TOO_BIG);
+	p->size = mz_wire_size(p, total);
 	return MZ_NEXT;
 }
 

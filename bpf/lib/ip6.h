@@ -43,6 +43,7 @@ static __always_inline int mz_walk_ip6(struct mz_pkt *p, __u32 off, __u8 next, _
 		if (next == MZ_IP6_FRAGMENT) {
 			p->fragment = 1;
 			if ((h[2] << 8 | h[3]) & 0xfff8) { /* not the first: what follows is data */
+				p->later = 1;
 				next = h[0];
 				break;
 			}
@@ -97,8 +98,7 @@ static __always_inline int mz_stage_ip6(struct mz_pkt *p, const struct mz_port *
 	/* A mapped address would be looked up as the IPv4 one. */
 	if (mz_ip6_is_odd(&p->dst))
 		return mz_drop(p, MZ_R_DST_IP);
-	if (mz_wire_size(p, total) > port->mtu)
-		return mz_drop(p, MZ_R_TOO_BIG);
+	p->size = mz_wire_size(p, total);
 	return MZ_NEXT;
 }
 

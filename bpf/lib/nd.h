@@ -4,10 +4,9 @@
 #ifndef MZ_LIB_ND_H
 #define MZ_LIB_ND_H
 
+#include "bpf/lib/icmp.h"
 #include "bpf/lib/ip6.h"
-#include "bpf/lib/rewrite.h"
 
-#define MZ_ICMP6              58
 #define MZ_ND_ROUTER_SOLICIT  133
 #define MZ_ND_ROUTER_ADVERT   134
 #define MZ_ND_SOLICIT         135
@@ -201,21 +200,6 @@ static __always_inline int mz_nd_solicit(struct mz_pkt *p, const struct mz_port 
 	t->ll.len = 1;
 	mz_mac_copy(t->ll.mac, mz_gateway());
 	return mz_nd_finish(p, port, sizeof(*t), MZ_R_ND_REPLY);
-}
-
-static __always_inline __u32 mz_prefix_mask(__u32 bits)
-{
-	return bits >= 32 ? ~0u : bits ? ~0u << (32 - bits) : 0;
-}
-
-/* The first `bits` of an address. */
-static __always_inline struct mz_addr mz_prefix_of(const struct mz_addr *a, __u32 bits)
-{
-	struct mz_addr out;
-
-	for (__u32 i = 0; i < 4; i++)
-		out.w[i] = a->w[i] & mz_htonl(mz_prefix_mask(bits > 32 * i ? bits - 32 * i : 0));
-	return out;
 }
 
 /* Would an endpoint that makes its own address (RFC 4862 5.5.3) make the one it

@@ -66,11 +66,14 @@ struct mz_pkt {
 	__u32 vni;
 	__u32 vpc; /* counter slot, 0 until known */
 	struct mz_addr src, dst;
+	__u32 size; /* at egress: the largest IP packet the wire will see of it */
 	__u32 l4; /* bytes of IP header, with IPv6 extension headers */
 	__u8 v6;
 	__u8 tos; /* or traffic class */
 	__u8 proto;
 	__u8 fragment; /* any fragment: its ports are not looked at */
+	__u8 later;    /* not the first fragment */
+	__u8 df;       /* IPv4: must not be fragmented */
 
 	/* Tunnel's side. */
 	struct mz_addr outer_src;

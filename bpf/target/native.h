@@ -51,6 +51,17 @@ static inline __u32 mz_now(void)
 	return mz_native_clock;
 }
 
+static inline __u32 mz_csum(const uint8_t *at, __u32 len, __u32 sum)
+{
+	__u64 s = sum;
+
+	for (__u32 i = 0; i < len; i += 2)
+		s += (__u32)(at[i] | at[i + 1] << 8);
+	while (s >> 32)
+		s = (s & 0xffffffff) + (s >> 32);
+	return (__u32)s;
+}
+
 #define mz_unlikely(x) __builtin_expect(!!(x), 0)
 
 typedef struct mz_native_packet mz_ctx_t;
@@ -126,6 +137,12 @@ static inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 	p->ctx->len -= len;
 	mz_reload(p);
 	return 0;
+}
+
+/* Opens `len` bytes; the Ethernet header is to be written anew. */
+static inline int mz_push_head(struct mz_pkt *p, __u32 len)
+{
+	return mz_push_outer(p, len);
 }
 
 /* Another family's IP header in the place of the outer one, not filled in. */

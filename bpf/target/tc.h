@@ -92,6 +92,15 @@ static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
+/* Opens `len` bytes between the Ethernet and the IP header. */
+static __always_inline int mz_push_head(struct mz_pkt *p, __u32 len)
+{
+	if (bpf_skb_adjust_room(p->ctx, (__s32)len, BPF_ADJ_ROOM_MAC, 0))
+		return -1;
+	mz_pull(p, p->ctx->len);
+	return 0;
+}
+
 /* Another family's IP header in the place of the outer one, not filled in. The
  * kernel would take a superpacket's inner protocol for the outer one. */
 static __always_inline int mz_shift(struct mz_pkt *p, __be16 proto)

@@ -77,6 +77,12 @@ static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
+/* Opens `len` bytes; the Ethernet header is to be written anew. */
+static __always_inline int mz_push_head(struct mz_pkt *p, __u32 len)
+{
+	return mz_push_outer(p, len);
+}
+
 /* Another family's IP header in the place of the outer one, not filled in. */
 static __always_inline int mz_shift_to4(struct mz_pkt *p)
 {

@@ -266,6 +266,36 @@ struct frame make_nd(struct nd n)
 	return f;
 }
 
+struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu)
+{
+	int v6 = about.b[12] == 0x86;
+	struct frame f = { 0 };
+	uint32_t at, sum = 0;
+	uint16_t check;
+
+	put(&f, mac_bytes(MAC_A), 6);
+	put(&f, mac_bytes(MAC_GW), 6);
+	put(&f, about.b + 12, 2);
+	if (v6)
+		put_ip6(&f, 0x60000000, 8 + quote, 58, 64, GW6, EP6_A);
+	else
+		put_ip4(&f, 0x45, 0xc0, 28 + quote, 0, 64, 1, GW_IP, EP_A);
+	at = f.len;
+	put8(&f, v6 ? 2 : 3);
+	put8(&f, v6 ? 0 : 4);
+	put16(&f, 0);
+	put32(&f, mtu);
+	put(&f, about.b + 14, quote);
+	for (uint32_t i = v6 ? 22 : at; i < f.len; i += 2)
+		sum += (uint32_t)f.b[i] << 8 | f.b[i + 1];
+	sum += v6 ? 8 + quote + 58 : 0;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	check = htons((uint16_t)~sum);
+	memcpy(f.b + at + 2, &check, 2);
+	return f;
+}
+
 /* The outer source port: the flow's entropy, over addresses, protocol and
  * ports of the inner packet. */
 static uint32_t mix(uint32_t x)

@@ -9,7 +9,7 @@
 
 struct frame {
 	uint32_t len;
-	uint8_t b[640];
+	uint8_t b[1536];
 };
 
 #define IP4(a, b, c, d) ((uint32_t)(a) << 24 | (b) << 16 | (c) << 8 | (d))
@@ -32,13 +32,15 @@ struct frame {
 // (RFC 3849); with fe80, ff02 and ffff as subnet: of the link, of a group, and
 // ::ffff:198.18.0.0/112, which is IPv4's. Host part e064: the EUI-64 of MAC_A.
 #define A6(subnet, host) ((uint32_t)(subnet) << 16 | (host))
-#define EP6_A   A6(1, 1)
+#define EP6_A   A6(1, 0x11)
 #define EP6_B   A6(1, 2)
 #define EP6_R   A6(1, 9)
 #define EP6_N   A6(9, 9)
 #define LL6_A   A6(0xfe80, 0xa)
 #define LL6_GW  0xfe80ffffu // fe80::4d:5aff:fe00:1
 #define ALL6    A6(0xff02, 1)
+#define GW_IP   IP4(198, 18, 0, 1) // the network is a /16 here
+#define GW6     A6(1, 1)
 #define NONE6   0xeeee0000u // ::
 #define SELF6   A6(0xaa, 1)
 #define PEER6   A6(0xaa, 2)
@@ -108,6 +110,9 @@ struct nd {
 };
 struct frame make_nd(struct nd n);
 #define ND(...) make_nd((struct nd){ __VA_ARGS__ })
+
+// The ICMP error to MAC_A's endpoint about a frame: too big, `quote` bytes of it.
+struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu);
 
 // A tunnel packet around a tenant's frame.
 struct tunnel {

@@ -76,11 +76,18 @@ static void put_path(struct mz_addr ip, uint32_t host, uint32_t age, uint32_t bo
 static void put_port(uint32_t world)
 {
 	struct mz_port p = { .ifindex = T->ifindex, .vni = VNI, .ip4 = htonl(EP_A), .label = 0xabc,
-			     .qos_class = 9, .vpc = VPC_SLOT, .mtu = world & W_SMALL_MTU ? 37 : 1434 };
+			     .qos_class = 9, .vpc = VPC_SLOT, .mtu = 1434 };
 
+	if (world & W_SMALL_MTU)
+		p.mtu = 37;
+	if (world & W_MTU_500)
+		p.mtu = 500;
+	if (world & W_MTU_1280)
+		p.mtu = 1280;
 	memcpy(p.mac, mac_bytes(MAC_A), 6);
 	if (!(world & W_NO_IP6))
 		p.ip6 = addr6(world & W_EUI64 ? A6(1, 0xe064) : EP6_A);
+	p.prefix4 = 16;
 	p.prefix6 = world & W_NO_IP6 ? 0 : 64;
 	if (world & W_PORT_TAKEN)
 		p.ifindex += MZ_PORTS;

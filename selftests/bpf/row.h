@@ -51,6 +51,8 @@ enum {
 	W_PEER6 = 1 << 20,        // PEER's is
 	W_NO_IP6 = 1 << 21,       // the endpoint has no IPv6 address
 	W_EUI64 = 1 << 22,        // ... or one made of its MAC
+	W_MTU_500 = 1 << 23,      // the endpoint's MTU is 500
+	W_MTU_1280 = 1 << 24,
 };
 
 extern const struct target *T; // the target rows run on

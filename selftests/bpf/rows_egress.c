@@ -120,3 +120,47 @@ void test_arp(void **state)
 
 	RUN_TABLE(rows, MZ_DIR_EGRESS);
 }
+
+#define DF 0x4000
+#define LARGE(...) INNER(.dst = EP_R, .payload = 600, ##__VA_ARGS__)
+#define LARGE6(...) INNER(.v6 = 1, .dst6 = EP6_R, .payload = 1300, ##__VA_ARGS__)
+
+// The numbers are sections of RFC 1191, or of the RFC named.
+void test_too_big(void **state)
+{
+	(void)state;
+	const struct row rows[] = {
+		{ "4 with DF: told the MTU", W_MTU_500, LARGE(.frag = DF), ANSWERED, MZ_R_TOO_BIG_REPLY,
+		  .out = make_too_big(LARGE(.frag = DF), 548, 500) },
+		{ "RFC 792 a short packet: header and eight bytes", W_SMALL_MTU, INNER(.frag = DF), ANSWERED,
+		  MZ_R_TOO_BIG_REPLY, .out = make_too_big(INNER(.frag = DF), 28, 37) },
+		{ "even to an endpoint of the same host", W_MTU_500, INNER(.dst = EP_B, .payload = 600, .frag = DF),
+		  ANSWERED, MZ_R_TOO_BIG_REPLY },
+		{ "as large as the MTU", W_MTU_500, INNER(.dst = EP_B, .payload = 472, .frag = DF), DELIVERED, MZ_R_LOCAL },
+		{ "without DF: silence", W_MTU_500, LARGE(), DROPPED, MZ_R_TOO_BIG },
+		{ "RFC 1122 3.2.2 an echo request", W_MTU_500, LARGE(.frag = DF, .proto = 1, .sport = 0x0800), ANSWERED,
+		  MZ_R_TOO_BIG_REPLY },
+		{ "RFC 1122 3.2.2 none about an error", W_MTU_500, LARGE(.frag = DF, .proto = 1, .sport = 0x0301),
+		  DROPPED, MZ_R_TOO_BIG },
+		{ "RFC 1122 3.2.2 none about a later fragment", W_MTU_500, LARGE(.frag = DF | 0x10), DROPPED,
+		  MZ_R_TOO_BIG },
+		{ "RFC 4443 3.2 told the MTU", W_MTU_1280, LARGE6(), ANSWERED, MZ_R_TOO_BIG_REPLY,
+		  .out = make_too_big(LARGE6(), 1232, 1280) },
+		{ "RFC 4443 2.4 none about an error", W_MTU_1280, LARGE6(.proto = 58, .sport = 0x0200), DROPPED,
+		  MZ_R_TOO_BIG },
+		{ "RFC 4443 2.4 an echo request", W_MTU_1280, LARGE6(.proto = 58, .sport = 0x8000), ANSWERED,
+		  MZ_R_TOO_BIG_REPLY },
+		{ "RFC 4443 2.4 none about a later fragment", W_MTU_1280, LARGE6(.ext = "\x2c", .exts = 1, .frag = 0x80),
+		  DROPPED, MZ_R_TOO_BIG },
+	};
+	const struct row superpackets[] = {
+		{ "a superpacket whose segments are too large", 0, LARGE(.frag = DF, .proto = 6), ANSWERED,
+		  MZ_R_TOO_BIG_REPLY, .gso_size = 1400, .out = make_too_big(LARGE(.frag = DF, .proto = 6), 548, 1434) },
+		{ "a superpacket whose segments fit", 0, INNER(.dst = EP_B, .payload = 600, .proto = 6), DELIVERED,
+		  MZ_R_LOCAL, .gso_size = 1394 },
+	};
+
+	RUN_TABLE(rows, MZ_DIR_EGRESS);
+	if (T != &target_xdp) // which never sees any
+		RUN_TABLE(superpackets, MZ_DIR_EGRESS);
+}

@@ -150,7 +150,7 @@ static int lookup(const char *map, const void *key, void *value)
 static int run_tc(struct run *r)
 {
 	struct __sk_buff skb = { .gso_size = r->gso_size, .mark = r->trace ? MZ_TRACE_MARK : 0 };
-	uint8_t out[1024];
+	uint8_t out[2048];
 	int fd = bpf_program__fd(r->dir == MZ_DIR_EGRESS ? s.tc_egress->progs.mz_endpoint_egress
 							 : s.tc_ingress->progs.mz_uplink_deliver);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame.b, .data_size_in = r->frame.len,
@@ -184,7 +184,7 @@ static int run_tc(struct run *r)
 static int run_xdp(struct run *r)
 {
 	// Metadata in front of the frame: our mark, or so much that no header fits.
-	uint8_t in[1024] = { 0 }, out[1024];
+	uint8_t in[2048] = { 0 }, out[2048];
 	uint32_t meta = r->no_room ? 192 : r->trace ? 4 : 0;
 	struct xdp_md md = { .data = meta, .data_end = meta + r->frame.len, .ingress_ifindex = 0 };
 	int fd = bpf_program__fd(r->dir == MZ_DIR_EGRESS ? s.xdp_egress->progs.mz_egress_xdp

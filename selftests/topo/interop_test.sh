@@ -25,6 +25,8 @@ topo_wire ovs 7
 topo_daemon w1
 topo_ns red-a
 topo_ns red-x
+# Behind a foreign stack nobody answers its neighbour discovery: it has IPv4 alone.
+on red-x sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
 topo_apply w1 << R
 revision: 1
 hosts:

@@ -15,6 +15,10 @@ namespace {
 // Where our own choice of ifindex starts, far from what the kernel hands out.
 constexpr unsigned kChosenIndex = 1u << 20;
 
+// MTU of a veth's host end: the most there is, or the kernel drops what is too
+// large before the data plane can tell the endpoint.
+constexpr unsigned kHostEndMtu = 65535;
+
 std::uint32_t fnv1a(std::string_view s) {
   std::uint32_t h = 2166136261u;
   for (const char c : s) h = (h ^ static_cast<unsigned char>(c)) * 16777619u;
@@ -117,7 +121,7 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
                               const LocalPort& port) {
   net::LinkChange up;
   up.up = true;
-  up.mtu = port.mtu;
+  up.mtu = port.peer ? kHostEndMtu : port.mtu;
   MZ_CHECK(netlink_.set_link(port.ifindex, up));
   const auto* where = std::get_if<NetnsSpec>(&e.attach);
   if (!where) return {};
@@ -128,6 +132,7 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
   if (!inside) return tl::unexpected(inside.error());
   const auto inner = inside->link(where->interface);
   if (!inner) return tl::unexpected(inner.error());
+  up.mtu = port.mtu;
   MZ_CHECK(inside->set_link(inner->index, up));
   if (e.address.v4) MZ_CHECK(configure4(*inside, inner->index, *e.address.v4, *network.cidr.v4));
   if (e.address.v6) {

@@ -213,10 +213,13 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       mz_port p{};
       p.ifindex = port->second.ifindex;
       p.vni = e.vni;
-      if (e.address.v4) p.ip4 = e.address.v4->abi().w[3];
+      const auto& cidr = goal.networks.find(object_key(e.vpc, e.network))->second.cidr;
+      if (e.address.v4) {
+        p.ip4 = e.address.v4->abi().w[3];
+        p.prefix4 = static_cast<__u8>(cidr.v4->len);
+      }
       if (e.address.v6) {
         p.ip6 = e.address.v6->abi();
-        const auto& cidr = goal.networks.find(object_key(e.vpc, e.network))->second.cidr;
         p.prefix6 = static_cast<__u8>(cidr.v6->len);
       }
       std::copy(e.mac.begin(), e.mac.end(), p.mac);

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* ICMP errors to an endpoint about what it sent: RFC 792, RFC 1191, RFC 1812 4.3.2
+ * and RFC 4443. They come from its network's gateway, an address that any reverse
+ * path check finds on its link. */
+#ifndef MZ_LIB_ICMP_H
+#define MZ_LIB_ICMP_H
+
+#include "bpf/lib/rewrite.h"
+
+#define MZ_ICMP6 58
+
+#define MZ_ICMP4_UNREACHABLE 3
+#define MZ_ICMP4_FRAG_NEEDED 4 /* code */
+#define MZ_ICMP6_TOO_BIG     2
+
+/* What is quoted of a packet: all that RFC 1812 and RFC 4443 let an error carry, or
+ * of a short one what RFC 792 wants at least. */
+#define MZ_QUOTE4     548u  /* 576 - 28 */
+#define MZ_QUOTE4_MIN 28u
+#define MZ_QUOTE6     1232u /* 1280 - 48 */
+
+struct mz_icmp {
+	__u8   type, code;
+	__be16 check;
+	__be32 word; /* what the type puts here */
+};
+
+static __always_inline __u32 mz_prefix_mask(__u32 bits)
+{
+	return bits >= 32 ? ~0u : bits ? ~0u << (32 - bits) : 0;
+}
+
+/* The first `bits` of an address. */
+static __always_inline struct mz_addr mz_prefix_of(const struct mz_addr *a, __u32 bits)
+{
+	struct mz_addr out;
+
+	for (__u32 i = 0; i < 4; i++)
+		out.w[i] = a->w[i] & mz_htonl(mz_prefix_mask(bits > 32 * i ? bits - 32 * i : 0));
+	return out;
+}
+
+/* A network's first address is its gateway's. */
+static __always_inline __be32 mz_gateway4(const struct mz_port *port)
+{
+	return (port->ip4 & mz_htonl(mz_prefix_mask(port->prefix4))) | mz_htonl(1);
+}
+
+static __always_inline struct mz_addr mz_gateway6(const struct mz_port *port)
+{
+	struct mz_addr a = mz_prefix_of(&port->ip6, port->prefix6);
+
+	a.w[3] |= mz_htonl(1);
+	return a;
+}
+
+/* One's complement sum of `len` bytes at `at`, a constant multiple of 4; in pieces
+ * of what bpf_csum_diff() takes on every kernel. */
+static __always_inline __u32 mz_sum(const __u8 *at, __u32 len, __u32 sum)
+{
+	for (__u32 done = 0; done < len; done += 512)
+		sum = mz_csum(at + done, len - done < 512 ? len - done : 512, sum);
+	return sum;
+}
+
+static __always_inline __u16 mz_fold(__u32 sum)
+{
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (__u16)~((sum & 0xffff) + (sum >> 16));
+}
+
+/* No error about an error, or about a later fragment (RFC 1122 3.2.2, RFC 4443 2.4). */
+static __always_inline int mz_may_complain(struct mz_pkt *p)
+{
+	const __u8 *type;
+
+	if (p->proto == (p->v6 ? MZ_ICMP6 : IPPROTO_ICMP)) {
+		type = mz_at(p, p->l2 + ETH_HLEN + p->l4, 1);
+		if (!type || (p->v6 ? *type < 128 : *type == 3 || *type == 4 || *type == 5 || *type == 11 || *type == 12))
+			return 0;
+	}
+	return !p->later;
+}
+
+/* `quote` is a constant. */
+static __always_inline int mz_icmp4_quote(struct mz_pkt *p, const struct mz_port *port, __u32 quote, __u8 type,
+					  __u8 code, __u32 word, enum mz_reason why)
+{
+	struct mz_eth *eth;
+	struct mz_icmp *icmp;
+	struct iphdr *ip;
+
+	if (mz_resize(p, ETH_HLEN + quote) || mz_push_head(p, 28))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	eth = mz_at(p, 0, ETH_HLEN + 28 + quote);
+	if (!eth)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	ip = (struct iphdr *)(eth + 1);
+	icmp = (struct mz_icmp *)(ip + 1);
+	mz_set_macs(eth, port->mac, mz_gateway());
+	eth->proto = mz_htons(ETH_P_IP);
+	mz_fill_ip4(ip, 28 + quote, 0xc0 /* internetwork control, RFC 1812 4.3.2.5 */, 64, 0);
+	ip->frag_off = 0;
+	ip->protocol = IPPROTO_ICMP;
+	ip->saddr = mz_gateway4(port);
+	ip->daddr = p->src.w[3];
+	ip->check = 0;
+	ip->check = mz_ip4_checksum(ip);
+	icmp->type = type;
+	icmp->code = code;
+	icmp->word = mz_htonl(word);
+	icmp->check = 0;
+	icmp->check = mz_fold(mz_sum((const __u8 *)icmp, 8 + quote, 0));
+	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, word);
+	return mz_end(p, MZ_ACT_ANSWER, why);
+}
+
+static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port *port, __u8 type, __u8 code,
+					  __u32 word, enum mz_reason why)
+{
+	struct mz_eth *eth;
+	struct mz_icmp *icmp;
+	struct mz_ip6 *ip;
+
+	if (mz_resize(p, ETH_HLEN + MZ_QUOTE6) || mz_push_head(p, 48))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	eth = mz_at(p, 0, ETH_HLEN + 48 + MZ_QUOTE6);
+	if (!eth)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	ip = (struct mz_ip6 *)(eth + 1);
+	icmp = (struct mz_icmp *)(ip + 1);
+	mz_set_macs(eth, port->mac, mz_gateway());
+	eth->proto = mz_htons(ETH_P_IPV6);
+	ip->flow = mz_htonl(6u << 28);
+	ip->payload = mz_htons(8 + MZ_QUOTE6);
+	ip->next = MZ_ICMP6;
+	ip->hops = 64;
+	ip->src = mz_gateway6(port);
+	ip->dst = p->src;
+	icmp->type = type;
+	icmp->code = code;
+	icmp->word = mz_htonl(word);
+	icmp->check = 0;
+	icmp->check = mz_fold(mz_sum((const __u8 *)&ip->src, 32 + 8 + MZ_QUOTE6,
+				     mz_htons(8 + MZ_QUOTE6) + (__u32)mz_htons(MZ_ICMP6)));
+	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, word);
+	return mz_end(p, MZ_ACT_ANSWER, why);
+}
+
+/* The packet is larger than the endpoint's MTU. IPv4 without DF would have to go in
+ * fragments, which is the endpoint's work, not ours. */
+static __always_inline int mz_too_big(struct mz_pkt *p, const struct mz_port *port)
+{
+	if (!mz_may_complain(p) || !(p->v6 || p->df))
+		return mz_drop(p, MZ_R_TOO_BIG);
+	if (p->v6) {
+		if (p->len < ETH_HLEN + MZ_QUOTE6)
+			return mz_drop(p, MZ_R_TOO_BIG);
+		return mz_icmp6_quote(p, port, MZ_ICMP6_TOO_BIG, 0, port->mtu, MZ_R_TOO_BIG_REPLY);
+	}
+	if (p->len >= ETH_HLEN + MZ_QUOTE4)
+		return mz_icmp4_quote(p, port, MZ_QUOTE4, MZ_ICMP4_UNREACHABLE, MZ_ICMP4_FRAG_NEEDED, port->mtu,
+				      MZ_R_TOO_BIG_REPLY);
+	return mz_icmp4_quote(p, port, MZ_QUOTE4_MIN, MZ_ICMP4_UNREACHABLE, MZ_ICMP4_FRAG_NEEDED, port->mtu,
+			      MZ_R_TOO_BIG_REPLY);
+}
+
+#endif
