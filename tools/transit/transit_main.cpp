@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include <cstdio>
+#include <system_error>
 
 #include "tools/transit/choice.h"
 #include "tools/transit/context.h"
@@ -91,12 +92,17 @@ int parse_failed(const CLI::App& app, const CLI::ParseError& e) {
   return kExitUsage;
 }
 
-int run(const Context& ctx) {
+int cannot_write(int err) {
+  return report({Code::internal, err, "cannot write the result to standard output"});
+}
+
+int run(const Context& ctx) try {
   auto done = ctx.action();
-  // A full disk or a closed pipe shows only here.
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
-    return report({Code::internal, errno, "cannot write the result to standard output"});
+  // A full disk or a closed pipe shows here, or when a buffer fills before.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return cannot_write(errno);
   return done ? *done : report(done.error());
+} catch (const std::system_error& e) {  // fmt::print
+  return cannot_write(e.code().value());
 }
 
 int main(int argc, char** argv) {
