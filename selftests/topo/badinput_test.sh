@@ -38,7 +38,7 @@ refused() { # CODE SED WORDS...: the good state, changed by SED
 	transit w1 get -o yaml | cmp -s - "$TOPO_DIR/before"
 }
 ok "unknown field" refused 2 's/cidr: 10.0.1.0/cdir: 10.0.1.0/' networks cdir
-ok "duplicate address" refused 2 's/endpoints: \[/endpoints: [{name: z, vpc: red, network: n, address: 10.0.1.5, host: w2}, /' 10.0.1.5 red/
+ok "duplicate address" refused 2 's/endpoints: \[/endpoints: [{name: z, vpc: red, network: n, address: 10.0.1.5, host: w2}, /' red/a red/z address
 ok "network outside its VPC" refused 2 's/10.0.1.0\/24/10.1.1.0\/24/' red/n cidr
 ok "endpoint of an unknown network" refused 2 's/network: n,/network: m,/' red/a network
 ok "host without address" refused 2 's/id: 2, address: 10.77.2.1/id: 2/' w2 address
@@ -55,7 +55,11 @@ code() { # CODE COMMAND...
 }
 ok "applying the same again is no error" code 0 transit w1 apply -f "$TOPO_DIR/good.yaml"
 ok "delete of what is not there" code 3 transit w1 vpc delete nothing
-ok "delete of what is in use" code 1 transit w1 network delete red/n
+in_use() {
+	code 1 transit w1 network delete red/n && grep -qF "used by endpoint red/a" "$TOPO_DIR/out" &&
+		transit w1 get -o yaml | cmp -s - "$TOPO_DIR/before"
+}
+ok "delete of what is in use" in_use
 ok "no daemon there" code 4 "$BIN/transit" --socket "$TOPO_DIR/none.sock" status
 ok "no such command" code 2 "$BIN/transit" fly
 
@@ -66,6 +70,14 @@ daemon_says() { # WORDS COMMAND...
 	echo "# ${out//$TOPO_DIR/}"
 	grep -qF -- "$words" <<< "$out"
 }
+topo_host w2 2
+topo_daemon w2 --max-endpoints 1
+too_much() {
+	good | sed -e 's/host: w1$/host: w2/' -e 's/endpoints: \[/endpoints: [{name: z, vpc: red, network: n, address: 10.0.1.6, host: w2}, /' > "$TOPO_DIR/bad.yaml"
+	code 1 transit w2 apply -f "$TOPO_DIR/bad.yaml" && grep -qF -- --max-endpoints "$TOPO_DIR/out" &&
+		[[ -z $(transit w2 map dump endpoints) ]]
+}
+ok "a first goal state that is more than the tables hold" too_much
 start_one() { "$BIN/transitd" --state-dir "$TOPO_DIR/x" --socket "$TOPO_DIR/x.sock" --instance "$(ns x)"; }
 topo_ns x
 without_root() { on x setpriv --reuid 65534 --clear-groups "$BIN/transitd" --state-dir /tmp --socket /tmp/x.sock; }
@@ -75,6 +87,12 @@ ok "... without bpffs says how to get it" daemon_says "mount -t bpf bpf" without
 ok "... with an unknown option points to --help" daemon_says "see transitd --help" "$BIN/transitd" --fly
 mode() { [[ $(stat -c %a "$(topo_socket w1)") == 660 ]]; }
 ok "the socket is for root and its group alone" mode
-stranger() { ! setpriv --reuid 65534 --regid 65534 --clear-groups "$BIN/transit" --timeout 2 --socket "$(topo_socket w1)" status > /dev/null 2>&1; }
-ok "a stranger gets no answer" stranger
+chmod 711 "$TOPO_DIR" # only the socket itself is in a stranger's way
+stranger() { # WORDS FILE: gets no answer, and FILE says why
+	! setpriv --reuid 65534 --regid 65534 --clear-groups "$BIN/transit" --timeout 2 --socket "$(topo_socket w1)" \
+		status > "$TOPO_DIR/out" 2>&1 && grep -qF "$1" "$2"
+}
+ok "a stranger gets no answer" stranger "no permission" "$TOPO_DIR/out"
+chmod 666 "$(topo_socket w1)"
+ok "... nor where the socket lets everybody in" stranger "refused uid 65534" "$TOPO_DIR/w1/log"
 finish

@@ -28,7 +28,8 @@ for vpc in red blue; do
 	for e in a b c; do wait_for 5 test -s "$TOPO_DIR/$vpc-$e.pcap"; done
 done
 
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
+# Requests name who asks, answers who answers: both are told apart in captures.
+says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7 "${1/-//}") == "$3" ]]; }
 for vpc in red blue; do
 	for from in a b c; do
 		for to in a b c; do
@@ -62,7 +63,7 @@ ok "a forged source MAC is dropped" raised w1 SRC_MAC red on red-a "$INJECT" spo
 ok "a forged ARP sender is dropped" raised w1 ARP_SPOOF red on red-a "$INJECT" spoof-arp eth0 10.0.1.6
 ok "a forged neighbour solicitation is dropped" raised w1 ND_SPOOF red on red-a "$INJECT" spoof-nd eth0 fd00:10:1::6 135
 ok "a rogue router advertisement is dropped" raised w1 ND_SPOOF red on red-a "$INJECT" spoof-nd eth0 fe80::6 134
-ok "an endpoint's own Geneve is tenant payload" raised w1 DIRECT red on red-a "$INJECT" tunnel $B 200 $A 2 2 payload
+ok "an endpoint's own Geneve is tenant payload" raised w1 DIRECT red on red-a "$INJECT" tunnel $B 200 $A 2 2 red/payload
 
 # Pretending, on the underlay.
 topo_host stranger 9
@@ -83,6 +84,18 @@ for e in a b c; do
 	ok "blue/$e never saw a byte of red" clean blue-$e 'red/'
 	ok "nobody's forged packet reached red/$e" clean red-$e 'spoof'
 done
-ok "no forged tunnel packet reached red/a" clean red-a 'forged-tunnel'
-ok "the captures are no empty proof: red/a saw red/b" bash -c "grep -qa red/b '$TOPO_DIR/red-a.pcap'"
+ok "an endpoint's own Geneve reached red/b as it was" grep -qa red/payload "$TOPO_DIR/red-b.pcap"
+all_clean() { ! grep -qa 'forged-tunnel' "$TOPO_DIR"/*.pcap; }
+ok "no forged tunnel packet reached an endpoint" all_clean
+all_saw() {
+	local vpc e to
+	for vpc in red blue; do
+		for e in a b c; do
+			for to in a b c; do
+				[[ $e == "$to" ]] || grep -qa $vpc/$to "$TOPO_DIR/$vpc-$e.pcap" || return 1
+			done
+		done
+	done
+}
+ok "the captures are no empty proof: everybody saw the others of its own" all_saw
 finish

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Traffic that counts itself, for the topology tests.
 #   traffic.py echo NAME PORT                UDP: answers with NAME
-#   traffic.py ask ADDRESS PORT              who answers there? prints the name
+#   traffic.py ask ADDRESS PORT [NAME]       who answers there? prints the name;
+#       requests carry NAME
 #   traffic.py flow ADDRESS PORT PPS FILE    UDP requests with numbers until
 #       FILE disappears; prints "sent N answered N longest_gap_ms N"
 #   traffic.py count PORT FILE               receives one-way datagrams until
@@ -42,12 +43,12 @@ def echo(name, port):
         udp.sendto(data[:8] + name.encode(), peer)
 
 
-def ask(address, port):
+def ask(address, port, name=""):
     s = datagrams(address)
     s.settimeout(0.3)
     for number in range(5):
         try:
-            s.sendto(struct.pack("!q", number), (address, port))
+            s.sendto(struct.pack("!q", number) + name.encode(), (address, port))
             print(s.recv(64)[8:].decode())
             return
         except OSError:
@@ -154,6 +155,6 @@ def give(address, port, until):
 
 if __name__ == "__main__":
     command, args = sys.argv[1], sys.argv[2:]
-    convert = {"echo": (str, int), "ask": (str, int), "flow": (str, int, float, str),
+    convert = {"echo": (str, int), "ask": (str, int, str), "flow": (str, int, float, str),
                "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str)}[command]
     globals()[command](*(f(a) for f, a in zip(convert, args)))

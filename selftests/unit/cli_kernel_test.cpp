@@ -196,6 +196,7 @@ TEST_F(Kernel, PerCpuArraysShowEveryCpuAndOnlyWhatIsSet) {
   const auto all = json({"map", "dump", "counters"});
   ASSERT_EQ(all.size(), 1u);
   EXPECT_EQ(all[0]["key"], 5);
+  EXPECT_EQ(all[0]["values"].size(), static_cast<size_t>(libbpf_num_possible_cpus()));
   for (const auto& cpu : all[0]["values"]) EXPECT_EQ(cpu["bytes"], 128);
   EXPECT_EQ(json({"map", "dump", "counters", "--all"}).size(), 64u);
   EXPECT_EQ(json({"map", "dump", "counters", "--all", "--limit", "3"}).size(), 3u);
@@ -211,7 +212,7 @@ TEST_F(Kernel, SmallPerCpuValuesStandWhereTheKernelPutsThem) {
   for (const auto v : values) EXPECT_EQ(v, 9u);
   values.assign(values.size(), 7);
   ASSERT_EQ(bpf_map_update_elem(fd.get(), &key, values.data(), BPF_ANY), 0);
-  for (const auto& v : json({"map", "get", "small", "1"})["values"]) EXPECT_EQ(v, 7);
+  EXPECT_EQ(json({"map", "get", "small", "1"})["values"], nlohmann::json(values));
 }
 
 TEST_F(Kernel, WithoutTypesBytesAreHexadecimal) {
@@ -278,7 +279,13 @@ TEST_F(Kernel, ProgramsAttachListAndDetach) {
   EXPECT_EQ(all["links"][0]["program_id"], all["programs"][0]["id"]);
   EXPECT_EQ(all["links"][1]["hook"], "xdp");
 
+  // Detached also where somebody else holds the link.
+  const UniqueFd held(bpf_obj_get(pin("links", "egress-lo-tcx-ingress").c_str()));
   EXPECT_EQ(run({"program", "detach", "egress-lo-tcx-ingress"}).rc, 0);
+  bpf_link_info info{};
+  __u32 size = sizeof info;
+  ASSERT_EQ(bpf_obj_get_info_by_fd(held.get(), &info, &size), 0);
+  EXPECT_EQ(info.xdp.ifindex, 0u);  // .tcx of newer headers begins the same
   EXPECT_EQ(run({"program", "detach", "hop-lo-xdp"}).rc, 0);
   EXPECT_EQ(json({"program", "list"})["links"].size(), 0u);
 }

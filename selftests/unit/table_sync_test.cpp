@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "userspace/dataplane/fake_dataplane.h"
 #include "userspace/proto/text.h"
 
@@ -46,9 +48,20 @@ Goal without(const Goal& g, const std::string& vpc) {
   return out;
 }
 
+// Every network with host 2 for a bouncer.
+Goal bounced(Goal g) {
+  for (auto& [key, n] : g.networks) n.bouncers.emplace().fill({2, 0});
+  return g;
+}
+
 class TableSyncTest : public ::testing::Test {
  protected:
   void SetUp() override { ASSERT_TRUE(dp.load({})); }
+  // Every write to every table.
+  size_t writes() {
+    return dp.hosts().writes + dp.host_ids().writes + dp.shards().writes + dp.vpcs().writes +
+           dp.networks().writes + dp.endpoints().writes + dp.ports().writes;
+  }
   TableSync make(std::chrono::milliseconds linger = 0ms) {
     return TableSync(dp, [](std::uint32_t, mz_host&) {}, linger);
   }
@@ -73,47 +86,57 @@ TEST_F(TableSyncTest, SameAddressesOfTwoTenantsAreTwoEntries) {
 TEST_F(TableSyncTest, SameGoalAgainWritesNothing) {
   auto sync = make();
   const Goal g = goal_of(kState);
-  ASSERT_TRUE(sync.apply(g, {}));
-  const auto before = dp.endpoints().writes + dp.shards().writes + dp.hosts().writes + dp.vpcs().writes;
-  const auto n = sync.apply(g, {});
+  const TableSync::Ports ports = {{"red/a", {12, true, 1434}}};
+  ASSERT_TRUE(sync.apply(g, ports));
+  const auto before = writes();
+  const auto n = sync.apply(g, ports);
   ASSERT_TRUE(n);
   EXPECT_EQ(n->added + n->changed + n->removed, 0u);
-  EXPECT_EQ(dp.endpoints().writes + dp.shards().writes + dp.hosts().writes + dp.vpcs().writes, before);
+  EXPECT_EQ(writes(), before);
 }
 
 TEST_F(TableSyncTest, AfterARestartNothingIsWrittenAgain) {
   const Goal g = goal_of(kState);
   {
+    // Not in the order of names: rows and slots have to be read, not given again.
     auto first = make();
-    ASSERT_TRUE(first.apply(g, {{"red/a", {12, true, 1434}}}));
+    ASSERT_TRUE(first.apply(without(g, "blue"), {}));
+    ASSERT_TRUE(first.apply(bounced(g), {{"red/a", {12, true, 1434}}}));
   }
+  const auto before = writes();
   auto second = make();
   ASSERT_TRUE(second.recover());
-  const auto n = second.apply(g, {{"red/a", {12, true, 1434}}});
+  const auto n = second.apply(bounced(g), {{"red/a", {12, true, 1434}}});
   ASSERT_TRUE(n);
   EXPECT_EQ(n->added + n->changed + n->removed, 0u);
+  EXPECT_EQ(writes(), before);
   EXPECT_EQ(second.vpc_slots().size(), 2u);
 }
 
 TEST_F(TableSyncTest, EndpointsGoAtOnceNetworksLinger) {
   auto sync = make(1h);
-  const Goal g = goal_of(kState);
+  const Goal g = bounced(goal_of(kState));
   ASSERT_TRUE(sync.apply(g, {}));
+  const auto shard = dp.networks().get(network_key(7, *Prefix::parse("198.18.1.0/24")))->shard;
   ASSERT_TRUE(sync.apply(without(g, "red"), {}));
   EXPECT_FALSE(dp.endpoints().get(red));
   EXPECT_TRUE(dp.endpoints().get(blue));
   EXPECT_TRUE(dp.vpcs().get(7));  // stale senders are still led to its hops
   EXPECT_EQ(dp.networks().entries()->size(), 2u);
+  EXPECT_EQ(dp.shards().get(shard)->primary, 2u);
 }
 
 TEST_F(TableSyncTest, LingeringEnds) {
-  auto sync = make(0ms);
+  auto sync = make(1ms);
   const Goal g = goal_of(kState);
   ASSERT_TRUE(sync.apply(g, {}));
   ASSERT_TRUE(sync.apply(without(g, "red"), {}));
+  EXPECT_TRUE(dp.vpcs().get(7));
+  std::this_thread::sleep_for(2ms);
   ASSERT_TRUE(sync.expire());
   EXPECT_FALSE(dp.vpcs().get(7));
   EXPECT_EQ(dp.networks().entries()->size(), 1u);
+  EXPECT_EQ(sync.used().at("shard-tables"), 2u);
 }
 
 TEST_F(TableSyncTest, ATableThatLingersIsNotHandedOut) {
@@ -122,6 +145,7 @@ TEST_F(TableSyncTest, ATableThatLingersIsNotHandedOut) {
   ASSERT_TRUE(sync.apply(g, {}));
   const auto old = dp.vpcs().get(7)->shard;
   Goal next = without(g, "red");
+  ASSERT_TRUE(sync.apply(next, {}));
   next.vpcs["green"] = VpcSpec{"green", 9, {Prefix::parse("198.18.0.0/16").value(), {}}, std::nullopt};
   ASSERT_TRUE(sync.apply(next, {}));
   ASSERT_TRUE(dp.vpcs().get(9));
@@ -129,15 +153,51 @@ TEST_F(TableSyncTest, ATableThatLingersIsNotHandedOut) {
 }
 
 TEST_F(TableSyncTest, WhatDoesNotFitIsRefusedBeforeAnythingIsWritten) {
-  TableSizes s;
-  s.endpoints = 1;
-  FakeDataplane tiny(s);
-  ASSERT_TRUE(tiny.load({}));
-  TableSync sync(tiny, [](std::uint32_t, mz_host&) {}, 0ms);
-  const auto rc = sync.check(goal_of(kState));
-  ASSERT_FALSE(rc);
-  EXPECT_EQ(rc.error().code, Code::resource_exhausted);
-  EXPECT_NE(rc.error().what.find("--max-endpoints"), std::string::npos);
+  const std::pair<std::uint32_t TableSizes::*, const char*> rows[] = {
+      {&TableSizes::endpoints, "--max-endpoints"},
+      {&TableSizes::networks, "--max-networks"},
+      {&TableSizes::vpcs, "--max-vpcs"},
+      {&TableSizes::shard_tables, "--max-shard-tables"}};
+  for (const auto& [size, option] : rows) {
+    TableSizes s;
+    s.*size = 1;
+    FakeDataplane tiny(s);
+    ASSERT_TRUE(tiny.load({}));
+    TableSync sync(tiny, [](std::uint32_t, mz_host&) {}, 0ms);
+    const auto rc = sync.check(goal_of(kState));
+    ASSERT_FALSE(rc) << option;
+    EXPECT_EQ(rc.error().code, Code::resource_exhausted);
+    EXPECT_NE(rc.error().what.find(option), std::string::npos) << rc.error().what;
+  }
+}
+
+// New rows are written before old ones go, and some of those linger.
+TEST_F(TableSyncTest, WhatStandsCountsOnce) {
+  const struct {
+    std::uint32_t TableSizes::*size;
+    std::uint32_t enough;
+    const char* option;
+  } rows[] = {{&TableSizes::endpoints, 2, "--max-endpoints"},
+              {&TableSizes::networks, 2, "--max-networks"},
+              {&TableSizes::vpcs, 2, "--max-vpcs"},
+              {&TableSizes::shard_tables, 4, "--max-shard-tables"}};
+  const Goal g = goal_of(kState);
+  Goal green = g;  // instead of red
+  green.vpcs.at("red").vni = green.networks.at("red/n").vni = green.endpoints.at("red/a").vni = 9;
+  for (const auto& row : rows) {
+    TableSizes s;
+    s.*row.size = row.enough;
+    FakeDataplane tiny(s);
+    ASSERT_TRUE(tiny.load({}));
+    TableSync sync(tiny, [](std::uint32_t, mz_host&) {}, 1h);
+    ASSERT_TRUE(sync.apply(g, {}));
+    ASSERT_TRUE(sync.apply(without(g, "red"), {}));
+    EXPECT_TRUE(sync.check(g)) << row.option;  // what lingers has its place
+    ASSERT_TRUE(sync.apply(g, {}));
+    const auto rc = sync.check(green);
+    ASSERT_FALSE(rc) << row.option;
+    EXPECT_NE(rc.error().what.find(row.option), std::string::npos) << rc.error().what;
+  }
 }
 
 TEST_F(TableSyncTest, HostIdPastTheTableIsRefused) {
@@ -146,7 +206,9 @@ TEST_F(TableSyncTest, HostIdPastTheTableIsRefused) {
   FakeDataplane tiny(s);
   ASSERT_TRUE(tiny.load({}));
   TableSync sync(tiny, [](std::uint32_t, mz_host&) {}, 0ms);
-  EXPECT_FALSE(sync.check(goal_of(kState)));
+  const auto rc = sync.check(goal_of(kState));
+  ASSERT_FALSE(rc);
+  EXPECT_NE(rc.error().what.find("--max-hosts"), std::string::npos) << rc.error().what;
 }
 
 TEST_F(TableSyncTest, MoreVpcsThanCounterSlotsShareSlotZero) {
@@ -168,6 +230,8 @@ TEST_F(TableSyncTest, AFailedWriteIsReportedAndCanBeUndone) {
   ASSERT_TRUE(sync.apply(without(g, "blue"), {}));
   EXPECT_TRUE(dp.endpoints().get(red));
   EXPECT_FALSE(dp.endpoints().get(blue));
+  EXPECT_FALSE(dp.vpcs().get(8));
+  EXPECT_EQ(dp.networks().entries()->size(), 1u);
 }
 
 TEST_F(TableSyncTest, HostStateReachesTheTable) {
@@ -180,6 +244,8 @@ TEST_F(TableSyncTest, HostStateReachesTheTable) {
   EXPECT_EQ(dp.hosts().get(2)->flags, MZ_HOST_F_KNOWN);
   down = true;
   ASSERT_TRUE(sync.update_host(g, 2));
+  EXPECT_EQ(dp.hosts().get(2)->flags, MZ_HOST_F_KNOWN | MZ_HOST_F_DOWN);
+  ASSERT_TRUE(sync.apply(g, {}));
   EXPECT_EQ(dp.hosts().get(2)->flags, MZ_HOST_F_KNOWN | MZ_HOST_F_DOWN);
 }
 
@@ -361,6 +427,21 @@ TEST_F(TableSyncTest, BlocksAndAddressesAreWhatHasToFit) {
   }
 }
 
+TEST_F(TableSyncTest, ANetworkSplitInTwoWantsATableMore) {
+  TableSizes s;
+  s.shard_tables = 3;
+  FakeDataplane tiny(s);
+  ASSERT_TRUE(tiny.load({}));
+  TableSync sync(tiny, [](std::uint32_t, mz_host&) {}, 0ms);
+  Goal g = goal_of(kDual);
+  g.endpoints.clear();
+  ASSERT_TRUE(sync.apply(g, {}));
+  EXPECT_TRUE(sync.check(g));
+  g.networks["red/n"].cidr.v6.reset();
+  g.networks["red/six"] = NetworkSpec{"six", "red", 7, {{}, *Prefix::parse("fd00:0:0:1::/64")}, {}};
+  EXPECT_FALSE(sync.check(g));
+}
+
 // What the tables say of hosts, as hosts with these addresses see it.
 TEST_F(TableSyncTest, HostsStandUnderTheAddressOfThePairsFamily) {
   const struct {
@@ -408,6 +489,7 @@ TEST_F(TableSyncTest, OnlyADividerMarksItsNetworks) {
   ShardTable me;
   me.fill({1, 0});
   g.vpcs["red"].dividers = me;
+  g.vpcs["blue"].dividers.emplace().fill({2, 0});
   ASSERT_TRUE(sync.apply(g, {}));
   const auto row = [&](std::uint32_t vni) { return dp.networks().get(network_key(vni, *Prefix::parse("198.18.1.0/24"))); };
   EXPECT_EQ(row(7)->flags, MZ_NET_F_DIVIDER);

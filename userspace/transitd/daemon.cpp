@@ -270,6 +270,7 @@ v1::GoalState Daemon::state() const {
 Result<SyncCounts> Daemon::reconcile() {
   MZ_CHECK(ensure_uplink());
   MZ_CHECK(ensure_programs());
+  MZ_CHECK(tables_.check(goal_));  // the first goal could not be, before they were loaded
   std::map<std::uint32_t, Addr> others;
   for (const auto& [name, h] : goal_.hosts)
     if (const auto ip = goal_.reach(h.id); ip && h.id != goal_.self.id) others.emplace(h.id, *ip);
