@@ -72,7 +72,8 @@
 	X(ND_INVALID, DROP, "neighbour discovery that RFC 4861 says to discard", "the sender builds broken frames") \
 	X(ND_SPOOF, DROP, "neighbour discovery for another than the endpoint itself (anti-spoofing)", "compare with transit endpoint get") \
 	X(ND_IGNORED, DROP, "neighbour discovery that needs no answer (own address, advertisement)", "") \
-	X(TOO_BIG_REPLY, ANSWER, "larger than the endpoint's MTU; it was told so", "")
+	X(TOO_BIG_REPLY, ANSWER, "larger than the endpoint's MTU; it was told so", "") \
+	X(ECHO_REPLY, ANSWER, "ping of the network's gateway answered", "")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */

@@ -23,7 +23,8 @@ static __always_inline int mz_egress_route(struct mz_pkt *p)
 	return mz_route_hops(p, 0);
 }
 
-/* Neighbour discovery ends here; all else is checked and goes on. */
+/* Neighbour discovery and pings of the gateway end here; all else is checked and
+ * goes on. */
 static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port *port)
 {
 	__u32 total = 0;
@@ -34,7 +35,14 @@ static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port 
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
 	if (mz_is_nd(p))
 		return mz_stage_nd(p, port, total);
+	MZ_TRY(mz_stage_echo6(p, port));
 	return mz_stage_ip6(p, port, total);
+}
+
+static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port *port)
+{
+	MZ_TRY(mz_stage_ip4(p, port));
+	return mz_stage_echo4(p, port);
 }
 
 static __always_inline int mz_egress_stages(struct mz_pkt *p)
@@ -50,7 +58,7 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	if (type == mz_htons(ETH_P_IPV6))
 		MZ_TRY(mz_egress_ip6(p, port));
 	else
-		MZ_TRY(mz_stage_ip4(p, port));
+		MZ_TRY(mz_egress_ip4(p, port));
 	if (mz_unlikely(p->size > port->mtu))
 		return mz_too_big(p, port);
 	MZ_TRY(mz_egress_route(p));

@@ -4,7 +4,7 @@
 #ifndef MZ_LIB_ND_H
 #define MZ_LIB_ND_H
 
-#include "bpf/lib/icmp.h"
+#include "bpf/lib/echo.h"
 #include "bpf/lib/ip6.h"
 
 #define MZ_ND_ROUTER_SOLICIT  133
@@ -66,14 +66,6 @@ static __always_inline int mz_is_nd(struct mz_pkt *p)
 
 	return p->proto == MZ_ICMP6 && p->l4 == sizeof(struct mz_ip6) && nd &&
 	       nd->type >= MZ_ND_ROUTER_SOLICIT && nd->type <= MZ_ND_REDIRECT;
-}
-
-/* fe80:: and the EUI-64 of the gateway's MAC (RFC 4291, appendix A). */
-static __always_inline struct mz_addr mz_gateway_link_local(void)
-{
-	struct mz_addr a = { .w = { mz_htonl(0xfe800000), 0, mz_htonl(0x004d5aff), mz_htonl(0xfe000001) } };
-
-	return a;
 }
 
 /* One's complement sum of `len` bytes of message, of which `b` has MZ_ND_MAX with

@@ -126,7 +126,7 @@ static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, 
 
 static void put_udp(struct frame *f, const struct inner *in, uint32_t payload)
 {
-	put16(f, OR(in->sport, 1000));
+	put16(f, in->zero_sport ? 0 : OR(in->sport, 1000));
 	put16(f, OR(in->dport, 2000));
 	put16(f, (uint16_t)(8 + payload));
 	put16(f, 0);

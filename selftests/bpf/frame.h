@@ -70,6 +70,7 @@ struct inner {
 	int total_delta;      // added to the IP total length
 	uint16_t payload;     // UDP payload bytes: 10
 	uint16_t sport, dport;// 1000, 2000
+	int zero_sport;
 	int cut;              // bytes cut off the end
 };
 struct frame make_inner(struct inner in);

@@ -115,7 +115,8 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(test_egress_ways),      cmocka_unit_test(test_egress_drops),
-		cmocka_unit_test(test_arp), cmocka_unit_test(test_too_big),             cmocka_unit_test(test_ingress_delivery),
+		cmocka_unit_test(test_arp), cmocka_unit_test(test_too_big),
+		cmocka_unit_test(test_echo),             cmocka_unit_test(test_ingress_delivery),
 		cmocka_unit_test(test_ingress_hops),     cmocka_unit_test(test_ingress_senders),
 		cmocka_unit_test(test_ingress_malformed), cmocka_unit_test(test_control),
 		cmocka_unit_test(test_ip6_egress),       cmocka_unit_test(test_nd),

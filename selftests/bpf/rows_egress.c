@@ -164,3 +164,37 @@ void test_too_big(void **state)
 	if (T != &target_xdp) // which never sees any
 		RUN_TABLE(superpackets, MZ_DIR_EGRESS);
 }
+
+#define ICMP_TO_GW(type_code, ...) INNER(.dst = GW_IP, .proto = 1, .sport = (type_code), .dport = 0x1234, ##__VA_ARGS__)
+#define ECHO(...) ICMP_TO_GW(0x0800, ##__VA_ARGS__)
+#define ECHO6_TO(gateway, ...) \
+	INNER(.v6 = 1, .dst6 = (gateway), .proto = 58, .sport = 0x8000, .dport = 0x1234, ##__VA_ARGS__)
+
+// The builder's "ports" are ICMP's type, code and checksum: what changes with the
+// type is the checksum's first byte (RFC 1624).
+void test_echo(void **state)
+{
+	(void)state;
+	const struct row rows[] = {
+		{ "the gateway answers", 0, ECHO(.ttl = 3), ANSWERED, MZ_R_ECHO_REPLY,
+		  .out = INNER(.dmac = MAC_A, .smac = MAC_GW, .src = GW_IP, .dst = EP_A, .proto = 1, .zero_sport = 1,
+			       .dport = 0x1a34) },
+		{ "another code is no echo", 0, ICMP_TO_GW(0x0801), SENT, MZ_R_TO_DIVIDER },
+		{ "a reply is not answered", 0, ICMP_TO_GW(0x0100), SENT, MZ_R_TO_DIVIDER },
+		{ "in fragments: not answered", 0, ECHO(.frag = 0x2000), SENT, MZ_R_TO_DIVIDER },
+		{ "with IP options: not answered", 0, ECHO(.version_ihl = 0x46), SENT, MZ_R_TO_DIVIDER },
+		{ "from a forged address: dropped before", 0, ECHO(.src = EP_B), DROPPED, MZ_R_SRC_IP },
+		{ "UDP to the gateway is a packet as any", 0, INNER(.dst = GW_IP), SENT, MZ_R_TO_DIVIDER },
+		{ "IPv6: the gateway answers", 0, ECHO6_TO(GW6, .ttl = 3), ANSWERED, MZ_R_ECHO_REPLY,
+		  .out = INNER(.dmac = MAC_A, .smac = MAC_GW, .v6 = 1, .src6 = GW6, .dst6 = EP6_A, .proto = 58,
+			       .sport = 0x8100, .dport = 0x1134) },
+		{ "IPv6: its link-local address too", 0, ECHO6_TO(LL6_GW, .src6 = LL6_A), ANSWERED, MZ_R_ECHO_REPLY,
+		  .out = INNER(.dmac = MAC_A, .smac = MAC_GW, .v6 = 1, .src6 = LL6_GW, .dst6 = LL6_A, .proto = 58,
+			       .sport = 0x8100, .dport = 0x1134) },
+		{ "IPv6: from a forged address: dropped", 0, ECHO6_TO(GW6, .src6 = EP6_B), DROPPED, MZ_R_SRC_IP },
+		{ "IPv6: an endpoint without is not answered", W_NO_IP6, ECHO6_TO(LL6_GW, .src6 = LL6_A), DROPPED,
+		  MZ_R_SRC_IP },
+	};
+
+	RUN_TABLE(rows, MZ_DIR_EGRESS);
+}

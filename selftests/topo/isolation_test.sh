@@ -38,6 +38,8 @@ for vpc in red blue; do
 	done
 done
 
+ok "the gateway answers a ping" on red-a ping -qc 2 -i 0.05 -W 1 $GATEWAY
+
 # An address only red has does not answer blue.
 topo_ns red-only
 cat > "$TOPO_DIR/more" << R

@@ -44,6 +44,8 @@ says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
 ok "it reaches its neighbour" says machine fd00:10:1::5 red/a
 neighbour() { on machine ip neigh show fd00:10:1::5 dev eth0 | grep -q 'lladdr 02:4d:5a:00:00:01 router'; }
 ok "4861 7.2.4: which has the gateway's MAC" neighbour
+ok "the gateway answers a ping" on machine ping -qc 2 -i 0.05 -W 1 fd00:10:1::1
+ok "... and at its link-local address, from the machine's" on machine ping -qc 2 -i 0.05 -W 1 fe80::4d:5aff:fe00:1%eth0
 on machine ip addr add fd00:10:1::5/64 dev eth0
 failed() { on machine ip -6 addr show dev eth0 | grep 'fd00:10:1::5/64' | grep -q dadfailed; }
 ok "4862 5.4.3: an address of another endpoint is refused to it" wait_for 5 failed

@@ -39,7 +39,7 @@ FAMILY=${FAMILY:-4} UNDERLAY=${UNDERLAY:-4}
 if [[ $FAMILY == 4 ]]; then
 	A=10.0.1.5 B=10.0.1.6 C=10.0.2.5 M=10.0.1.8 NEW=10.0.1.9 GATEWAY=10.0.1.1
 else
-	A=fd00:10:1::5 B=fd00:10:1::6 C=fd00:10:2::5 M=fd00:10:1::8 NEW=fd00:10:1::9 GATEWAY=fe80::4d:5aff:fe00:1
+	A=fd00:10:1::5 B=fd00:10:1::6 C=fd00:10:2::5 M=fd00:10:1::8 NEW=fd00:10:1::9 GATEWAY=fd00:10:1::1
 fi
 # The other family's of an endpoint: both HOST-PART.
 both() { echo "address: 10.0.$1.$2, address6: 'fd00:10:$1::$2'"; }
