@@ -54,9 +54,11 @@ inline void write_file(const std::string& path, const std::string& text) {
 }
 
 // transit stands beside the tests in the build tree.
-inline std::string transit_path() {
-  return std::filesystem::read_symlink("/proc/self/exe").parent_path() / "../../bin/transit";
-}
+// Read before any test: in a mount namespace of its own the link may lead nowhere.
+inline const std::string kTransitPath =
+    std::filesystem::read_symlink("/proc/self/exe").parent_path() / "../../bin/transit";
+
+inline const std::string& transit_path() { return kTransitPath; }
 
 inline Outcome run_transit(std::vector<std::string> args, const std::string& input = "") {
   const TempDir dir;
