@@ -84,7 +84,8 @@ static __always_inline __u16 mz_nd_sum(const struct mz_addr *src, const struct m
 	return (__u16)((sum & 0xffff) + (sum >> 16));
 }
 
-/* Walks the options from byte `at` of the message. The link-layer address of the
+/* Walks the options from byte `at` of the message, which have to end where it
+ * does: one of length 0 never gets there. The link-layer address of the
  * sender, if it gives one, is its own, and not given by who has no address yet. */
 static __always_inline int mz_nd_options(struct mz_pkt *p, const struct mz_port *port, const __u8 *b,
 					 __u32 at, __u32 len)
@@ -93,7 +94,7 @@ static __always_inline int mz_nd_options(struct mz_pkt *p, const struct mz_port 
 		const __u8 *o = b + (at & (MZ_ND_MAX - 8)); /* the mask is for the verifier */
 
 		at += o[1] * 8u;
-		if (!o[1] || at > len || (o[0] == MZ_ND_OPT_SOURCE && mz_ip6_is_none(&p->src)))
+		if (at > len || (o[0] == MZ_ND_OPT_SOURCE && mz_ip6_is_none(&p->src)))
 			return mz_drop(p, MZ_R_ND_INVALID);
 		if (o[0] == MZ_ND_OPT_SOURCE && !mz_mac_eq(o + 2, port->mac))
 			return mz_drop(p, MZ_R_ND_SPOOF);
@@ -108,7 +109,7 @@ static __always_inline int mz_nd_check(struct mz_pkt *p, const struct mz_port *p
 	const struct mz_ip6 *ip = mz_at(p, ETH_HLEN, sizeof(*ip));
 	__u32 fixed;
 
-	if (!ip || ip->hops != 255 || len < 8 || (len & 7) || len > MZ_ND_MAX || mz_load(p, MZ_ND_L4, b, len))
+	if (!ip || ip->hops != 255 || len < 8 || len > MZ_ND_MAX || mz_load(p, MZ_ND_L4, b, len))
 		return mz_drop(p, MZ_R_ND_INVALID);
 	fixed = b[0] == MZ_ND_SOLICIT || b[0] == MZ_ND_ADVERT ? 24 : 8;
 	if (b[1] || mz_nd_sum(&p->src, &p->dst, b, len) != 0xffff)

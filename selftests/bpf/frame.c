@@ -354,7 +354,7 @@ struct frame make_tunnel(struct tunnel t)
 	t.sport = OR(t.sport, entropy_port(&t.in));
 	if (t.u6) {
 		put16(&f, 0x86dd);
-		put_ip6(&f, (uint32_t)(OR(t.version_ihl, 0x60) >> 4) << 28 | (uint32_t)t.tos << 20 | t.sport,
+		put_ip6(&f, (uint32_t)(OR(t.version_ihl, 0x60) >> 4) << 28 | (uint32_t)t.tos << 20 | OR(t.flow, t.sport),
 			8 + 8 + opts + in.len, OR(t.proto, 17), OR(t.ttl, 64), OR(t.src6, PEER6), OR(t.dst6, SELF6));
 	} else {
 		put16(&f, 0x0800);

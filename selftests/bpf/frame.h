@@ -122,6 +122,7 @@ struct tunnel {
 	uint32_t src, dst;     // PEER_IP, SELF_IP
 	int u6;                // IPv6 outside:
 	uint32_t src6, dst6;   // PEER6, SELF6
+	uint16_t flow;         // flow label: sport
 	uint8_t ttl, tos;      // 64, 0
 	uint8_t version_ihl;   // 0x45
 	uint16_t frag;         // DF, host order
