@@ -41,11 +41,11 @@ struct mz_port {
 	__u32 label;
 	__u32 vpc; /* counter slot of its VPC */
 	__u32 mtu; /* largest IP packet it may send, bytes */
-	__u16 flags; /* MZ_EP_F_* of its endpoint, for answers */
-	__u8  prefix4; /* bits of ip4 that are its network's */
-	__u8  pad;
+	__u32 flags; /* MZ_EP_F_* of its endpoint, for answers */
+	__be32 gateway4; /* its network's gateways, 0 = none: who answers pings, and */
+	struct mz_addr gateway6; /* from whom ICMP errors come */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_port) == 52);
+MZ_ABI_ASSERT(sizeof(struct mz_port) == 72);
 
 #define MZ_PORTS 65536u /* a power of two */
 

@@ -59,7 +59,7 @@ static __always_inline int mz_stage_echo4(struct mz_pkt *p, const struct mz_port
 	struct mz_icmp *icmp;
 	struct iphdr *ip;
 
-	if (p->proto != IPPROTO_ICMP || p->dst.w[3] != mz_gateway4(port))
+	if (p->proto != IPPROTO_ICMP || !port->gateway4 || p->dst.w[3] != port->gateway4)
 		return MZ_NEXT;
 	icmp = mz_echo_request(p);
 	ip = mz_at(p, ETH_HLEN, sizeof(*ip));
@@ -77,13 +77,13 @@ static __always_inline int mz_stage_echo4(struct mz_pkt *p, const struct mz_port
 /* Also from and to link-local addresses: they end here, on the link. */
 static __always_inline int mz_stage_echo6(struct mz_pkt *p, const struct mz_port *port)
 {
-	struct mz_addr link = mz_gateway_link_local(), global = mz_gateway6(port);
+	struct mz_addr link = mz_gateway_link_local();
 	struct mz_icmp *icmp;
 	struct mz_ip6 *ip;
 
-	if (p->proto != MZ_ICMP6 || mz_ip6_is_none(&port->ip6) ||
+	if (p->proto != MZ_ICMP6 || mz_ip6_is_none(&port->ip6) || mz_ip6_is_none(&p->dst) ||
 	    (!mz_addr_eq(&p->src, &port->ip6) && !mz_ip6_is_link_local(&p->src)) ||
-	    (!mz_addr_eq(&p->dst, &global) && !mz_addr_eq(&p->dst, &link)))
+	    (!mz_addr_eq(&p->dst, &port->gateway6) && !mz_addr_eq(&p->dst, &link)))
 		return MZ_NEXT;
 	icmp = mz_echo_request(p);
 	ip = mz_at(p, ETH_HLEN, sizeof(*ip));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* ICMP errors to an endpoint about what it sent: RFC 792, RFC 1191, RFC 1812 4.3.2
- * and RFC 4443. They come from its network's gateway, an address that any reverse
- * path check finds on its link. */
+ * and RFC 4443. They come from an address that any reverse path check finds on its
+ * link. */
 #ifndef MZ_LIB_ICMP_H
 #define MZ_LIB_ICMP_H
 
@@ -25,33 +25,16 @@ struct mz_icmp {
 	__be32 word; /* what the type puts here */
 };
 
-static __always_inline __u32 mz_prefix_mask(__u32 bits)
+/* Where an error comes from: the gateway; where there is none, from whom the
+ * packet was meant for, who is the nearest thing to a next hop there is. */
+static __always_inline __be32 mz_error_source4(const struct mz_pkt *p, const struct mz_port *port)
 {
-	return bits >= 32 ? ~0u : bits ? ~0u << (32 - bits) : 0;
+	return port->gateway4 ? port->gateway4 : p->dst.w[3];
 }
 
-/* The first `bits` of an address. */
-static __always_inline struct mz_addr mz_prefix_of(const struct mz_addr *a, __u32 bits)
+static __always_inline struct mz_addr mz_error_source6(const struct mz_pkt *p, const struct mz_port *port)
 {
-	struct mz_addr out;
-
-	for (__u32 i = 0; i < 4; i++)
-		out.w[i] = a->w[i] & mz_htonl(mz_prefix_mask(bits > 32 * i ? bits - 32 * i : 0));
-	return out;
-}
-
-/* A network's first address is its gateway's. */
-static __always_inline __be32 mz_gateway4(const struct mz_port *port)
-{
-	return (port->ip4 & mz_htonl(mz_prefix_mask(port->prefix4))) | mz_htonl(1);
-}
-
-static __always_inline struct mz_addr mz_gateway6(const struct mz_port *port)
-{
-	struct mz_addr a = mz_prefix_of(&port->ip6, port->prefix6);
-
-	a.w[3] |= mz_htonl(1);
-	return a;
+	return mz_ip6_is_none(&port->gateway6) ? p->dst : port->gateway6;
 }
 
 /* One's complement sum of `len` bytes at `at`, a constant multiple of 4; in pieces
@@ -102,7 +85,7 @@ static __always_inline int mz_icmp4_quote(struct mz_pkt *p, const struct mz_port
 	mz_fill_ip4(ip, 28 + quote, 0xc0 /* internetwork control, RFC 1812 4.3.2.5 */, 64, 0);
 	ip->frag_off = 0;
 	ip->protocol = IPPROTO_ICMP;
-	ip->saddr = mz_gateway4(port);
+	ip->saddr = mz_error_source4(p, port);
 	ip->daddr = p->src.w[3];
 	ip->check = 0;
 	ip->check = mz_ip4_checksum(ip);
@@ -135,7 +118,7 @@ static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port
 	ip->payload = mz_htons(8 + MZ_QUOTE6);
 	ip->next = MZ_ICMP6;
 	ip->hops = 64;
-	ip->src = mz_gateway6(port);
+	ip->src = mz_error_source6(p, port);
 	ip->dst = p->src;
 	icmp->type = type;
 	icmp->code = code;

@@ -195,6 +195,21 @@ static __always_inline int mz_nd_solicit(struct mz_pkt *p, const struct mz_port 
 	return mz_nd_finish(p, port, sizeof(*t), MZ_R_ND_REPLY);
 }
 
+static __always_inline __u32 mz_prefix_mask(__u32 bits)
+{
+	return bits >= 32 ? ~0u : bits ? ~0u << (32 - bits) : 0;
+}
+
+/* The first `bits` of an address. */
+static __always_inline struct mz_addr mz_prefix_of(const struct mz_addr *a, __u32 bits)
+{
+	struct mz_addr out;
+
+	for (__u32 i = 0; i < 4; i++)
+		out.w[i] = a->w[i] & mz_htonl(mz_prefix_mask(bits > 32 * i ? bits - 32 * i : 0));
+	return out;
+}
+
 /* Would an endpoint that makes its own address (RFC 4862 5.5.3) make the one it
  * has here? Only then is it told that it may. */
 static __always_inline int mz_is_eui64(const struct mz_port *port)

@@ -266,7 +266,7 @@ struct frame make_nd(struct nd n)
 	return f;
 }
 
-struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu)
+struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu, uint32_t source)
 {
 	int v6 = about.b[12] == 0x86;
 	struct frame f = { 0 };
@@ -277,9 +277,9 @@ struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu)
 	put(&f, mac_bytes(MAC_GW), 6);
 	put(&f, about.b + 12, 2);
 	if (v6)
-		put_ip6(&f, 0x60000000, 8 + quote, 58, 64, GW6, EP6_A);
+		put_ip6(&f, 0x60000000, 8 + quote, 58, 64, OR(source, GW6), EP6_A);
 	else
-		put_ip4(&f, 0x45, 0xc0, 28 + quote, 0, 64, 1, GW_IP, EP_A);
+		put_ip4(&f, 0x45, 0xc0, 28 + quote, 0, 64, 1, OR(source, GW_IP), EP_A);
 	at = f.len;
 	put8(&f, v6 ? 2 : 3);
 	put8(&f, v6 ? 0 : 4);

@@ -39,7 +39,7 @@ struct frame {
 #define LL6_A   A6(0xfe80, 0xa)
 #define LL6_GW  0xfe80ffffu // fe80::4d:5aff:fe00:1
 #define ALL6    A6(0xff02, 1)
-#define GW_IP   IP4(198, 18, 0, 1) // the network is a /16 here
+#define GW_IP   IP4(198, 18, 1, 254)
 #define GW6     A6(1, 1)
 #define NONE6   0xeeee0000u // ::
 #define SELF6   A6(0xaa, 1)
@@ -113,7 +113,8 @@ struct frame make_nd(struct nd n);
 #define ND(...) make_nd((struct nd){ __VA_ARGS__ })
 
 // The ICMP error to MAC_A's endpoint about a frame: too big, `quote` bytes of it.
-struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu);
+// from `source`, 0 = the gateway.
+struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu, uint32_t source);
 
 // A tunnel packet around a tenant's frame.
 struct tunnel {

@@ -87,7 +87,10 @@ static void put_port(uint32_t world)
 	memcpy(p.mac, mac_bytes(MAC_A), 6);
 	if (!(world & W_NO_IP6))
 		p.ip6 = addr6(world & W_EUI64 ? A6(1, 0xe064) : EP6_A);
-	p.prefix4 = 16;
+	if (!(world & W_NO_GATEWAY)) {
+		p.gateway4 = htonl(GW_IP);
+		p.gateway6 = addr6(GW6);
+	}
 	p.prefix6 = world & W_NO_IP6 ? 0 : 64;
 	if (world & W_PORT_TAKEN)
 		p.ifindex += MZ_PORTS;

@@ -53,6 +53,7 @@ enum {
 	W_EUI64 = 1 << 22,        // ... or one made of its MAC
 	W_MTU_500 = 1 << 23,      // the endpoint's MTU is 500
 	W_MTU_1280 = 1 << 24,
+	W_NO_GATEWAY = 1 << 25,   // a network too small for one
 };
 
 extern const struct target *T; // the target rows run on

@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 
-#include <thread>
 
 #include "userspace/dataplane/fake_dataplane.h"
 #include "userspace/proto/text.h"
@@ -127,13 +126,13 @@ TEST_F(TableSyncTest, EndpointsGoAtOnceNetworksLinger) {
 }
 
 TEST_F(TableSyncTest, LingeringEnds) {
-  auto sync = make(1ms);
+  auto sync = make(1h);
   const Goal g = goal_of(kState);
   ASSERT_TRUE(sync.apply(g, {}));
   ASSERT_TRUE(sync.apply(without(g, "red"), {}));
-  EXPECT_TRUE(dp.vpcs().get(7));
-  std::this_thread::sleep_for(2ms);
   ASSERT_TRUE(sync.expire());
+  EXPECT_TRUE(dp.vpcs().get(7));
+  ASSERT_TRUE(sync.expire(TableSync::Clock::now() + 2h));
   EXPECT_FALSE(dp.vpcs().get(7));
   EXPECT_EQ(dp.networks().entries()->size(), 1u);
   EXPECT_EQ(sync.used().at("shard-tables"), 2u);
@@ -306,6 +305,19 @@ TEST_F(TableSyncTest, AnEndpointIsARowForEachAddressAndOnePort) {
   EXPECT_NE(c.ip4, 0u);
   EXPECT_EQ(Addr(c.ip6), Addr());
   EXPECT_EQ(c.prefix6, 0);
+}
+
+TEST_F(TableSyncTest, APortKnowsItsGatewaysWhereTheNetworkHasRoomForOne) {
+  auto sync = make();
+  ASSERT_TRUE(sync.apply(goal_of(kDual), kDualPorts));
+  const auto a = *dp.ports().get(12);
+  EXPECT_EQ(a.gateway4, Addr::parse("198.18.1.1")->abi().w[3]);
+  EXPECT_EQ(Addr(a.gateway6).text(), "fd00:0:0:1::1");
+  EXPECT_EQ(Addr(dp.ports().get(14)->gateway6), Addr());
+
+  Goal small = with_block(goal_of(kDual), "red/four", "198.18.2.4/31");
+  ASSERT_TRUE(sync.apply(small, kDualPorts));
+  EXPECT_EQ(dp.ports().get(14)->gateway4, 0u);
 }
 
 TEST_F(TableSyncTest, ANetworksBlocksShareOneShardTable) {

@@ -276,7 +276,7 @@ Result<SyncCounts> Daemon::reconcile() {
     if (const auto ip = goal_.reach(h.id); ip && h.id != goal_.self.id) others.emplace(h.id, *ip);
   underlay_.set_hosts(others);
   ensure_hops();
-  auto counts = sync_endpoints();
+  auto counts = sync_endpoints(make_interfaces());
   if (!counts) return counts;
   MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
   if (is_hop_host())
@@ -410,8 +410,7 @@ void Daemon::report(const std::string& key, const Result<>& rc) {
 // else; after a restart the tables must not lose those that carry traffic. They
 // come up when the table of ports knows them, so that their first ARP is
 // answered, and before anything is delivered to them.
-Result<SyncCounts> Daemon::sync_endpoints() {
-  const auto fresh = make_interfaces();
+Result<SyncCounts> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
   auto counts = tables_.apply(goal_, ports_, [&] {
     for (const EndpointSpec* e : fresh)
       report(object_key(e->vpc, e->name),
@@ -461,11 +460,18 @@ void Daemon::disconnect(const EndpointSpec& e) {
   if (auto rc = interfaces_.remove(e); !rc) log::warning("endpoint {}: {}", key, rc.error().what);
 }
 
+// What can be connected now, or has another MTU. The tables are compared with the
+// goal only if there is something.
+void Daemon::connect_pending() {
+  const auto fresh = make_interfaces();
+  if (fresh.empty()) return;
+  if (auto counts = sync_endpoints(fresh); !counts) log::error("{}", counts.error().what);
+}
+
 // Namespaces come and go without telling: look again at what is not ready.
 void Daemon::retry_pending() {
   if (!prober_ && !goal_.self.name.empty()) ensure_prober();
-  if (problems_.empty()) return;
-  if (auto counts = sync_endpoints(); !counts) log::error("{}", counts.error().what);
+  if (!problems_.empty()) connect_pending();
 }
 
 // ---- events -------------------------------------------------------------------
@@ -535,7 +541,7 @@ void Daemon::on_monitor() {
   if (!link || link->mtu == uplink_mtu_) return;
   log::info("uplink {}: MTU {} -> {}", uplink_name_, uplink_mtu_, link->mtu);
   uplink_mtu_ = link->mtu;
-  if (auto counts = sync_endpoints(); !counts) log::error("{}", counts.error().what);
+  connect_pending();
 }
 
 Result<v1::ReplaceProgramsReply> Daemon::replace_programs(const std::string& directory) {

@@ -73,7 +73,8 @@ class Daemon {
   Result<> ensure_uplink();
   void ensure_hops();
   void ensure_prober();
-  Result<SyncCounts> sync_endpoints();
+  Result<SyncCounts> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
+  void connect_pending();
   std::vector<const EndpointSpec*> make_interfaces();
   void disconnect(const EndpointSpec& e);
   Result<> make_standalone(v1::GoalState& added) const;

@@ -232,11 +232,12 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       const auto& cidr = goal.networks.find(object_key(e.vpc, e.network))->second.cidr;
       if (e.address.v4) {
         p.ip4 = e.address.v4->abi().w[3];
-        p.prefix4 = static_cast<__u8>(cidr.v4->len);
+        if (has_gateway(*cidr.v4)) p.gateway4 = gateway_of(*cidr.v4).abi().w[3];
       }
       if (e.address.v6) {
         p.ip6 = e.address.v6->abi();
         p.prefix6 = static_cast<__u8>(cidr.v6->len);
+        if (has_gateway(*cidr.v6)) p.gateway6 = gateway_of(*cidr.v6).abi();
       }
       std::copy(e.mac.begin(), e.mac.end(), p.mac);
       p.label = e.label;
@@ -332,8 +333,7 @@ Result<> TableSync::update_host(const Goal& goal, std::uint32_t id) {
   return put_rows(dp_.hosts(), actual_.hosts, {{id, entry}}, ignored);
 }
 
-Result<> TableSync::expire() {
-  const auto now = Clock::now();
+Result<> TableSync::expire(Clock::time_point now) {
   SyncCounts ignored;
   Wanted w;
   w.networks = actual_.networks;

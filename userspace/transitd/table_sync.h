@@ -53,8 +53,8 @@ class TableSync {
                            const std::function<void()>& ports_known = {});
   // One host's next hop or liveness is another now.
   Result<> update_host(const Goal& goal, std::uint32_t id);
-  // Removes what has lingered long enough.
-  Result<> expire();
+  // Removes what has lingered long enough at that time.
+  Result<> expire(Clock::time_point now = Clock::now());
 
   // VPC counter slots in use; 0 where there were too many VPCs.
   [[nodiscard]] const std::map<std::uint32_t, std::uint32_t>& vpc_slots() const { return slots_; }
