@@ -107,7 +107,6 @@ _Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
 	X(SHARD, "shard of the bucket") \
 	X(HOST, "host") \
 	X(NEXTHOP, "next hop") \
-	X(LEARN, "path learning") \
 	X(REWRITE, "rewrite")
 
 enum mz_stage {

@@ -77,5 +77,7 @@ static inline __u32 mz_opt_word(__u32 high8, __u32 low24)
 /* The MAC address every endpoint sees as its network: gateway and neighbours
  * alike, because the overlay routes between endpoints (locally administered). */
 #define MZ_GATEWAY_MAC { 0x02, 0x4d, 0x5a, 0x00, 0x00, 0x01 }
+/* Its link-local address, words for mz_addr: fe80::4d:5aff:fe00:1. */
+#define MZ_GATEWAY_LINK_LOCAL { mz_htonl(0xfe800000), 0, mz_htonl(0x004d5aff), mz_htonl(0xfe000001) }
 
 #endif

@@ -11,36 +11,19 @@
 #define MZ_ICMP6_ECHO       128
 #define MZ_ICMP6_ECHO_REPLY 129
 
-static __always_inline struct mz_addr mz_gateway_link_local(void)
+/* A whole echo request without IP options or extension headers, to the gateway;
+ * or NULL. `l4` is where a plain header ends. */
+static __always_inline struct mz_icmp *mz_echo_request(struct mz_pkt *p, __u32 l4, __u8 type)
 {
-	/* fe80:: and the EUI-64 of the gateway's MAC (RFC 4291, appendix A) */
-	struct mz_addr a = { .w = { mz_htonl(0xfe800000), 0, mz_htonl(0x004d5aff), mz_htonl(0xfe000001) } };
+	struct mz_icmp *icmp = mz_at(p, ETH_HLEN + l4, sizeof(*icmp));
 
-	return a;
+	return icmp && icmp->type == type && !icmp->code && !p->fragment && p->l4 == l4 ? icmp : NULL;
 }
 
-/* A whole echo request without IP options or extension headers. */
-static __always_inline struct mz_icmp *mz_echo_request(struct mz_pkt *p)
-{
-	__u32 l4 = p->v6 ? sizeof(struct mz_ip6) : sizeof(struct iphdr);
-	struct mz_icmp *icmp;
-
-	if (p->proto != (p->v6 ? MZ_ICMP6 : IPPROTO_ICMP) || p->fragment || p->l4 != l4)
-		return NULL;
-	icmp = mz_at(p, ETH_HLEN + l4, sizeof(*icmp));
-	if (!icmp || icmp->type != (p->v6 ? MZ_ICMP6_ECHO : MZ_ICMP4_ECHO) || icmp->code)
-		return NULL;
-	return icmp;
-}
-
-/* Another type, and the checksum with it (RFC 1624, equation 3). */
 static __always_inline void mz_change_type(struct mz_icmp *icmp, __u8 type)
 {
-	__u32 sum = (__u16)~icmp->check + (__u16)~mz_htons((__u16)(icmp->type << 8)) +
-		    (__u32)mz_htons((__u16)(type << 8));
-
+	icmp->check = mz_checksum_after(icmp->check, (__u32)icmp->type << 8, (__u32)type << 8);
 	icmp->type = type;
-	icmp->check = mz_fold(sum);
 }
 
 static __always_inline int mz_echo_back(struct mz_pkt *p, const struct mz_port *port)
@@ -61,7 +44,7 @@ static __always_inline int mz_stage_echo4(struct mz_pkt *p, const struct mz_port
 
 	if (p->proto != IPPROTO_ICMP || !port->gateway4 || p->dst.w[3] != port->gateway4)
 		return MZ_NEXT;
-	icmp = mz_echo_request(p);
+	icmp = mz_echo_request(p, sizeof(*ip), MZ_ICMP4_ECHO);
 	ip = mz_at(p, ETH_HLEN, sizeof(*ip));
 	if (!icmp || !ip)
 		return MZ_NEXT;
@@ -85,7 +68,7 @@ static __always_inline int mz_stage_echo6(struct mz_pkt *p, const struct mz_port
 	    (!mz_addr_eq(&p->src, &port->ip6) && !mz_ip6_is_link_local(&p->src)) ||
 	    (!mz_addr_eq(&p->dst, &port->gateway6) && !mz_addr_eq(&p->dst, &link)))
 		return MZ_NEXT;
-	icmp = mz_echo_request(p);
+	icmp = mz_echo_request(p, sizeof(*ip), MZ_ICMP6_ECHO);
 	ip = mz_at(p, ETH_HLEN, sizeof(*ip));
 	if (!icmp || !ip)
 		return MZ_NEXT;

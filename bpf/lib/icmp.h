@@ -5,6 +5,7 @@
 #ifndef MZ_LIB_ICMP_H
 #define MZ_LIB_ICMP_H
 
+#include "bpf/lib/checksum.h"
 #include "bpf/lib/rewrite.h"
 
 #define MZ_ICMP6 58
@@ -37,19 +38,12 @@ static __always_inline struct mz_addr mz_error_source6(const struct mz_pkt *p, c
 	return mz_ip6_is_none(&port->gateway6) ? p->dst : port->gateway6;
 }
 
-/* One's complement sum of `len` bytes at `at`, a constant multiple of 4; in pieces
- * of what bpf_csum_diff() takes on every kernel. */
-static __always_inline __u32 mz_sum(const __u8 *at, __u32 len, __u32 sum)
+/* fe80:: and the EUI-64 of the gateway's MAC (RFC 4291, appendix A). */
+static __always_inline struct mz_addr mz_gateway_link_local(void)
 {
-	for (__u32 done = 0; done < len; done += 512)
-		sum = mz_csum(at + done, len - done < 512 ? len - done : 512, sum);
-	return sum;
-}
+	struct mz_addr a = { .w = MZ_GATEWAY_LINK_LOCAL };
 
-static __always_inline __u16 mz_fold(__u32 sum)
-{
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)~((sum & 0xffff) + (sum >> 16));
+	return a;
 }
 
 /* No error about an error, or about a later fragment (RFC 1122 3.2.2, RFC 4443 2.4). */
@@ -93,7 +87,7 @@ static __always_inline int mz_icmp4_quote(struct mz_pkt *p, const struct mz_port
 	icmp->code = code;
 	icmp->word = mz_htonl(word);
 	icmp->check = 0;
-	icmp->check = mz_fold(mz_sum((const __u8 *)icmp, 8 + quote, 0));
+	icmp->check = mz_fold(mz_sum(icmp, 8 + quote, 0));
 	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, word);
 	return mz_end(p, MZ_ACT_ANSWER, why);
 }
@@ -124,7 +118,7 @@ static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port
 	icmp->code = code;
 	icmp->word = mz_htonl(word);
 	icmp->check = 0;
-	icmp->check = mz_fold(mz_sum((const __u8 *)&ip->src, 32 + 8 + MZ_QUOTE6,
+	icmp->check = mz_fold(mz_sum(&ip->src, 32 + 8 + MZ_QUOTE6,
 				     mz_htons(8 + MZ_QUOTE6) + (__u32)mz_htons(MZ_ICMP6)));
 	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, word);
 	return mz_end(p, MZ_ACT_ANSWER, why);

@@ -87,18 +87,4 @@ static __always_inline int mz_stage_inner_ip4(struct mz_pkt *p)
 	return MZ_NEXT;
 }
 
-/* Sum of a 20-byte header, folded and inverted (RFC 1071). The checksum field
- * counts as it stands: zero it first. */
-static __always_inline __u16 mz_ip4_checksum(const struct iphdr *ip)
-{
-	const __u16 *w = (const __u16 *)ip;
-	__u32 sum = 0;
-
-	for (int i = 0; i < 10; i++)
-		sum += w[i];
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)~sum;
-}
-
 #endif

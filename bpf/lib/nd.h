@@ -68,20 +68,19 @@ static __always_inline int mz_is_nd(struct mz_pkt *p)
 	       nd->type >= MZ_ND_ROUTER_SOLICIT && nd->type <= MZ_ND_REDIRECT;
 }
 
-/* One's complement sum of `len` bytes of message, of which `b` has MZ_ND_MAX with
- * zeros behind, and its pseudo-header (RFC 8200 8.1). 0xffff where it is right. */
-static __always_inline __u16 mz_nd_sum(const struct mz_addr *src, const struct mz_addr *dst, const void *b,
-				       __u32 len)
+/* What a message's checksum begins with: the pseudo-header of RFC 8200 8.1, but the
+ * addresses. */
+static __always_inline __u32 mz_nd_seed(__u32 len)
 {
-	const __u16 *s = (const __u16 *)src, *d = (const __u16 *)dst, *w = b;
-	__u32 sum = mz_htons((__u16)len) + (__u32)mz_htons(MZ_ICMP6);
+	return mz_htons((__u16)len) + (__u32)mz_htons(MZ_ICMP6);
+}
 
-	for (int i = 0; i < 8; i++)
-		sum += (__u32)s[i] + d[i];
-	for (__u32 i = 0; i < MZ_ND_MAX / 2; i++)
-		sum += w[i];
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (__u16)((sum & 0xffff) + (sum >> 16));
+/* Of a message in `b`, which has MZ_ND_MAX bytes with zeros behind its `len`. */
+static __always_inline int mz_nd_sound(const struct mz_pkt *p, const __u8 *b, __u32 len)
+{
+	__u32 sum = mz_sum(&p->src, sizeof(p->src), mz_nd_seed(len));
+
+	return !mz_fold(mz_sum(b, MZ_ND_MAX, mz_sum(&p->dst, sizeof(p->dst), sum)));
 }
 
 /* Walks the options from byte `at` of the message, which have to end where it
@@ -112,7 +111,7 @@ static __always_inline int mz_nd_check(struct mz_pkt *p, const struct mz_port *p
 	if (!ip || ip->hops != 255 || len < 8 || len > MZ_ND_MAX || mz_load(p, MZ_ND_L4, b, len))
 		return mz_drop(p, MZ_R_ND_INVALID);
 	fixed = b[0] == MZ_ND_SOLICIT || b[0] == MZ_ND_ADVERT ? 24 : 8;
-	if (b[1] || mz_nd_sum(&p->src, &p->dst, b, len) != 0xffff)
+	if (b[1] || !mz_nd_sound(p, b, len))
 		return mz_drop(p, MZ_R_ND_INVALID);
 	if (!mz_ip6_is_none(&p->src) && !mz_ip6_is_link_local(&p->src) && !mz_addr_eq(&p->src, &port->ip6))
 		return mz_drop(p, MZ_R_ND_SPOOF);
@@ -150,15 +149,11 @@ static __always_inline int mz_nd_finish(struct mz_pkt *p, const struct mz_port *
 {
 	__u8 *at = mz_at(p, 0, size);
 	struct mz_nd *nd = (struct mz_nd *)at;
-	__u32 sum = mz_htons((__u16)(size - MZ_ND_L4)) + (__u32)mz_htons(MZ_ICMP6);
 
 	if (!at)
 		return mz_drop(p, MZ_R_NO_ROOM);
 	/* Addresses stand right in front of the message. */
-	for (__u32 i = ETH_HLEN + 8; i < size; i += 2)
-		sum += *(const __u16 *)(at + i);
-	sum = (sum & 0xffff) + (sum >> 16);
-	nd->check = (__u16)~((sum & 0xffff) + (sum >> 16));
+	nd->check = mz_fold(mz_sum(&nd->ip.src, size - ETH_HLEN - 8, mz_nd_seed(size - MZ_ND_L4)));
 	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, 0);
 	return mz_end(p, MZ_ACT_ANSWER, why);
 }

@@ -3,6 +3,7 @@
 #ifndef MZ_LIB_REWRITE_H
 #define MZ_LIB_REWRITE_H
 
+#include "bpf/lib/checksum.h"
 #include "bpf/lib/geneve.h"
 
 static __always_inline void mz_set_macs(struct mz_eth *eth, const __u8 *dst, const __u8 *src)
@@ -93,7 +94,7 @@ static __always_inline int mz_tunnel4(struct mz_pkt *p, const struct mz_port *po
 	__u32 total = p->len - ETH_HLEN + MZ_OVERHEAD4;
 	__u8 *at;
 
-	if (mz_push_outer4(p))
+	if (mz_push_outer(p, 0))
 		return mz_drop(p, MZ_R_NO_ROOM);
 	at = mz_at(p, 0, MZ_OUTER_LEN4 + ETH_HLEN);
 	if (!at)
@@ -109,7 +110,7 @@ static __always_inline int mz_tunnel6(struct mz_pkt *p, const struct mz_port *po
 	__u32 payload = p->len - ETH_HLEN + MZ_OVERHEAD6 - (__u32)sizeof(struct mz_ip6);
 	__u8 *at;
 
-	if (mz_push_outer6(p))
+	if (mz_push_outer(p, 1))
 		return mz_drop(p, MZ_R_NO_ROOM);
 	at = mz_at(p, 0, MZ_OUTER_LEN6 + ETH_HLEN);
 	if (!at)
@@ -192,7 +193,7 @@ static __always_inline int mz_hop6(struct mz_pkt *p)
  * stays as it is. */
 static __always_inline int mz_change_family(struct mz_pkt *p)
 {
-	if (p->outer6 ? mz_shift_to4(p) : mz_shift_to6(p))
+	if (mz_shift_outer(p, !p->outer6))
 		return mz_drop(p, MZ_R_NO_ROOM);
 	if (p->opt)
 		p->opt = p->outer6 ? p->opt - 20 : p->opt + 20;
@@ -233,17 +234,11 @@ static __always_inline int mz_address_frame(struct mz_pkt *p)
 static __always_inline int mz_mark_ip4(struct mz_pkt *p)
 {
 	struct iphdr *ip = mz_at(p, p->l2 + ETH_HLEN, sizeof(*ip));
-	__u32 sum;
 
 	if (!ip)
 		return mz_drop(p, MZ_R_INNER_TRUNCATED);
-	/* RFC 1624, equation 3; the TOS is the low byte of the first word. */
-	sum = (__u16)~ip->check + (__u16)~mz_htons((__u16)(0x4500 | ip->tos)) +
-	      (__u32)mz_htons((__u16)(0x4500 | p->tos));
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
+	ip->check = mz_checksum_after(ip->check, 0x4500u | ip->tos, 0x4500u | p->tos);
 	ip->tos = p->tos;
-	ip->check = (__u16)~sum;
 	return MZ_NEXT;
 }
 

@@ -97,7 +97,8 @@ static inline __u32 mz_gso_size(struct mz_pkt *p)
 	return p->ctx->gso_size;
 }
 
-static inline int mz_push_outer(struct mz_pkt *p, __u32 len)
+/* Opens `len` bytes; the Ethernet header is to be written anew. */
+static inline int mz_push_head(struct mz_pkt *p, __u32 len)
 {
 	if (p->ctx->headroom < len)
 		return -1;
@@ -108,14 +109,10 @@ static inline int mz_push_outer(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
-static inline int mz_push_outer4(struct mz_pkt *p)
+/* Opens the outer headers, of the family `v6` says. */
+static inline int mz_push_outer(struct mz_pkt *p, int v6)
 {
-	return mz_push_outer(p, MZ_OUTER_LEN4);
-}
-
-static inline int mz_push_outer6(struct mz_pkt *p)
-{
-	return mz_push_outer(p, MZ_OUTER_LEN6);
+	return mz_push_head(p, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4);
 }
 
 static inline int mz_resize(struct mz_pkt *p, __u32 len)
@@ -139,21 +136,10 @@ static inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
-/* Opens `len` bytes; the Ethernet header is to be written anew. */
-static inline int mz_push_head(struct mz_pkt *p, __u32 len)
-{
-	return mz_push_outer(p, len);
-}
-
 /* Another family's IP header in the place of the outer one, not filled in. */
-static inline int mz_shift_to4(struct mz_pkt *p)
+static inline int mz_shift_outer(struct mz_pkt *p, int v6)
 {
-	return mz_pop_outer(p, 20);
-}
-
-static inline int mz_shift_to6(struct mz_pkt *p)
-{
-	return mz_push_outer(p, 20);
+	return v6 ? mz_push_head(p, 20) : mz_pop_outer(p, 20);
 }
 
 static inline int mz_defers_delivery(void)

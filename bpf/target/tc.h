@@ -54,28 +54,19 @@ static __always_inline __u32 mz_gso_size(struct mz_pkt *p)
 	return p->ctx->gso_size;
 }
 
-/* Opens `len` bytes: the outer headers in front of the whole frame. The L2
- * length handed to the kernel is the inner Ethernet header alone; FIXED_GSO
+/* Opens the outer headers in front of the whole frame, of the family `v6` says.
+ * The L2 length handed to the kernel is the inner Ethernet header alone; FIXED_GSO
  * keeps the segment size that the sender chose. */
-static __always_inline int mz_push_outer(struct mz_pkt *p, __u32 len, __u64 family)
+static __always_inline int mz_push_outer(struct mz_pkt *p, int v6)
 {
-	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | family | BPF_F_ADJ_ROOM_ENCAP_L4_UDP |
-		      BPF_F_ADJ_ROOM_ENCAP_L2_ETH | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN);
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L4_UDP | BPF_F_ADJ_ROOM_ENCAP_L2_ETH |
+		      BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
+		      (v6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
 
-	if (bpf_skb_adjust_room(p->ctx, (__s32)len, BPF_ADJ_ROOM_MAC, flags))
+	if (bpf_skb_adjust_room(p->ctx, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, flags))
 		return -1;
 	mz_reload(p);
 	return 0;
-}
-
-static __always_inline int mz_push_outer4(struct mz_pkt *p)
-{
-	return mz_push_outer(p, MZ_OUTER_LEN4, BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
-}
-
-static __always_inline int mz_push_outer6(struct mz_pkt *p)
-{
-	return mz_push_outer(p, MZ_OUTER_LEN6, BPF_F_ADJ_ROOM_ENCAP_L3_IPV6);
 }
 
 /* Removes `len` bytes of headers. The kernel keeps the outer family as the
@@ -103,22 +94,14 @@ static __always_inline int mz_push_head(struct mz_pkt *p, __u32 len)
 
 /* Another family's IP header in the place of the outer one, not filled in. The
  * kernel would take a superpacket's inner protocol for the outer one. */
-static __always_inline int mz_shift(struct mz_pkt *p, __be16 proto)
+static __always_inline int mz_shift_outer(struct mz_pkt *p, int v6)
 {
+	__be16 proto = v6 ? mz_htons(ETH_P_IPV6) : mz_htons(ETH_P_IP);
+
 	if (p->ctx->gso_size || bpf_skb_change_proto(p->ctx, proto, 0))
 		return -1;
 	mz_pull(p, MZ_TC_PULL);
 	return 0;
-}
-
-static __always_inline int mz_shift_to4(struct mz_pkt *p)
-{
-	return mz_shift(p, mz_htons(ETH_P_IP));
-}
-
-static __always_inline int mz_shift_to6(struct mz_pkt *p)
-{
-	return mz_shift(p, mz_htons(ETH_P_IPV6));
 }
 
 /* Makes the packet `len` bytes long, at its end. p->len stays: it is what came. */

@@ -42,7 +42,8 @@ static __always_inline __u32 mz_gso_size(struct mz_pkt *p)
 	return 0;
 }
 
-static __always_inline int mz_push_outer(struct mz_pkt *p, __u32 len)
+/* Opens `len` bytes; the Ethernet header is to be written anew. */
+static __always_inline int mz_push_head(struct mz_pkt *p, __u32 len)
 {
 	if (bpf_xdp_adjust_head(p->ctx, -(int)len))
 		return -1;
@@ -50,14 +51,10 @@ static __always_inline int mz_push_outer(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
-static __always_inline int mz_push_outer4(struct mz_pkt *p)
+/* Opens the outer headers, of the family `v6` says. */
+static __always_inline int mz_push_outer(struct mz_pkt *p, int v6)
 {
-	return mz_push_outer(p, MZ_OUTER_LEN4);
-}
-
-static __always_inline int mz_push_outer6(struct mz_pkt *p)
-{
-	return mz_push_outer(p, MZ_OUTER_LEN6);
+	return mz_push_head(p, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4);
 }
 
 /* Makes the packet `len` bytes long, at its end. */
@@ -77,21 +74,10 @@ static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
-/* Opens `len` bytes; the Ethernet header is to be written anew. */
-static __always_inline int mz_push_head(struct mz_pkt *p, __u32 len)
-{
-	return mz_push_outer(p, len);
-}
-
 /* Another family's IP header in the place of the outer one, not filled in. */
-static __always_inline int mz_shift_to4(struct mz_pkt *p)
+static __always_inline int mz_shift_outer(struct mz_pkt *p, int v6)
 {
-	return mz_pop_outer(p, 20);
-}
-
-static __always_inline int mz_shift_to6(struct mz_pkt *p)
-{
-	return mz_push_outer(p, 20);
+	return v6 ? mz_push_head(p, 20) : mz_pop_outer(p, 20);
 }
 
 /* Streams are delivered by the TC program, which keeps superpackets whole. */
