@@ -91,7 +91,7 @@ print((b"\x64\0\0\0" + raw).hex(" "))' "$1"
 }
 # The learned path to ADDRESS at HOST is gone, if there was one.
 path_lost() {
-	bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns "$1")/v2/maps/mz_paths" key hex $(key_of "$2") 2> /dev/null || true
+	bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns "$1")"/*/maps/mz_paths key hex $(key_of "$2") 2> /dev/null || true
 }
 
 standard_up() {

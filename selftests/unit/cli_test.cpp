@@ -449,7 +449,8 @@ TEST_F(Cli, Usage) {
        std::vector<std::vector<std::string>>{{}, {"plan"}, {"apply"}, {"endpoint", "add"},
                                              {"shard", "list"}, {"stats"}, {"trace"},
                                              {"program"}, {"program", "attach"},
-                                             {"program", "replace"}, {"map"}, {"map", "set"}}) {
+                                             {"program", "replace"}, {"map"}, {"map", "set"},
+                                             {"flow"}, {"flow", "list"}, {"flow", "top"}, {"flow", "flush"}}) {
     auto asked = args;
     asked.push_back("--help");
     const Outcome help = run_transit(asked);

@@ -129,6 +129,7 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   spec.network = e.network();
   spec.host = e.host();
   spec.label = e.label();
+  spec.max_flows = e.max_flows();
   MZ_CHECK(address(spec, e, *object));
   const auto host = out_.hosts.find(e.host());
   if (host == out_.hosts.end())
@@ -242,6 +243,7 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   out.set_mac(mac_text(e.mac));
   out.set_host(e.host);
   out.set_label(e.label);
+  out.set_max_flows(e.max_flows);
   if (const auto* netns = std::get_if<NetnsSpec>(&e.attach)) {
     out.mutable_netns()->set_name(netns->name);
     out.mutable_netns()->set_interface(netns->interface);
