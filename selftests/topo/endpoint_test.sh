@@ -20,10 +20,8 @@ add() { # NAME [ARGS...]
 ok "a first endpoint, nothing known before" add one --vni 7 --cidr 10.9.0.0/24
 ok "a second one, address chosen" add two
 serve two shop/two
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
 ok "they reach each other" says one 10.9.0.3 shop/two
-mtu_of() { on "$1" ip -o link show eth0 | grep -o 'mtu [0-9]*' | cut -c5-; }
-ok "MTU is the uplink's less 66" test "$(mtu_of one)" = 1434
+ok "MTU is the uplink's less 66" test "$(mtu_of one eth0)" = 1434
 taken() { ! add two 2> "$TOPO_DIR/error" && grep -q "shop/two.*exists" "$TOPO_DIR/error"; }
 ok "a name that is taken is refused" taken
 transit w1 endpoint delete shop/two > /dev/null

@@ -3,6 +3,8 @@
 // asks for, and how it exits.
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -109,10 +111,10 @@ class FakeTransit final : public v1::Transit::Service {
     *out = doctor;
     return answer;
   }
-  Status ReplacePrograms(ServerContext* context, const v1::ReplaceProgramsRequest*,
+  Status ReplacePrograms(ServerContext*, const v1::ReplaceProgramsRequest*,
                          v1::ReplaceProgramsReply* out) override {
-    // Never answers in time: until the caller has given up.
-    while (hang && !context->IsCancelled()) ::usleep(1000);
+    // A caller that does not give up gets its answer, and fails the test.
+    if (answer_after.valid()) answer_after.wait_for(std::chrono::seconds(5));
     out->set_replaced(3);
     return answer;
   }
@@ -145,7 +147,7 @@ class FakeTransit final : public v1::Transit::Service {
   v1::TraceReply trace;
   int traces = 0;
   v1::DoctorReply doctor;
-  bool hang = false;
+  std::future<void> answer_after;  // when there is one
 };
 
 // One fake daemon on a socket of its own.
@@ -242,8 +244,10 @@ TEST_F(Cli, UnreachableAndSlowDaemons) {
   EXPECT_EQ(r.rc, 4);
   EXPECT_EQ(r.err, "transit: cannot reach transitd at " + dir.at("none.sock") +
                        ": start it (systemctl start transitd) or name it with --socket\n");
-  fake().hang = true;
+  std::promise<void> gave_up;
+  fake().answer_after = gave_up.get_future();
   r = run({"program", "replace", "--timeout", "0.2"});
+  gave_up.set_value();
   EXPECT_EQ(r.rc, 4);
   EXPECT_NE(r.err.find("did not answer within 0.2 s"), std::string::npos) << r.err;
 }
