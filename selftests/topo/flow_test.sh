@@ -28,7 +28,6 @@ seen() { # WANTED HOST FILTER... -- FIELD...
 	got=$(flows "$@" | sort)
 	[[ $got == "$wanted" ]] || { echo "# got: $got"; return 1; }
 }
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
 
 # ---- UDP, both tenants with the same addresses -----------------------------------
 ok "red/a asks red/b" says red-a $B red/b

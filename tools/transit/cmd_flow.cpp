@@ -79,7 +79,7 @@ void add_limit(CLI::App& cmd, const std::shared_ptr<Request>& r, const char* des
 }
 
 void add_list(CLI::App& parent, Context& ctx) {
-  auto* cmd = parent.add_subcommand("list", "What is under way: state, bytes, time until it is forgotten");
+  auto* cmd = parent.add_subcommand("list", "What is under way, and until when");
   auto r = std::make_shared<v1::ListFlowsRequest>();
   r->set_limit(1000);
   add_filter(*cmd, r);
