@@ -69,8 +69,8 @@ static __always_inline __u8 mz_flow_next(struct mz_flow *f, __u8 event, __u8 dir
 		if (f->state == MZ_FLOW_OPENING && answer)
 			return MZ_FLOW_ANSWERED;
 		return f->state;
-	default:
-		if (f->state == MZ_FLOW_OPENING && answer && !(f->flags & MZ_FLOW_F_HANDSHAKE))
+	default: /* of a handshake none comes here before its answer: all are quiet */
+		if (f->state == MZ_FLOW_OPENING && answer)
 			return MZ_FLOW_ESTABLISHED;
 	}
 	return f->state == MZ_FLOW_ANSWERED && !answer ? MZ_FLOW_ESTABLISHED : f->state;
@@ -147,20 +147,23 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, __u32 ifi
 	return 0;
 }
 
+#define MZ_FLOW_MISSED 0x100 /* or'ed to the direction: the caller found none */
+
 int mz_flow_step(struct mz_flow_key *key, __u32 ifindex, __u32 len, __u32 event, __u32 dir);
 
 /* A packet that opens, moves or ends a flow. A function of its own, verified once
  * for all who call it. Returns 0, or the reason the packet is dropped. */
 __noinline int mz_flow_step(struct mz_flow_key *key, __u32 ifindex, __u32 len, __u32 event, __u32 dir)
 {
-	struct mz_flow *f;
+	struct mz_flow *f = NULL;
 	__u8 state;
 	__u32 now;
 
 	if (!key)
 		return 0;
 	now = mz_now();
-	f = mz_lookup(mz_flows, key);
+	if (!(dir & MZ_FLOW_MISSED))
+		f = mz_lookup(mz_flows, key);
 	if (!f || mz_flow_is_other(f, ifindex, (__u8)event, now))
 		return mz_flow_open(key, ifindex, len, (__u8)event, dir & 1, f != NULL, now);
 	state = mz_flow_next(f, (__u8)event, dir & 1);
@@ -203,7 +206,7 @@ static __always_inline int mz_track(struct mz_pkt *p, enum mz_dir dir, __u32 ifi
 		mz_flow_count(f, (__u8)dir, p->len);
 		return MZ_NEXT;
 	}
-	why = mz_flow_step(&p->flow, ifindex, p->len, p->event, dir);
+	why = mz_flow_step(&p->flow, ifindex, p->len, p->event, f ? dir : dir | MZ_FLOW_MISSED);
 	return why ? mz_drop(p, (enum mz_reason)why) : MZ_NEXT;
 }
 
