@@ -248,7 +248,8 @@ static __always_inline int mz_read_quote(struct mz_pkt *p, struct mz_addr *src, 
 }
 
 /* An ICMP error belongs to the flow whose packet it quotes, whoever sends it, if
- * that packet went the other way. It opens none and keeps none alive. */
+ * that packet went the other way: else it is no flow of this interface. It opens
+ * none and keeps none alive. */
 static __noinline int mz_relate(struct mz_pkt *p, enum mz_dir dir, __u32 ifindex)
 {
 	int out = dir == MZ_DIR_EGRESS;
@@ -257,7 +258,7 @@ static __noinline int mz_relate(struct mz_pkt *p, enum mz_dir dir, __u32 ifindex
 	struct mz_flow *f = NULL;
 	__u32 ports = 0;
 
-	if (mz_read_quote(p, &src, &dst, &key.proto, &ports) && mz_addr_eq(out ? &dst : &src, out ? &p->src : &p->dst)) {
+	if (mz_read_quote(p, &src, &dst, &key.proto, &ports)) {
 		key.local = out ? dst : src;
 		key.remote = out ? src : dst;
 		key.local_port = (__be16)(out ? ports >> 16 : ports);

@@ -101,7 +101,7 @@ static uint16_t checksum(const uint8_t *b, uint32_t len)
 
 #define OR(value, fallback) ((value) ? (value) : (fallback))
 
-static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, uint16_t frag,
+static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, uint16_t id, uint16_t frag,
 		    uint8_t ttl, uint8_t proto, uint32_t src, uint32_t dst)
 {
 	uint32_t at = f->len;
@@ -111,7 +111,7 @@ static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, 
 	put8(f, vihl);
 	put8(f, tos);
 	put16(f, (uint16_t)total);
-	put16(f, 0);
+	put16(f, id);
 	put16(f, frag);
 	put8(f, ttl);
 	put8(f, proto);
@@ -168,7 +168,7 @@ static struct frame make_inner6(struct inner in)
 		put8(&f, i + 1 < in.exts ? (uint8_t)in.ext[i + 1] : proto);
 		put8(&f, i ? 0 : in.ext_units);
 		put16(&f, in.frag);
-		put32(&f, 0);
+		put32(&f, in.frag_id);
 		for (int j = 0; !i && j < in.ext_units * 8; j++)
 			put8(&f, 0);
 	}
@@ -190,7 +190,7 @@ struct frame make_inner(struct inner in)
 	put(&f, mac_bytes(OR(in.dmac, MAC_GW)), 6);
 	put(&f, mac_bytes(OR(in.smac, MAC_A)), 6);
 	put16(&f, OR(in.ethertype, 0x0800));
-	put_ip4(&f, vihl, in.tos, (uint32_t)((int)total + in.total_delta), in.frag, OR(in.ttl, 64),
+	put_ip4(&f, vihl, in.tos, (uint32_t)((int)total + in.total_delta), in.frag_id, in.frag, OR(in.ttl, 64),
 		OR(in.proto, 17), OR(in.src, EP_A), OR(in.dst, EP_B));
 	put_l4(&f, &in, payload);
 	f.len -= (uint32_t)in.cut;
@@ -297,7 +297,7 @@ struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu, uint
 	if (v6)
 		put_ip6(&f, 0x60000000, 8 + quote, 58, 64, OR(source, GW6), EP6_A);
 	else
-		put_ip4(&f, 0x45, 0xc0, 28 + quote, 0, 64, 1, OR(source, GW_IP), EP_A);
+		put_ip4(&f, 0x45, 0xc0, 28 + quote, 0, 0, 64, 1, OR(source, GW_IP), EP_A);
 	at = f.len;
 	put8(&f, v6 ? 2 : 3);
 	put8(&f, v6 ? 0 : 4);
@@ -380,7 +380,7 @@ struct frame make_tunnel(struct tunnel t)
 			8 + 8 + opts + in.len, OR(t.proto, 17), OR(t.ttl, 64), OR(t.src6, PEER6), OR(t.dst6, SELF6));
 	} else {
 		put16(&f, 0x0800);
-		put_ip4(&f, OR(t.version_ihl, 0x45), t.tos, 20 + 8 + 8 + opts + in.len, OR(t.frag, 0x4000),
+		put_ip4(&f, OR(t.version_ihl, 0x45), t.tos, 20 + 8 + 8 + opts + in.len, 0, OR(t.frag, 0x4000),
 			OR(t.ttl, 64), OR(t.proto, 17), OR(t.src, PEER_IP), OR(t.dst, SELF_IP));
 	}
 	put16(&f, t.sport);

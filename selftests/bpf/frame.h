@@ -67,6 +67,7 @@ struct inner {
 	uint8_t tos, ttl;     // 0, 64
 	uint8_t proto;        // UDP
 	uint16_t frag;        // host order
+	uint16_t frag_id;     // of a fragment
 	int total_delta;      // added to the IP total length
 	uint16_t payload;     // bytes behind the transport header: 10
 	uint8_t flags;        // of TCP: ACK; of SCTP: its first chunk's type

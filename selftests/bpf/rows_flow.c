@@ -51,6 +51,14 @@ static struct mz_flow_key key_of(uint32_t proto, int v6)
 	return k;
 }
 
+static struct mz_flow_key without_ports(uint32_t proto, int v6)
+{
+	struct mz_flow_key k = key_of(proto, v6);
+
+	k.local_port = k.remote_port = 0;
+	return k;
+}
+
 // Packets of A come by, and go to, one interface: the one rows are run on.
 static void flow_world(void)
 {
@@ -125,6 +133,12 @@ static void make_old(struct mz_flow *f)
 	f->seen = T->now() - f->timeout - 1000;
 }
 
+// Silent for half its time: the next packet keeps it.
+static void make_elderly(struct mz_flow *f)
+{
+	f->seen = T->now() - f->timeout / 2;
+}
+
 static void make_others(struct mz_flow *f)
 {
 	f->ifindex = 77;
@@ -193,8 +207,8 @@ void test_flow_others(void **state)
 	(void)state;
 	SCENARIO("4787 REQ-5 UDP", key_of(17, 0),
 		 { "asks", OUT, TO_R(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 },
-		 { "asks again", OUT, TO_R(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 2, 0 },
-		 { "is answered", IN, TO_A(), MZ_FLOW_ESTABLISHED, MZ_TIMER_UDP_ESTABLISHED, 2, 1 },
+		 { "asks again", OUT, TO_R(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 2, 0, .before = make_elderly },
+		 { "is answered", IN, TO_A(), MZ_FLOW_ESTABLISHED, MZ_TIMER_UDP_ESTABLISHED, 2, 1, .before = make_elderly },
 		 { "goes on", OUT, TO_R(), MZ_FLOW_ESTABLISHED, MZ_TIMER_UDP_ESTABLISHED, 3, 1 });
 	SCENARIO("UDP, IPv6, asked by the other side", key_of(17, 1),
 		 { "is asked", IN, TO_A6(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 0, 1 },
@@ -215,17 +229,16 @@ void test_flow_others(void **state)
 		 { "INIT ACK", IN, TO_A(.proto = 132, .flags = 2), MZ_FLOW_ANSWERED, MZ_TIMER_SCTP_OPENING, 1, 1 },
 		 { "COOKIE ECHO", OUT, TO_R(.proto = 132, .flags = 10), MZ_FLOW_ESTABLISHED, MZ_TIMER_SCTP_ESTABLISHED, 2, 1 },
 		 { "DATA", IN, TO_A(.proto = 132), MZ_FLOW_ESTABLISHED, MZ_TIMER_SCTP_ESTABLISHED, 2, 2 },
-		 { "a chunk type above 15 (RE-CONFIG)", IN, TO_A(.proto = 132, .flags = 0x82), MZ_FLOW_ESTABLISHED, MZ_TIMER_SCTP_ESTABLISHED, 2, 3 },
+		 { "a chunk type above 15", IN, TO_A(.proto = 132, .flags = 0x86), MZ_FLOW_ESTABLISHED, MZ_TIMER_SCTP_ESTABLISHED, 2, 3 },
 		 { "SHUTDOWN", OUT, TO_R(.proto = 132, .flags = 7), MZ_FLOW_CLOSING, MZ_TIMER_SCTP_CLOSING, 3, 3 },
 		 { "SHUTDOWN ACK", IN, TO_A(.proto = 132, .flags = 8), MZ_FLOW_CLOSED, MZ_TIMER_SCTP_CLOSING, 3, 4 },
 		 { "SHUTDOWN COMPLETE", OUT, TO_R(.proto = 132, .flags = 14), MZ_FLOW_CLOSED, MZ_TIMER_SCTP_CLOSING, 4, 4 });
 	SCENARIO("9260 3.3.7 ABORT", key_of(132, 0),
 		 { "INIT", OUT, TO_R(.proto = 132, .flags = 1), MZ_FLOW_OPENING, MZ_TIMER_SCTP_OPENING, 1, 0 },
 		 { "ABORT", IN, TO_A(.proto = 132, .flags = 6), MZ_FLOW_RESET, MZ_TIMER_SCTP_CLOSING, 1, 1 });
-	struct mz_flow_key gre = key_of(47, 0);
-
-	gre.local_port = gre.remote_port = 0;
-	SCENARIO("a protocol without ports", gre,
+	SCENARIO("ICMPv6 that asks and answers nothing has no identifier", without_ports(58, 1),
+		 { "MLD report", OUT, INNER(.v6 = 1, .dst6 = EP6_R, .proto = 58, .sport = 0x8200), MZ_FLOW_OPENING, MZ_TIMER_ICMP, 1, 0 });
+	SCENARIO("a protocol without ports", without_ports(47, 0),
 		 { "out", OUT, TO_R(.proto = 47), MZ_FLOW_OPENING, MZ_TIMER_OTHER, 1, 0 },
 		 { "back", IN, TO_A(.proto = 47), MZ_FLOW_ESTABLISHED, MZ_TIMER_OTHER, 1, 1 });
 }
@@ -336,6 +349,14 @@ void test_flow_fragments(void **state)
 		 { "later of the answer", IN, PORTS_TO_A6(EXT44, .frag = 0x0010, .sport = 7), MZ_FLOW_ESTABLISHED, MZ_TIMER_UDP_ESTABLISHED, 2, 2 });
 	SCENARIO("one whose first was not seen", key_of(17, 0),
 		 { "later", OUT, TO_R(LATER), NO_FLOW });
+	SCENARIO("... opens none without ports either", without_ports(17, 0),
+		 { "later", OUT, TO_R(LATER), NO_FLOW });
+	SCENARIO("one of another datagram", key_of(17, 0),
+		 { "first", OUT, TO_R(FIRST), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 },
+		 { "later", OUT, TO_R(LATER, .frag_id = 3), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 });
+	SCENARIO("... of IPv6", key_of(17, 1),
+		 { "first", OUT, TO_R6(EXT44, .frag = 0x0001), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 },
+		 { "later", OUT, TO_R6(EXT44, .frag = 0x0010, .frag_id = 3), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 });
 
 	struct mz_frag_key k = { .vni = VNI, .src = addr4(EP_A), .dst = addr4(EP_R), .proto = 17 };
 	struct mz_frag old = { .ports = htonl(1000u << 16 | 2000),
@@ -441,6 +462,8 @@ void test_flow_trace(void **state)
 	assert_int_not_equal(T->lookup("mz_frags", &frag, &ports), 0);
 	run_packet(OUT, &f, MZ_R_DIRECT);
 	run.frame = f;
+	assert_int_equal(T->run(&run), 0);
+	run.frame = error_about(FROM_R(), 28, 3, EP_A, EP_R);
 	assert_int_equal(T->run(&run), 0);
 	check_flow(&k, &one);
 }
