@@ -6,6 +6,7 @@
 
 #include "bpf/lib/egress.h"
 #include "bpf/lib/ingress.h"
+#include "bpf/lib/reply.h"
 
 int mz_native_egress(struct mz_native_packet *pkt)
 {
@@ -15,6 +16,11 @@ int mz_native_egress(struct mz_native_packet *pkt)
 int mz_native_ingress(struct mz_native_packet *pkt)
 {
 	return mz_ingress(pkt);
+}
+
+int mz_native_reply(struct mz_native_packet *pkt)
+{
+	return mz_reply(pkt);
 }
 
 void mz_native_configure(const struct mz_cfg *cfg)
@@ -29,7 +35,8 @@ void mz_native_set_clock(uint32_t now)
 
 static struct mz_native_map *const tables[] = {
 	&mz_ports, &mz_endpoints, &mz_paths, &mz_networks, &mz_vpcs, &mz_shards, &mz_hosts,
-	&mz_host_ids, &mz_counters, &mz_flows, &mz_flow_use, &mz_frags, &mz_flow_stats, &mz_trace,
+	&mz_host_ids, &mz_counters, &mz_flows, &mz_flow_use, &mz_frags, &mz_flow_stats,
+	&mz_answered, &mz_links6, &mz_trace,
 };
 
 struct mz_native_map *mz_native_table(const char *name)

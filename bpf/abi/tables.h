@@ -118,6 +118,13 @@ enum mz_dir {
 	MZ_DIRS
 };
 
+/* What an endpoint was answered in the second that began at `since`. */
+struct mz_answers {
+	__u32 since; /* jiffies */
+	__u32 count;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_answers) == 8);
+
 /* What the data plane tells the daemon, through a ring buffer. */
 struct mz_event {
 	__u32 type; /* MZ_EVENT_* */
@@ -143,9 +150,12 @@ struct mz_cfg {
 	__u32 path_ttl;           /* jiffies after which a silent path is not used */
 	__u32 hint_interval;      /* jiffies between two hints for one address */
 	__u32 flags;              /* MZ_CFG_F_* */
+	__u32 services;           /* ifindex of the services' veth, host end; 0 = none */
+	__u32 second;             /* jiffies in a second */
+	__u32 answers;            /* answers an endpoint gets a second; 0 = any number */
 	__u32 flow_timeout[MZ_FLOW_TIMER_COUNT]; /* jiffies, by enum mz_flow_timer */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 52 + 4 * MZ_FLOW_TIMER_COUNT);
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 64 + 4 * MZ_FLOW_TIMER_COUNT);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its

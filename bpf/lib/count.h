@@ -46,6 +46,21 @@ static __always_inline void mz_count(struct mz_pkt *p)
 	c->bytes += p->len;
 }
 
+/* One answer more for the endpoint; 0 when it has had as many as it gets a second. */
+static __always_inline int mz_may_answer(struct mz_pkt *p)
+{
+	__u32 slot = mz_in_ifindex(p) & (MZ_PORTS - 1), now = mz_now();
+	struct mz_answers *a = mz_lookup(mz_answered, &slot);
+
+	if (!a || !mz_cfg.answers)
+		return 1;
+	if (now - a->since >= mz_cfg.second) {
+		a->since = now;
+		a->count = 0;
+	}
+	return ++a->count <= mz_cfg.answers;
+}
+
 /* Counts the packet under its reason and turns the decision into what the
  * hook understands. Every program ends here. */
 static __always_inline int mz_finish(struct mz_pkt *p)
@@ -53,6 +68,9 @@ static __always_inline int mz_finish(struct mz_pkt *p)
 	__u32 zero = 0;
 	struct mz_trace *t;
 
+	if (mz_unlikely(p->act == MZ_ACT_ANSWER || p->why == MZ_R_LOCAL_SERVICE) && p->dir == MZ_DIR_EGRESS &&
+	    !p->trace && !mz_may_answer(p))
+		mz_drop(p, MZ_R_ANSWER_RATE);
 	if (mz_unlikely(p->trace)) {
 		t = mz_lookup(mz_trace, &zero);
 		if (t)

@@ -8,6 +8,7 @@
 #include "bpf/lib/flow.h"
 #include "bpf/lib/icmp.h"
 #include "bpf/lib/inner.h"
+#include "bpf/lib/local.h"
 #include "bpf/lib/nd.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
@@ -25,7 +26,7 @@ static __always_inline int mz_egress_route(struct mz_pkt *p)
 }
 
 /* Neighbour discovery and pings of the gateway end here; all else is checked and
- * goes on. */
+ * goes on. A request for DHCP is from an address of its own making. */
 static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port *port)
 {
 	__u32 total = 0;
@@ -36,14 +37,25 @@ static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port 
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
 	if (mz_is_nd(p))
 		return mz_stage_nd(p, port, total);
-	MZ_TRY(mz_stage_echo6(p, port));
-	return mz_stage_ip6(p, port, total);
+	if (p->proto == MZ_ICMP6)
+		MZ_TRY(mz_stage_echo6(p, port));
+	p->asks_dhcp = (__u8)mz_is_dhcp6(p, port);
+	return p->asks_dhcp ? MZ_NEXT : mz_stage_ip6(p, port, total);
 }
 
 static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port *port)
 {
-	MZ_TRY(mz_stage_ip4(p, port));
-	return mz_stage_echo4(p, port);
+	__u32 total = 0;
+	int why = mz_parse_ip4(p, &total, MZ_R_IP4_TRUNCATED, MZ_R_IP4_INVALID);
+
+	if (why)
+		return mz_drop(p, (enum mz_reason)why);
+	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
+	p->asks_dhcp = (__u8)mz_is_dhcp4(p, port);
+	if (p->asks_dhcp)
+		return MZ_NEXT;
+	MZ_TRY(mz_stage_ip4(p, port, total));
+	return p->proto == IPPROTO_ICMP ? mz_stage_echo4(p, port) : MZ_NEXT;
 }
 
 /* A function of its own, as the second of its kind: room for spills is short. */
@@ -67,6 +79,7 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	else
 		MZ_TRY(mz_egress_ip4(p, port));
 	MZ_TRY(mz_stage_l4(p, MZ_R_L4_TRUNCATED));
+	MZ_TRY(mz_stage_local(p, port));
 	if (mz_unlikely(p->size > port->mtu))
 		return mz_too_big(p, port);
 	MZ_TRY(mz_stage_flow(p, MZ_DIR_EGRESS, port->ifindex));

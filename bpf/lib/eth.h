@@ -41,8 +41,7 @@ static __always_inline int mz_stage_eth(struct mz_pkt *p, const struct mz_port *
 	p->v6 = mz_family(eth);
 	if (*type != mz_htons(ETH_P_IP) && *type != mz_htons(ETH_P_IPV6) && *type != mz_htons(ETH_P_ARP))
 		return mz_drop(p, MZ_R_L3_UNSUPPORTED);
-	if (*type == mz_htons(ETH_P_IP) && (eth->dst[0] & 1))
-		return mz_drop(p, MZ_R_MULTICAST);
+	p->group = eth->dst[0] & 1;
 	return MZ_NEXT;
 }
 

@@ -36,14 +36,6 @@ static __always_inline struct mz_addr mz_error_source6(const struct mz_pkt *p, c
 	return mz_ip6_is_none(&port->gateway6) ? p->dst : port->gateway6;
 }
 
-/* fe80:: and the EUI-64 of the gateway's MAC (RFC 4291, appendix A). */
-static __always_inline struct mz_addr mz_gateway_link_local(void)
-{
-	struct mz_addr a = { .w = MZ_GATEWAY_LINK_LOCAL };
-
-	return a;
-}
-
 /* No error about an error, or about a later fragment (RFC 1122 3.2.2, RFC 4443 2.4). */
 static __always_inline int mz_may_complain(struct mz_pkt *p)
 {

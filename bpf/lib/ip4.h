@@ -57,15 +57,11 @@ static __always_inline __u32 mz_wire_size(struct mz_pkt *p, __u32 total)
 	return segment ? segment + p->l4 + (p->proto == IPPROTO_TCP ? 20 : 8) : total;
 }
 
-/* What an endpoint sends: valid, from its own address, to one receiver. */
-static __always_inline int mz_stage_ip4(struct mz_pkt *p, const struct mz_port *port)
+/* What an endpoint sends: from its own address, to one receiver. */
+static __always_inline int mz_stage_ip4(struct mz_pkt *p, const struct mz_port *port, __u32 total)
 {
-	__u32 total = 0;
-	int why = mz_parse_ip4(p, &total, MZ_R_IP4_TRUNCATED, MZ_R_IP4_INVALID);
-
-	if (why)
-		return mz_drop(p, (enum mz_reason)why);
-	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
+	if (p->group)
+		return mz_drop(p, MZ_R_MULTICAST);
 	if (!port->ip4 || p->src.w[3] != port->ip4) {
 		mz_note(p, MZ_ST_SPOOF, MZ_OBJ_PORT, port->ifindex, 0);
 		return mz_drop(p, MZ_R_SRC_IP);

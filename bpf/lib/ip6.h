@@ -88,7 +88,7 @@ static __always_inline int mz_parse_ip6(struct mz_pkt *p, __u32 *total, enum mz_
 	return 0;
 }
 
-/* What an endpoint sends: valid, from its own address, to one receiver. */
+/* What an endpoint sends: from its own address, to one receiver. */
 static __always_inline int mz_stage_ip6(struct mz_pkt *p, const struct mz_port *port, __u32 total)
 {
 	if (mz_ip6_is_none(&port->ip6) || !mz_addr_eq(&p->src, &port->ip6)) {

@@ -71,6 +71,15 @@ MZ_MAP(mz_frags, LRU_HASH, struct mz_frag_key, struct mz_frag, 4096, 0);
 /* Writer: packets that open a flow, on their own CPU. Reader: daemon. */
 MZ_MAP(mz_flow_stats, PERCPU_ARRAY, __u32, struct mz_flow_stats, 1, 0);
 
+/* ifindex % MZ_PORTS -> how often this endpoint was answered lately. Writer and
+ * reader: packets that are answered. 65,536 x 8 B = 512 KiB. */
+MZ_MAP(mz_answered, ARRAY, __u32, struct mz_answers, MZ_PORTS, 0);
+
+/* ifindex % MZ_PORTS -> link-local address that last asked for DHCPv6. Writer:
+ * endpoints' requests. Reader: answers. LRU: 4,096 x 80 B; a client whose address
+ * was forgotten asks again. */
+MZ_MAP(mz_links6, LRU_HASH, __u32, struct mz_addr, 4096, 0);
+
 /* Notes of the traced packet. Writers: programs run on a described packet, one
  * at a time. Reader: daemon. */
 MZ_MAP(mz_trace, ARRAY, __u32, struct mz_trace, 1, 0);

@@ -75,6 +75,8 @@ struct mz_pkt {
 	__be32 frag_id;
 	__u8 event; /* MZ_L4_* */
 	__u8 icmp_error;
+	__u8 asks_dhcp; /* a broadcast that a service of the host answers */
+	__u8 group;     /* to a group's MAC address, or everybody's */
 	__u8 untracked; /* its flow cannot be known */
 	__u8 v6;
 	__u8 tos; /* or traffic class */

@@ -20,6 +20,14 @@ static __always_inline const __u8 *mz_gateway(void)
 	return mac;
 }
 
+/* fe80:: and the EUI-64 of the gateway's MAC (RFC 4291, appendix A). */
+static __always_inline struct mz_addr mz_gateway_link_local(void)
+{
+	struct mz_addr a = { .w = MZ_GATEWAY_LINK_LOCAL };
+
+	return a;
+}
+
 static __always_inline void mz_fill_ip4(struct iphdr *ip, __u32 total, __u8 tos, __u8 ttl, __be32 dst)
 {
 	*(__u8 *)ip = 0x45;

@@ -26,9 +26,10 @@ struct mz_native_packet {
 	uint32_t reason;      /* out: MZ_R_* */
 };
 
-/* Both return an enum mz_act. */
+/* All return an enum mz_act. */
 int mz_native_egress(struct mz_native_packet *pkt);
 int mz_native_ingress(struct mz_native_packet *pkt);
+int mz_native_reply(struct mz_native_packet *pkt);
 
 void mz_native_configure(const struct mz_cfg *cfg);
 /* The clock ages are measured with, jiffies. */

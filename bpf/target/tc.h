@@ -20,8 +20,13 @@ typedef struct __sk_buff mz_ctx_t;
 
 static __always_inline void mz_reload(struct mz_pkt *p)
 {
-	p->data = (__u8 *)(long)p->ctx->data;
-	p->end = (__u8 *)(long)p->ctx->data_end;
+	__u8 *data = (__u8 *)(long)p->ctx->data, *end = (__u8 *)(long)p->ctx->data_end;
+
+	/* Pointers from here on: where two of them meet, the compiler would else
+	 * carry on the 32-bit fields, and the verifier lose them. */
+	asm volatile("" : "+r"(data), "+r"(end));
+	p->data = data;
+	p->end = end;
 }
 
 /* Makes the first `want` bytes readable, or all there are. */
@@ -118,6 +123,18 @@ static __always_inline int mz_resize(struct mz_pkt *p, __u32 len)
 	if (bpf_skb_change_tail(p->ctx, len, 0))
 		return -1;
 	mz_pull(p, len);
+	return 0;
+}
+
+/* Changes the checksum at `off`, which covers a pseudo-header, by a difference;
+ * `zero_means_none`: of UDP over IPv4. The kernel knows what the card will finish. */
+static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int zero_means_none)
+{
+	__u64 flags = BPF_F_PSEUDO_HDR | (zero_means_none ? BPF_F_MARK_MANGLED_0 : 0);
+
+	if (bpf_l4_csum_replace(p->ctx, off, 0, diff, flags))
+		return -1;
+	mz_reload(p);
 	return 0;
 }
 

@@ -55,6 +55,10 @@ struct mz_addr addr6(uint32_t a)
 		r.w[0] = htonl(subnet << 16);
 		r.w[1] = 0;
 	}
+	if (a == ALL_DHCP6)
+		r.w[3] = htonl(0x00010002);
+	if (subnet == 0x5aff || subnet == 0x5a00)
+		r = (struct mz_addr){ .w = { htonl(0xfd4d0000 | subnet), 0, 0, htonl(host) } };
 	if (a == LL6_GW) {
 		r.w[2] = htonl(0x004d5aff);
 		r.w[3] = htonl(0xfe000001);
@@ -150,6 +154,27 @@ static void put_l4(struct frame *f, const struct inner *in, uint32_t payload)
 		put8(f, (uint8_t)('a' + i % 26));
 	if (in->proto == 132)
 		f->b[at + 12] = in->flags;
+	if (in->bootp_flags) {
+		f->b[at + 18] = (uint8_t)(in->bootp_flags >> 8);
+		f->b[at + 19] = (uint8_t)in->bootp_flags;
+	}
+}
+
+// The checksum of TCP, UDP or ICMPv6 at `at`, over the addresses at `addresses`,
+// right in front of it.
+static void put_sum(struct frame *f, uint32_t addresses, uint32_t at, uint8_t proto)
+{
+	uint32_t field = at + (proto == 6 ? 16u : proto == 17 ? 6u : 2u), len = f->len - at, sum = proto + len;
+	uint16_t check;
+
+	for (uint32_t i = addresses; i < f->len; i += 2)
+		sum += (uint32_t)f->b[i] << 8 | (i + 1 < f->len ? f->b[i + 1] : 0);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	check = htons((uint16_t)~sum);
+	if (!check && proto == 17)
+		check = 0xffff;
+	memcpy(f->b + field, &check, 2);
 }
 
 static struct frame make_inner6(struct inner in)
@@ -173,6 +198,8 @@ static struct frame make_inner6(struct inner in)
 			put8(&f, 0);
 	}
 	put_l4(&f, &in, payload);
+	if (in.sums)
+		put_sum(&f, 22, 54, proto);
 	f.len -= (uint32_t)in.cut;
 	return f;
 }
@@ -191,8 +218,10 @@ struct frame make_inner(struct inner in)
 	put(&f, mac_bytes(OR(in.smac, MAC_A)), 6);
 	put16(&f, OR(in.ethertype, 0x0800));
 	put_ip4(&f, vihl, in.tos, (uint32_t)((int)total + in.total_delta), in.frag_id, in.frag, OR(in.ttl, 64),
-		OR(in.proto, 17), OR(in.src, EP_A), OR(in.dst, EP_B));
+		OR(in.proto, 17), in.zero_src ? 0 : OR(in.src, EP_A), OR(in.dst, EP_B));
 	put_l4(&f, &in, payload);
+	if (in.sums)
+		put_sum(&f, 26, 34, OR(in.proto, 17));
 	f.len -= (uint32_t)in.cut;
 	return f;
 }

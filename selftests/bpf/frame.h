@@ -47,6 +47,9 @@ struct frame {
 #define BOUNCE6 A6(0xaa, 3)
 #define BACKUP6 A6(0xaa, 4)
 #define DIVIDE6 A6(0xaa, 5)
+#define ALL_DHCP6 A6(0xff02, 0x12)     // ff02::1:2
+#define SVC6(host) A6(0x5aff, host)    // fd4d:5aff::host
+#define CLIENT6(slot) A6(0x5a00, slot) // fd4d:5a00::slot
 struct mz_addr addr6(uint32_t short_form);
 
 enum { MAC_A = 1, MAC_B = 2, MAC_GW = 3, MAC_SELF = 4, MAC_NEXT = 5, MAC_GROUP = 6, MAC_OTHER = 7,
@@ -73,6 +76,9 @@ struct inner {
 	uint8_t flags;        // of TCP: ACK; of SCTP: its first chunk's type
 	uint16_t sport, dport;// 1000, 2000
 	int zero_sport;
+	int zero_src;         // from 0.0.0.0
+	int sums;             // TCP and UDP with their checksum
+	uint16_t bootp_flags; // of DHCP
 	int cut;              // bytes cut off the end
 };
 struct frame make_inner(struct inner in);

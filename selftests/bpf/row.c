@@ -18,7 +18,8 @@ struct mz_cfg test_cfg(void)
 {
 	struct mz_cfg c = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = SELF, .uplink = 1,
 			    .path_ttl = PATH_TTL, .hint_interval = HINT_INTERVAL,
-			    .flags = MZ_CFG_F_XDP_DELIVER };
+			    .flags = MZ_CFG_F_XDP_DELIVER, .services = 4, .second = 1u << 30,
+			    .answers = ANSWERS };
 
 	for (uint32_t i = 0; i < MZ_FLOW_TIMER_COUNT; i++)
 		c.flow_timeout[i] = FLOW_TIMEOUT(i);
@@ -96,6 +97,8 @@ static void put_port(uint32_t world)
 		p.gateway6 = addr6(GW6);
 	}
 	p.prefix6 = world & W_NO_IP6 ? 0 : 64;
+	if (world & W_NO_IP4)
+		p.ip4 = 0;
 	if (world & W_PORT_TAKEN)
 		p.ifindex += MZ_PORTS;
 	put("mz_ports", &T->ifindex, &p);
@@ -154,6 +157,16 @@ void build_world(uint32_t world)
 	put_endpoint(addr4(EP_B), SELF, 3, world & W_TAP ? 0 : MZ_EP_F_PEER, MAC_B);
 	put_endpoint(addr6(EP6_A), SELF, 2, MZ_EP_F_PEER, MAC_A);
 	put_endpoint(addr6(EP6_B), SELF, 3, world & W_TAP ? 0 : MZ_EP_F_PEER, MAC_B);
+	if (world & W_ANSWERED_OUT) {
+		struct mz_answers had = { .since = T->now(), .count = ANSWERS };
+
+		put("mz_answered", &T->ifindex, &had);
+	}
+	if (world & W_LINK6) {
+		struct mz_addr link = addr6(LL6_A);
+
+		put("mz_links6", &T->ifindex, &link);
+	}
 	put_remote(addr4(EP_R), world);
 	put_remote(addr6(EP6_R), world);
 }
@@ -230,7 +243,8 @@ static void check_bytes(const struct row *r, const struct run *run)
 void run_row(const struct row *r, enum mz_dir dir)
 {
 	static struct counts before, after;
-	struct run run = { .dir = dir, .frame = r->in, .gso_size = r->gso_size, .no_room = r->no_room };
+	struct run run = { .dir = dir, .frame = r->in, .gso_size = r->gso_size, .no_room = r->no_room,
+			   .reply = r->reply };
 	uint32_t want = ((r->no_vpc ? 0 : VPC_SLOT) * MZ_DIRS + dir) * MZ_REASON_SLOTS + r->why;
 
 	print_message("# %s: %s\n", T->name, r->name);

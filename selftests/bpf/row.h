@@ -25,6 +25,7 @@
 #define PATH_TTL 30000u
 #define HINT_INTERVAL 1000u
 #define FLOW_TIMEOUT(timer) (100000u + (timer)) // one of its own for each
+#define ANSWERS  5u // an endpoint's a second
 #define SLOTS    4u // VPC slots looked at
 
 // The world a row runs in.
@@ -55,6 +56,9 @@ enum {
 	W_MTU_500 = 1 << 23,      // the endpoint's MTU is 500
 	W_MTU_1280 = 1 << 24,
 	W_NO_GATEWAY = 1 << 25,   // a network too small for one
+	W_ANSWERED_OUT = 1 << 26, // the endpoint had its answers of this second
+	W_LINK6 = 1 << 27,        // it asked for DHCPv6 from LL6_A
+	W_NO_IP4 = 1 << 28,       // the endpoint has no IPv4 address
 };
 
 extern const struct target *T; // the target rows run on
@@ -78,6 +82,7 @@ struct row {
 	uint32_t event;     // MZ_EVENT_* expected, 0 = none
 	uint32_t gso_size;
 	bool no_room;
+	bool reply;         // comes from the services' namespace
 	bool far;           // leaves by another interface than it came
 };
 

@@ -19,6 +19,9 @@ void test_ip6_egress(void **state);
 void test_nd(void **state);
 void test_ip6_ingress(void **state);
 void test_ip6_underlay(void **state);
+// rows_local.c
+void test_local_requests(void **state);
+void test_local_replies(void **state);
 // rows_flow.c
 void test_flow_tcp(void **state);
 void test_flow_others(void **state);

@@ -18,6 +18,7 @@ struct run {
 	uint32_t gso_size;
 	bool no_room;       // headers cannot be added or removed
 	bool trace;
+	bool reply;         // from the services' namespace
 	enum verdict verdict; // out
 };
 

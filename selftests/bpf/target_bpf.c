@@ -16,6 +16,8 @@
 #include "bpf/uplink_hop.skel.h"
 #include "bpf/clock.skel.h"
 #include "selftests/bpf/egress_xdp.skel.h"
+#include "bpf/services_reply.skel.h"
+#include "selftests/bpf/reply_xdp.skel.h"
 #include "selftests/bpf/target.h"
 
 static struct {
@@ -24,6 +26,8 @@ static struct {
 	struct mz_uplink_deliver *tc_ingress;
 	struct mz_egress_xdp *xdp_egress;
 	struct mz_uplink_hop *xdp_ingress;
+	struct mz_services_reply *tc_reply;
+	struct mz_reply_xdp *xdp_reply;
 	struct mz_clock *clock;
 	struct ring_buffer *ring;
 	uint32_t events;
@@ -67,6 +71,8 @@ static int open_all(void)
 	LOAD(tc_egress, mz_endpoint_egress);
 	LOAD(xdp_ingress, mz_uplink_hop);
 	LOAD(xdp_egress, mz_egress_xdp);
+	LOAD(tc_reply, mz_services_reply);
+	LOAD(xdp_reply, mz_reply_xdp);
 	s.clock = mz_clock__open_and_load();
 	s.ring = ring_buffer__new(map_fd("mz_events"), on_event, NULL, NULL);
 	return s.clock && s.ring ? 0 : -errno;
@@ -87,6 +93,8 @@ static void close_all(void)
 	mz_endpoint_egress__destroy(s.tc_egress);
 	mz_uplink_hop__destroy(s.xdp_ingress);
 	mz_egress_xdp__destroy(s.xdp_egress);
+	mz_services_reply__destroy(s.tc_reply);
+	mz_reply_xdp__destroy(s.xdp_reply);
 	mz_clock__destroy(s.clock);
 	memset(&s, 0, sizeof(s));
 }
@@ -119,6 +127,8 @@ static void reset(void)
 	wipe("mz_flows", 0);
 	wipe("mz_frags", 0);
 	wipe("mz_flow_use", 8);
+	wipe("mz_answered", 4);
+	wipe("mz_links6", 0);
 	wipe("mz_networks", 0);
 	wipe("mz_vpcs", 0);
 	wipe("mz_host_ids", 0);
@@ -154,8 +164,9 @@ static int run_tc(struct run *r)
 {
 	struct __sk_buff skb = { .gso_size = r->gso_size, .mark = r->trace ? MZ_TRACE_MARK : 0 };
 	uint8_t out[2048];
-	int fd = bpf_program__fd(r->dir == MZ_DIR_EGRESS ? s.tc_egress->progs.mz_endpoint_egress
-							 : s.tc_ingress->progs.mz_uplink_deliver);
+	int fd = bpf_program__fd(r->reply		    ? s.tc_reply->progs.mz_services_reply
+				 : r->dir == MZ_DIR_EGRESS ? s.tc_egress->progs.mz_endpoint_egress
+							   : s.tc_ingress->progs.mz_uplink_deliver);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame.b, .data_size_in = r->frame.len,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &skb,
 		    .ctx_size_in = sizeof(skb), .repeat = 1);
@@ -190,8 +201,9 @@ static int run_xdp(struct run *r)
 	uint8_t in[2048] = { 0 }, out[2048];
 	uint32_t meta = r->no_room ? 192 : r->trace ? 4 : 0;
 	struct xdp_md md = { .data = meta, .data_end = meta + r->frame.len, .ingress_ifindex = 0 };
-	int fd = bpf_program__fd(r->dir == MZ_DIR_EGRESS ? s.xdp_egress->progs.mz_egress_xdp
-							 : s.xdp_ingress->progs.mz_uplink_hop);
+	int fd = bpf_program__fd(r->reply		    ? s.xdp_reply->progs.mz_reply_xdp
+				 : r->dir == MZ_DIR_EGRESS ? s.xdp_egress->progs.mz_egress_xdp
+							   : s.xdp_ingress->progs.mz_uplink_hop);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = meta + r->frame.len,
 		    .data_out = out, .data_size_out = sizeof(out), .repeat = 1);
 

@@ -59,7 +59,8 @@ static int run(struct run *r)
 	int act;
 
 	memcpy(pkt.data, r->frame.b, r->frame.len);
-	act = r->dir == MZ_DIR_EGRESS ? mz_native_egress(&pkt) : mz_native_ingress(&pkt);
+	act = r->reply ? mz_native_reply(&pkt) :
+	      r->dir == MZ_DIR_EGRESS ? mz_native_egress(&pkt) : mz_native_ingress(&pkt);
 	r->frame.len = pkt.len;
 	memcpy(r->frame.b, pkt.data, pkt.len);
 	switch (act) {

@@ -31,6 +31,7 @@ static const struct object objects[] = {
 	{ "endpoint_egress", "mz_endpoint_egress" },
 	{ "uplink_deliver", "mz_uplink_deliver" },
 	{ "uplink_hop", "mz_uplink_hop" },
+	{ "services_reply", "mz_services_reply" },
 	{ "clock", "mz_clock" },
 };
 
@@ -41,7 +42,7 @@ static void set_flags(struct bpf_object *obj, unsigned flags)
 	struct bpf_map *m;
 
 	bpf_object__for_each_map(m, obj) {
-		struct mz_cfg cfg = { .self_id = 1, .flags = flags };
+		struct mz_cfg cfg = { .self_id = 1, .flags = flags, .services = 2, .second = 250, .answers = 100 };
 		size_t size = 0;
 		const void *old = bpf_map__initial_value(m, &size);
 		char data[256] = { 0 };

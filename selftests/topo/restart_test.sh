@@ -64,7 +64,7 @@ tcp_whole() {
 	start red-b "$TOPO_DIR/iperf" iperf3 -s -1
 	wait_for 5 on red-b bash -c 'ss -ltn | grep -q :5201'
 	local before needless
-	needless_now() { on red-a nstat -asz TcpExtTCPDSACKRecv | awk '/DSACK/ {print $2}'; }
+	needless_now() { on red-a nstat -asz TcpExtTCPDSACKRecvSegs | awk '/DSACK/ {print $2}'; }
 	before=$(needless_now)
 	start red-a "$TOPO_DIR/tcp" iperf3 -c $B -t 3 -b 500M --json
 	local client=$STARTED

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Other addresses in a packet, and its checksums with them (RFC 1624). */
+#ifndef MZ_LIB_NAT_H
+#define MZ_LIB_NAT_H
+
+#include "bpf/lib/checksum.h"
+#include "bpf/lib/l4.h"
+
+/* Where a protocol's checksum over the pseudo-header stands, or 0. */
+static __always_inline __u32 mz_l4_check_offset(const struct mz_pkt *p)
+{
+	if (p->later)
+		return 0;
+	if (p->proto == IPPROTO_TCP)
+		return 16;
+	if (p->proto == IPPROTO_UDP)
+		return 6;
+	return p->proto == MZ_ICMP6 && p->v6 ? 2 : 0;
+}
+
+static __always_inline int mz_nat_l4(struct mz_pkt *p, __u32 diff)
+{
+	__u32 check = mz_l4_check_offset(p);
+
+	if (!check)
+		return MZ_NEXT;
+	if (mz_l4_csum(p, p->l2 + ETH_HLEN + p->l4 + check, diff, p->proto == IPPROTO_UDP && !p->v6))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_nat4(struct mz_pkt *p, __be32 src, __be32 dst)
+{
+	struct iphdr *ip = mz_at(p, p->l2 + ETH_HLEN, sizeof(*ip));
+	__be32 now[2] = { src, dst };
+	__u32 diff;
+
+	if (!ip)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	diff = mz_csum_diff(&ip->saddr, now, sizeof(now));
+	ip->check = mz_fold((__u16)~ip->check + (diff & 0xffff) + (diff >> 16));
+	ip->saddr = src;
+	ip->daddr = dst;
+	return mz_nat_l4(p, diff);
+}
+
+static __always_inline int mz_nat6(struct mz_pkt *p, const struct mz_addr *src, const struct mz_addr *dst)
+{
+	struct mz_ip6 *ip = mz_at(p, p->l2 + ETH_HLEN, sizeof(*ip));
+	struct mz_addr now[2] = { *src, *dst };
+	__u32 diff;
+
+	if (!ip)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	diff = mz_csum_diff(&ip->src, now, sizeof(now));
+	ip->src = *src;
+	ip->dst = *dst;
+	return mz_nat_l4(p, diff);
+}
+
+#endif

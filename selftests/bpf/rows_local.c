@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+// Services of the host: what an endpoint asks of them, and what they answer.
+#include "selftests/bpf/rows.h"
+
+#include "selftests/bpf/row.h"
+
+#define CLIENT(slot) IP4(100, 64, 0, (slot))
+#define DHCP_IP IP4(169, 254, 169, 252)
+#define DNS_IP  IP4(169, 254, 169, 253)
+#define META_IP IP4(169, 254, 169, 254)
+#define EVERYBODY 0xffffffffu
+
+// As the services see endpoint A, whose interface is the one rows run on: slot 1.
+#define AS_CLIENT(...) \
+	INNER(.dmac = MAC_GW, .smac = MAC_GW, .src = CLIENT(1), .sums = 1, ##__VA_ARGS__)
+#define AS_CLIENT6(...) \
+	INNER(.v6 = 1, .dmac = MAC_GW, .smac = MAC_GW, .src6 = CLIENT6(1), .sums = 1, ##__VA_ARGS__)
+#define ASK(...)  INNER(.sums = 1, ##__VA_ARGS__)
+#define ASK6(...) INNER(.v6 = 1, .sums = 1, ##__VA_ARGS__)
+
+#define DHCP4_PORTS .sport = 68, .dport = 67
+#define DHCP6_PORTS .sport = 546, .dport = 547
+
+void test_local_requests(void **state)
+{
+	(void)state;
+	const struct row rows[] = {
+		{ "DNS, UDP", 0, ASK(.dst = DNS_IP, .dport = 53), DELIVERED, MZ_R_LOCAL_SERVICE,
+		  .out = AS_CLIENT(.dst = DNS_IP, .dport = 53) },
+		{ "DNS, UDP, without a checksum: none", 0, INNER(.dst = DNS_IP, .dport = 53), DELIVERED,
+		  MZ_R_LOCAL_SERVICE, .out = INNER(.smac = MAC_GW, .src = CLIENT(1), .dst = DNS_IP, .dport = 53) },
+		{ "DNS, TCP", 0, ASK(.dst = DNS_IP, .dport = 53, .proto = 6), DELIVERED, MZ_R_LOCAL_SERVICE,
+		  .out = AS_CLIENT(.dst = DNS_IP, .dport = 53, .proto = 6) },
+		{ "metadata", 0, ASK(.dst = META_IP, .dport = 80, .proto = 6), DELIVERED, MZ_R_LOCAL_SERVICE,
+		  .out = AS_CLIENT(.dst = META_IP, .dport = 80, .proto = 6) },
+		{ "2131 4.4.1 DHCP, from nobody to everybody", 0,
+		  ASK(.dmac = MAC_GROUP, .zero_src = 1, .dst = EVERYBODY, DHCP4_PORTS), DELIVERED, MZ_R_LOCAL_SERVICE,
+		  .out = AS_CLIENT(.dst = DHCP_IP, DHCP4_PORTS) },
+		{ "2131 4.4.5 DHCP, rebinding, from its own address", 0,
+		  ASK(.dmac = MAC_GROUP, .dst = EVERYBODY, DHCP4_PORTS), DELIVERED, MZ_R_LOCAL_SERVICE,
+		  .out = AS_CLIENT(.dst = DHCP_IP, DHCP4_PORTS) },
+		{ "2131 4.4.5 DHCP, renewing, by unicast", 0, ASK(.dst = DHCP_IP, DHCP4_PORTS), DELIVERED,
+		  MZ_R_LOCAL_SERVICE, .out = AS_CLIENT(.dst = DHCP_IP, DHCP4_PORTS) },
+		{ "DHCP from another address", 0, ASK(.dmac = MAC_GROUP, .src = EP_B, .dst = EVERYBODY, DHCP4_PORTS),
+		  DROPPED, MZ_R_MULTICAST },
+		{ "DHCP's server port from another port", 0,
+		  ASK(.dmac = MAC_GROUP, .zero_src = 1, .dst = EVERYBODY, .dport = 67), DROPPED, MZ_R_MULTICAST },
+		{ "an endpoint that plays the DHCP server", 0,
+		  ASK(.dmac = MAC_GROUP, .dst = EVERYBODY, .sport = 67, .dport = 68), DROPPED, MZ_R_MULTICAST },
+		{ "DHCP in fragments", 0,
+		  ASK(.dmac = MAC_GROUP, .zero_src = 1, .dst = EVERYBODY, DHCP4_PORTS, .frag = 0x2000), DROPPED,
+		  MZ_R_MULTICAST },
+		{ "DHCP, by an endpoint without IPv4", W_NO_IP4,
+		  ASK(.dmac = MAC_GROUP, .zero_src = 1, .dst = EVERYBODY, DHCP4_PORTS), DROPPED, MZ_R_MULTICAST },
+		{ "another port", 0, ASK(.dst = DNS_IP, .dport = 22, .proto = 6), DROPPED, MZ_R_LOCAL_PORT },
+		{ "metadata over UDP", 0, ASK(.dst = META_IP, .dport = 80), DROPPED, MZ_R_LOCAL_PORT },
+		{ "DHCPv6's port over IPv4", 0, ASK(.dst = DHCP_IP, .dport = 547), DROPPED, MZ_R_LOCAL_PORT },
+		{ "ping of a service", 0, INNER(.dst = DNS_IP, .proto = 1, .sport = 0x0800), DROPPED, MZ_R_LOCAL_PORT },
+		{ "a fragment", 0, ASK(.dst = DNS_IP, .dport = 53, .frag = 0x2000), DROPPED, MZ_R_LOCAL_PORT },
+		{ "from a forged address", 0, ASK(.src = EP_B, .dst = DNS_IP, .dport = 53), DROPPED, MZ_R_SRC_IP },
+		{ "the address below them is none", 0, ASK(.dst = IP4(169, 254, 169, 251), .dport = 53), SENT,
+		  MZ_R_TO_DIVIDER },
+		{ "asks too often", W_ANSWERED_OUT, ASK(.dst = DNS_IP, .dport = 53), DROPPED, MZ_R_ANSWER_RATE },
+		{ "asks for ARP too often", W_ANSWERED_OUT, ARP(), DROPPED, MZ_R_ANSWER_RATE },
+		{ "pings the gateway too often", W_ANSWERED_OUT, INNER(.dst = GW_IP, .proto = 1, .sport = 0x0800),
+		  DROPPED, MZ_R_ANSWER_RATE },
+		{ "what is not answered has no such limit", W_ANSWERED_OUT, INNER(.dst = EP_B), DELIVERED, MZ_R_LOCAL },
+		{ "IPv6: DNS, UDP", 0, ASK6(.dst6 = SVC6(0x53), .dport = 53), DELIVERED, MZ_R_LOCAL_SERVICE,
+		  .out = AS_CLIENT6(.dst6 = SVC6(0x53), .dport = 53) },
+		{ "IPv6: metadata", 0, ASK6(.dst6 = SVC6(0xa9fe), .dport = 80, .proto = 6), DELIVERED,
+		  MZ_R_LOCAL_SERVICE, .out = AS_CLIENT6(.dst6 = SVC6(0xa9fe), .dport = 80, .proto = 6) },
+		{ "8415 7.1 DHCPv6", 0, ASK6(.dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL_DHCP6, DHCP6_PORTS),
+		  DELIVERED, MZ_R_LOCAL_SERVICE, .out = AS_CLIENT6(.dst6 = SVC6(0x547), DHCP6_PORTS) },
+		{ "DHCPv6 from another than its link-local address", 0,
+		  ASK6(.dmac = MAC_GROUP6, .dst6 = ALL_DHCP6, DHCP6_PORTS), DROPPED, MZ_R_MULTICAST },
+		{ "DHCPv6's server port from another port", 0,
+		  ASK6(.dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL_DHCP6, .dport = 547), DROPPED, MZ_R_SRC_IP },
+		{ "DHCPv6, by an endpoint without IPv6", W_NO_IP6,
+		  ASK6(.dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL_DHCP6, DHCP6_PORTS), DROPPED, MZ_R_SRC_IP },
+		{ "DHCPv4's port over IPv6", 0, ASK6(.dst6 = SVC6(0x53), .dport = 67), DROPPED, MZ_R_LOCAL_PORT },
+		{ "IPv6: another port", 0, ASK6(.dst6 = SVC6(0x53), .dport = 22, .proto = 6), DROPPED, MZ_R_LOCAL_PORT },
+	};
+
+	RUN_TABLE(rows, MZ_DIR_EGRESS);
+}
+
+#define SERVED(...) INNER(.smac = MAC_OTHER, .sums = 1, ##__VA_ARGS__)
+#define FROM_DNS(...) SERVED(.src = DNS_IP, .dst = CLIENT(1), .sport = 53, ##__VA_ARGS__)
+#define DHCP_ANSWER(...) \
+	INNER(.src = DHCP_IP, .sport = 67, .dport = 68, .payload = 40, .sums = 1, ##__VA_ARGS__)
+#define FROM_DHCP(...) DHCP_ANSWER(.smac = MAC_OTHER, .dst = CLIENT(1), ##__VA_ARGS__)
+#define TO_CLIENT6(...) INNER(.v6 = 1, .smac = MAC_OTHER, .dst6 = CLIENT6(1), .sums = 1, ##__VA_ARGS__)
+#define BY_GW .dmac = MAC_A, .smac = MAC_GW
+
+void test_local_replies(void **state)
+{
+	(void)state;
+	struct row rows[] = {
+		{ "DNS, UDP", 0, FROM_DNS(), DELIVERED, MZ_R_LOCAL_REPLY,
+		  .out = INNER(BY_GW, .src = DNS_IP, .dst = EP_A, .sport = 53, .sums = 1) },
+		{ "DNS, TCP", 0, FROM_DNS(.proto = 6), DELIVERED, MZ_R_LOCAL_REPLY,
+		  .out = INNER(BY_GW, .src = DNS_IP, .dst = EP_A, .sport = 53, .sums = 1, .proto = 6) },
+		{ "2131 4.1 DHCP, to its address", 0, FROM_DHCP(), DELIVERED, MZ_R_LOCAL_REPLY,
+		  .out = DHCP_ANSWER(.dmac = MAC_A, .smac = MAC_GW, .dst = EP_A) },
+		{ "2131 4.1 DHCP, to everybody where the client wants it", 0,
+		  FROM_DHCP(.bootp_flags = 0x8000), DELIVERED, MZ_R_LOCAL_REPLY,
+		  .out = DHCP_ANSWER(.dmac = MAC_GROUP, .smac = MAC_GW, .dst = EVERYBODY, .bootp_flags = 0x8000) },
+		{ "DHCP, other flags", 0, FROM_DHCP(.bootp_flags = 0x7fff), DELIVERED,
+		  MZ_R_LOCAL_REPLY, .out = DHCP_ANSWER(.dmac = MAC_A, .smac = MAC_GW, .dst = EP_A, .bootp_flags = 0x7fff) },
+		{ "DNS is no DHCP, whatever it carries", 0, FROM_DNS(.payload = 40, .bootp_flags = 0x8000), DELIVERED,
+		  MZ_R_LOCAL_REPLY, .out = INNER(BY_GW, .src = DNS_IP, .dst = EP_A, .sport = 53, .sums = 1,
+						 .payload = 40, .bootp_flags = 0x8000) },
+		{ "a client that is no endpoint", 0, SERVED(.src = DNS_IP, .dst = CLIENT(2), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
+		{ "to something else", 0, SERVED(.src = DNS_IP, .dst = IP4(100, 65, 0, 1), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
+		{ "from something else", 0, SERVED(.src = IP4(169, 254, 169, 250), .dst = CLIENT(1), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY },
+		{ "from a port that is not offered", 0, SERVED(.src = DNS_IP, .dst = CLIENT(1), .proto = 6, .sport = 22), DROPPED, MZ_R_LOCAL_STRAY,
+		  .no_vpc = 1 },
+		{ "to an endpoint without IPv4", W_NO_IP4, FROM_DNS(), DROPPED, MZ_R_LOCAL_STRAY },
+		{ "a fragment", 0, FROM_DNS(.frag = 0x2000), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
+		{ "ARP", 0, ARP(), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
+		{ "IPv6: DNS", 0, TO_CLIENT6(.src6 = SVC6(0x53), .sport = 53), DELIVERED, MZ_R_LOCAL_REPLY,
+		  .out = INNER(BY_GW, .v6 = 1, .src6 = SVC6(0x53), .dst6 = EP6_A, .sport = 53, .sums = 1) },
+		{ "8415 7.1 DHCPv6, to the link-local address that asked", W_LINK6,
+		  TO_CLIENT6(.src6 = SVC6(0x547), .sport = 547, .dport = 546), DELIVERED, MZ_R_LOCAL_REPLY,
+		  .out = INNER(BY_GW, .v6 = 1, .src6 = LL6_GW, .dst6 = LL6_A, .sport = 547, .dport = 546, .sums = 1) },
+		{ "DHCPv6 to one who never asked", 0, TO_CLIENT6(.src6 = SVC6(0x547), .sport = 547, .dport = 546),
+		  DROPPED, MZ_R_LOCAL_STRAY },
+		{ "to an endpoint without IPv6", W_NO_IP6, TO_CLIENT6(.src6 = SVC6(0x53), .sport = 53), DROPPED,
+		  MZ_R_LOCAL_STRAY },
+		{ "IPv6: from something else", 0, TO_CLIENT6(.src6 = EP6_B, .sport = 53), DROPPED, MZ_R_LOCAL_STRAY },
+		{ "IPv6: to something else", 0, INNER(.v6 = 1, .src6 = SVC6(0x53), .dst6 = EP6_A, .sport = 53), DROPPED,
+		  MZ_R_LOCAL_STRAY, .no_vpc = 1 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		rows[i].reply = true;
+	RUN_TABLE(rows, MZ_DIR_INGRESS);
+}
