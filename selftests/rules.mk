@@ -41,7 +41,7 @@ ALL += $(O)/selftests/fuzz/pipeline_fuzz $(O)/selftests/fuzz/pipeline_fuzz_seeds
 # ---- unit: one GoogleTest program a file ------------------------
 UNIT_TESTS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/unit/*_test.cpp))
 $(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)
-	$(call link,-lgtest -lgtest_main -lgmock)
+	$(call link,-lgtest -lgtest_main -lgmock $(LDNS_LIBS))
 ALL += $(UNIT_TESTS)
 # These run the command line itself.
 $(O)/selftests/unit/cli_test $(O)/selftests/unit/cli_kernel_test: | $(O)/bin/transit

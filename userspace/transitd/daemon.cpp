@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 
 #include "bpf/abi/wire.h"
 #include "userspace/base/log.h"
@@ -109,7 +110,10 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
                     return p && p->ifindex != 0 && p->ifindex != ifindex;
                   }),
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
-              options_.path_ttl) {}
+              options_.path_ttl),
+      generation_(std::random_device{}()) {
+  generation_ = (generation_ << 31) + 1;  // room to count, and never 0
+}
 
 Result<std::unique_ptr<Daemon>> Daemon::start(EventLoop& loop, Dataplane& dp, Store& store,
                                               DaemonOptions options) {
@@ -204,6 +208,7 @@ Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
   }
   applied_ = applied;
   added_ = added;
+  generation_++;
   for (const EndpointSpec* e : left) disconnect(*e);
   retry_pending();  // what waited for their place
   return counts;
@@ -444,6 +449,7 @@ std::vector<const EndpointSpec*> Daemon::make_interfaces() {
       continue;
     }
     ports_[key] = *port;
+    generation_++;
     fresh.push_back(&e);
   }
   grown_.clear();
@@ -455,6 +461,7 @@ void Daemon::disconnect(const EndpointSpec& e) {
   if (const auto port = ports_.find(key); port != ports_.end()) {
     if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
     ports_.erase(port);
+    generation_++;
   }
   problems_.erase(key);
   if (auto rc = interfaces_.remove(e); !rc) log::warning("endpoint {}: {}", key, rc.error().what);
@@ -531,6 +538,7 @@ void Daemon::on_monitor() {
       problems_[p->first] = "its interface is gone; waiting for its namespace";
       if (auto rc = dp_.detach(Hook::endpoint, gone); !rc) log::warning("{}", rc.error().what);
       ports_.erase(p);
+      generation_++;
       if (auto rc = tables_.apply(goal_, ports_); !rc) log::error("{}", rc.error().what);
       break;
     }

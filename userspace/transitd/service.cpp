@@ -69,6 +69,9 @@ class Service final : public v1::Transit::CallbackService {
   Done* Trace(Ctx* c, const v1::TraceRequest* in, v1::TraceReply* out) override {
     return run(c, out, [this, in] { return daemon_.trace(*in); });
   }
+  Done* GetLocal(Ctx* c, const v1::GetLocalRequest* in, v1::GetLocalReply* out) override {
+    return run(c, out, [this, in] { return Result<v1::GetLocalReply>(daemon_.local(in->generation())); });
+  }
   Done* Doctor(Ctx* c, const v1::DoctorRequest*, v1::DoctorReply* out) override {
     return run(c, out, [this] { return Result<v1::DoctorReply>(examine(daemon_)); });
   }
