@@ -78,6 +78,7 @@ void Feed::poll(const std::stop_token& stop) {
   request.set_generation(generation_);
   v1::GetLocalReply reply;
   const grpc::Status status = rpc_->stub->GetLocal(&context, request, &reply);
+  if (stop.stop_requested()) return;
   report(status.ok() ? "" : status.error_message());
   if (status.ok() && reply.generation() != generation_) return take(reply);
   if (hurried) loop_.post([this] { sink_(nullptr); });
