@@ -22,7 +22,8 @@ install: all ## put daemon, command line, man pages and service file under PREFI
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/transit-responder.service
 	$(Q)[ -e $(DESTDIR)/etc/transit-responder.conf ] || \
 		install -D -m 644 userspace/responder/systemd/transit-responder.conf $(DESTDIR)/etc/transit-responder.conf
-	@echo 'installed under $(DESTDIR)$(PREFIX); next: systemctl enable --now transitd transit-responder'
+	$(Q)install -D -m 644 userspace/responder/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/transit.conf
+	@echo 'installed under $(DESTDIR)$(PREFIX); next: systemd-sysusers; systemctl enable --now transitd transit-responder'
 
 .PHONY: docs
 docs: ## make the reference in docs/reference from the code

@@ -20,7 +20,7 @@ class Feed {
   // On the loop's thread: a new snapshot; or nullptr when hurry() brought none.
   using Sink = std::function<void(std::shared_ptr<const Snapshot>)>;
 
-  // `target` as gRPC names it: "unix:/run/transitd/transitd.sock".
+  // `target` as gRPC names it: "unix:/run/transitd/local.sock".
   Feed(EventLoop& loop, std::string target, Sink sink);
   ~Feed();
   Feed(const Feed&) = delete;

@@ -17,7 +17,7 @@ using namespace mizar::responder;
 namespace {
 
 struct Options {
-  std::string transitd = "unix:/run/transitd/transitd.sock";
+  std::string transitd = "unix:/run/transitd/local.sock";
   bool verbose = false;
   std::string duid;
   unsigned idle_s = 10;
