@@ -280,6 +280,7 @@ const BadCase kBad[] = {
      [](S& s) {
        s.mutable_vpcs(0)->set_cidr("0.0.0.0/0");
        s.mutable_networks(0)->set_cidr("224.0.1.0/24");
+       s.mutable_networks(0)->clear_routes();
        s.mutable_endpoints(0)->set_address("224.0.1.2");
      },
      "endpoint a/web: address: 224.0.1.2 is no address a host can have"},
