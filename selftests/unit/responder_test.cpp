@@ -134,6 +134,7 @@ TEST(Snapshot, NamesOfEachVpcAlone) {
               {red, "x..y", nullptr},                 {red, "x", nullptr},
               {red, "ns", "169.254.169.253 fd4d:5aff::53"},
               {blue, "web", "10.0.1.5"},              {blue, "db", nullptr},
+              {blue, "far", nullptr},                 {blue, "far.back", nullptr},
               {blue, "front", ""}};
   for (const auto& row : rows) {
     const Addrs* a = row.zone->find(row.name);
@@ -355,6 +356,38 @@ class Process : public ::testing::Test {
   std::unique_ptr<grpc::Server> server_;
   pid_t pid_ = 0;
 };
+
+int exit_code(std::vector<std::string> args) {
+  args.insert(args.begin(), "transit-responder");
+  std::vector<char*> argv;
+  for (auto& a : args) argv.push_back(a.data());
+  argv.push_back(nullptr);
+  pid_t pid = 0;
+  EXPECT_EQ(::posix_spawn(&pid, (kBin / "transit-responder").c_str(), nullptr, nullptr, argv.data(), environ), 0);
+  int status = 0;
+  ::waitpid(pid, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+TEST(CommandLine, WrongUseIsTwo) {
+  const struct {
+    std::vector<std::string> args;
+    int rc;
+  } rows[] = {{{"--version"}, 0},
+              {{"--help"}, 0},
+              {{"--nonsense"}, 2},
+              {{"--transitd", "192.0.2.1:1"}, 2},
+              {{"--dns", "192.0.2.1"}, 2},
+              {{"--metadata", "[fd00::1]"}, 2},
+              {{"--duid", "zzzzzz"}, 2},
+              {{"--duid", "00030"}, 2},
+              {{"--duid", "0003"}, 2},
+              {{"--lease", "59"}, 2},
+              {{"--rate", "-1"}, 2},
+              {{"--burst", "0"}, 2},
+              {{"--peer-port", "65536"}, 2}};
+  for (const auto& row : rows) EXPECT_EQ(exit_code(row.args), row.rc) << row.args[0] << " " << row.args.back();
+}
 
 const Target kDns{dns_server(Family::v4), MZ_DNS_PORT}, kMetadata{metadata_server(Family::v4), MZ_METADATA_PORT};
 

@@ -143,6 +143,7 @@ std::optional<Reverse> parse_reverse(const std::string& name) {
     }
     mz_addr a;
     std::memcpy(&a, bytes.data(), sizeof a);
+    if (Addr(a).family() != f) return std::nullopt;  // ::ffff:0:0/96 is no block's
     return Reverse{Prefix{Addr(a), len}, !left.empty()};
   }
   return std::nullopt;

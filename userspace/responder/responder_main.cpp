@@ -37,12 +37,12 @@ std::function<void(const std::vector<std::string>&)> targets(std::vector<Target>
 
 // RFC 8415 section 11.1: a type of two bytes, then at most 128.
 Bytes duid_of(const std::string& hex) {
-  Bytes out;
-  for (std::size_t i = 0; i + 1 < hex.size(); i += 2)
-    out.push_back(static_cast<std::uint8_t>(std::stoul(hex.substr(i, 2), nullptr, 16)));
   if (hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos || hex.size() % 2 != 0 ||
-      out.size() < 3 || out.size() > 130)
+      hex.size() < 2 * 3 || hex.size() > 2 * 130)
     throw CLI::ValidationError("--duid: 3 to 130 bytes in hexadecimal");
+  Bytes out;
+  for (std::size_t i = 0; i < hex.size(); i += 2)
+    out.push_back(static_cast<std::uint8_t>(std::stoul(hex.substr(i, 2), nullptr, 16)));
   return out;
 }
 
