@@ -160,7 +160,9 @@ class Reply {
     return *this;
   }
   Reply& add_lease(std::uint32_t seconds) {
-    return add(kLease, word(seconds)).add(kT1, word(seconds / 2)).add(kT2, word(seconds - seconds / 8));
+    return add(kLease, word(seconds))
+        .add(kT1, word(seconds / 2))
+        .add(kT2, word(seconds - seconds / 8));
   }
   Reply& add_wanted(const Client& c) {
     for (const auto code : wanted(q_)) add(code, value_of(code, c));

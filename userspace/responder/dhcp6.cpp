@@ -120,7 +120,8 @@ std::optional<Request> parse(View message) {
 
 // RFC 8415 sections 16.2 to 16.12: what must be discarded.
 std::optional<Count> check(const Request& q, View duid) {
-  const bool ours = q.server && std::equal(q.server->begin(), q.server->end(), duid.begin(), duid.end());
+  const bool ours =
+      q.server && std::equal(q.server->begin(), q.server->end(), duid.begin(), duid.end());
   switch (q.type) {
     case kSolicit:
     case kConfirm:
@@ -263,8 +264,9 @@ void Answer::give_back() {
   begin(kReply);
   w_.bytes(status(kSuccess));
   for (const Ia& ia : q_.ias) {
-    const bool bound = ia.kind == kIaNa && std::all_of(ia.addresses.begin(), ia.addresses.end(),
-                                                       [this](const Addr& a) { return is_ours(a); });
+    const bool bound =
+        ia.kind == kIaNa && std::all_of(ia.addresses.begin(), ia.addresses.end(),
+                                        [this](const Addr& a) { return is_ours(a); });
     if (!bound) refuse(ia, kNoBinding);
   }
 }

@@ -80,7 +80,8 @@ struct Taken {
 };
 
 Taken take(View message, Transport transport) {
-  if (message.size() < kHeader || (message[2] & 0x80)) return {{}, {}, answered(Count::DNS_MALFORMED, {})};
+  if (message.size() < kHeader || (message[2] & 0x80))
+    return {{}, {}, answered(Count::DNS_MALFORMED, {})};
   if (message[2] & 0x78)  // opcodes other than QUERY
     return {{}, {}, answered(Count::DNS_ERROR, bare(message, LDNS_RCODE_NOTIMPL))};
   Packet p = parse_packet(message);
@@ -208,7 +209,9 @@ ldns_rr* Answerer::soa(const std::string& apex, std::uint32_t ttl) const {
   return rr;
 }
 
-DnsStep Answerer::finish() { return answered(Count::DNS_ANSWERED, finish_answer(*packet_, q_), q_); }
+DnsStep Answerer::finish() {
+  return answered(Count::DNS_ANSWERED, finish_answer(*packet_, q_), q_);
+}
 
 // RFC 2308 sections 2.1 and 2.2.
 DnsStep Answerer::negative(bool exists, const std::string& apex) {
@@ -261,7 +264,8 @@ void Answerer::address_records(const Addrs& a) {
 
 DnsStep Answerer::forward(const std::string& relative) {
   const Addrs* known = zone_.find(relative);
-  if (relative.empty()) return apex_records(zone_.domain()) ? finish() : negative(true, zone_.domain());
+  if (relative.empty())
+    return apex_records(zone_.domain()) ? finish() : negative(true, zone_.domain());
   if (!known || known->empty())
     return missing(name_bucket(relative), known != nullptr, zone_.domain());
   if (!any_record()) address_records(*known);
@@ -308,6 +312,10 @@ std::optional<std::uint32_t> vni_of(const ldns_pkt& p) {
   return std::nullopt;
 }
 
+DnsStep refused_peer(const DnsQuery& q) {
+  return answered(Count::PEER_REFUSED, refused(q, LDNS_RCODE_REFUSED).reply, q);
+}
+
 bool same_name(View a, View b) { return name_text(a) == name_text(b); }
 
 }  // namespace
@@ -329,14 +337,14 @@ DnsStep answer_dns(View message, Transport transport, const Client& client) {
 
 DnsStep answer_peer(View message, const std::function<const Zone*(std::uint32_t)>& zone_of) {
   Taken t = take(message, Transport::udp);
-  if (t.end) return {Count::PEER_REFUSED, {}, std::nullopt, t.query};
+  if (t.end) return answered(Count::PEER_REFUSED, {}, t.query);
   const auto vni = vni_of(*t.packet);
   const Zone* zone = vni ? zone_of(*vni) : nullptr;
-  if (!zone) return {Count::PEER_REFUSED, refused(t.query, LDNS_RCODE_REFUSED).reply, std::nullopt, t.query};
+  if (!zone) return refused_peer(t.query);
   Answerer answerer(t.query, *zone);
   answerer.alone();
   auto step = answerer.run();
-  if (!step) return {Count::PEER_REFUSED, refused(t.query, LDNS_RCODE_REFUSED).reply, std::nullopt, t.query};
+  if (!step) return refused_peer(t.query);
   step->count = Count::PEER_ANSWERED;
   return std::move(*step);
 }

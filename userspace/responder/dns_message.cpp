@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/responder/dns_message.h"
 
+#include <algorithm>
+#include <cstdlib>
+
 namespace mizar::responder {
 
 namespace {

@@ -20,7 +20,10 @@ struct Feed::Rpc {
 };
 
 Feed::Feed(EventLoop& loop, std::string target, Sink sink)
-    : loop_(loop), sink_(std::move(sink)), target_(std::move(target)), rpc_(std::make_unique<Rpc>()) {
+    : loop_(loop),
+      sink_(std::move(sink)),
+      target_(std::move(target)),
+      rpc_(std::make_unique<Rpc>()) {
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(-1);
   // A daemon that restarts is back in no time; gRPC would wait for minutes.

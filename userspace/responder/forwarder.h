@@ -60,7 +60,9 @@ class Forwarder {
   bool begin_tcp(std::uint64_t key, Question& q);
   void close(Question& q);
   void finish(std::uint64_t key, Bytes answer);
-  [[nodiscard]] const Target& server(const Question& q) const { return q.whom[(q.tries - 1) % q.whom.size()]; }
+  [[nodiscard]] const Target& server(const Question& q) const {
+    return q.whom[(q.tries - 1) % q.whom.size()];
+  }
 
   EventLoop& loop_;
   ForwarderSettings settings_;

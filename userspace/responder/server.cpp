@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/responder/server.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -126,7 +127,8 @@ void Server::on_datagrams(Listener& l) {
   static std::array<std::uint8_t, 65535> buffer;
   for (int i = 0; i < kBatch; i++) {
     SocketAddress from;
-    const ssize_t n = ::recvfrom(l.fd.get(), buffer.data(), buffer.size(), 0, from.raw(), &from.length);
+    const ssize_t n =
+        ::recvfrom(l.fd.get(), buffer.data(), buffer.size(), 0, from.raw(), &from.length);
     if (n < 0) return;
     const View message(buffer.data(), static_cast<std::size_t>(n));
     if (l.service == Service::peers)
@@ -151,7 +153,8 @@ void Server::answer(Listener& l, const Target& from, std::uint32_t slot, const C
                     View message) {
   if (l.service == Service::dns) return answer_dns_udp(l, from, slot, c, message);
   const bool four = l.service == Service::dhcp4;
-  const Outcome o = four ? answer_dhcp4(message, c, options_.dhcp) : answer_dhcp6(message, c, options_.dhcp);
+  const Outcome o = four ? answer_dhcp4(message, c, options_.dhcp)
+                         : answer_dhcp6(message, c, options_.dhcp);
   counters_.add(o.count);
   if (o.count == Count::DHCP4_DECLINE || o.count == Count::DHCP6_DECLINE) note_decline(slot, c);
   const std::uint16_t port = four ? MZ_DHCP4_CLIENT_PORT : MZ_DHCP6_CLIENT_PORT;
@@ -170,7 +173,8 @@ void Server::note_decline(std::uint32_t slot, const Client& c) {
   const auto [at, fresh] = declined_.try_emplace(slot, now);
   if (!fresh && now - at->second < kDeclineLog) return;
   at->second = now;
-  log::warning("endpoint {}/{} declines {}: it found the address in use", c.vpc, c.name, c.address.text());
+  log::warning("endpoint {}/{} declines {}: it found the address in use", c.vpc, c.name,
+               c.address.text());
 }
 
 // ---- names --------------------------------------------------------------------------
@@ -203,7 +207,8 @@ void Server::answer_dns_udp(Listener& l, const Target& from, std::uint32_t slot,
 
 void Server::answer_peer_udp(Listener& l, const Target& from, View message) {
   if (!snapshot_->is_host(from.ip)) return counters_.add(Count::PEER_REFUSED);
-  const DnsStep step = answer_peer(message, [this](std::uint32_t vni) { return snapshot_->zone(vni); });
+  const DnsStep step =
+      answer_peer(message, [this](std::uint32_t vni) { return snapshot_->zone(vni); });
   counters_.add(step.count);
   if (!step.reply.empty()) send(l, from, step.reply);
 }
@@ -308,7 +313,8 @@ void Server::each_minute() {
   }
   if (!lost.empty()) log::warning("not answered in the last minute: {}", lost);
   reported_ = counters_;
-  std::erase_if(declined_, [now = Clock::now()](const auto& d) { return now - d.second >= kDeclineLog; });
+  const auto now = Clock::now();
+  std::erase_if(declined_, [&](const auto& d) { return now - d.second >= kDeclineLog; });
 }
 
 // A new file in place of the old one: a reader never sees half of it.
@@ -319,10 +325,12 @@ void Server::write_stats() {
   {
     std::ofstream out(fresh);
     for (std::size_t i = 0; i < kCounts.size(); i++)
-      out << fmt::format("{:<20} {:>12}  {}\n", kCounts[i].name, counters_.all()[i], kCounts[i].text);
+      out << fmt::format("{:<20} {:>12}  {}\n", kCounts[i].name, counters_.all()[i],
+                         kCounts[i].text);
   }
   if (std::rename(fresh.c_str(), options_.stats.c_str()) != 0)
-    log::warning("{}: cannot be written: {}", options_.stats, std::generic_category().message(errno));
+    log::warning("{}: cannot be written: {}", options_.stats,
+                 std::generic_category().message(errno));
 }
 
 }  // namespace mizar::responder

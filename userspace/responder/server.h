@@ -70,7 +70,8 @@ class Server {
   void on_connections(Listener& l);
   void on_datagram(Listener& l, const Target& from, View message, bool last_chance);
   void answer(Listener& l, const Target& from, std::uint32_t slot, const Client& c, View message);
-  void answer_dns_udp(Listener& l, const Target& from, std::uint32_t slot, const Client& c, View message);
+  void answer_dns_udp(Listener& l, const Target& from, std::uint32_t slot, const Client& c,
+                      View message);
   void answer_peer_udp(Listener& l, const Target& from, View message);
   std::size_t on_dns_stream(Streams::Id id, std::uint32_t slot, View bytes);
   bool answer_dns_tcp(Streams::Id id, std::uint32_t slot, View message);

@@ -37,9 +37,11 @@ struct Named {
 std::vector<Named> named_in(const Goal& goal, const std::string& vpc) {
   std::vector<Named> out;
   for (const auto& [key, n] : goal.names)
-    if (n.vpc == vpc && sayable(n.name) && sayable(n.network)) out.push_back({n.name, n.network, n.address});
+    if (n.vpc == vpc && sayable(n.name) && sayable(n.network))
+      out.push_back({n.name, n.network, n.address});
   for (const auto& [key, e] : goal.endpoints)
-    if (e.vpc == vpc && sayable(e.name) && sayable(e.network)) out.push_back({e.name, e.network, e.address});
+    if (e.vpc == vpc && sayable(e.name) && sayable(e.network))
+      out.push_back({e.name, e.network, e.address});
   return out;
 }
 

@@ -26,7 +26,8 @@ Result<Target> Target::parse(std::string_view text) {
 }
 
 std::string Target::text() const {
-  return ip.is_v4() ? fmt::format("{}:{}", ip.text(), port) : fmt::format("[{}]:{}", ip.text(), port);
+  return ip.is_v4() ? fmt::format("{}:{}", ip.text(), port)
+                    : fmt::format("[{}]:{}", ip.text(), port);
 }
 
 SocketAddress::SocketAddress(const Target& t) {
@@ -57,7 +58,8 @@ Target SocketAddress::target() const {
 }
 
 Result<UniqueFd> make_socket(const Target& like, int type) {
-  UniqueFd fd(::socket(like.ip.is_v4() ? AF_INET : AF_INET6, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int family = like.ip.is_v4() ? AF_INET : AF_INET6;
+  UniqueFd fd(::socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd.valid()) return fail_errno(Code::internal, errno, "socket for " + like.text());
   return fd;
 }

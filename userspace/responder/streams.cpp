@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/responder/streams.h"
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 
@@ -35,7 +36,8 @@ void Streams::on_ready(Id id) {
 
 bool Streams::read(Id id, Stream& s) {
   std::array<std::uint8_t, 16384> buffer;
-  const ssize_t n = ::recv(s.fd.get(), buffer.data(), std::min(buffer.size(), kInMax - s.in.size()), 0);
+  const std::size_t room = std::min(buffer.size(), kInMax - s.in.size());
+  const ssize_t n = ::recv(s.fd.get(), buffer.data(), room, 0);
   if (n < 0) return errno == EAGAIN || errno == EINTR;
   if (n == 0) return false;
   if (s.closing) return true;  // thrown away: an early close would take our answer with it
