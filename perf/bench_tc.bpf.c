@@ -37,6 +37,46 @@ static __always_inline int mz_push_outer(struct mz_pkt *p, int v6)
 
 #define BENCH_INNER_IP (MZ_OUTER_LEN4 + ETH_HLEN)
 
+/* The packet of a flow, as far as its stage looks at it. */
+static __always_inline struct mz_pkt bench_packet(struct __sk_buff *ctx)
+{
+	__u32 r = bench_random();
+	struct mz_pkt p = { .ctx = ctx, .len = 142, .vni = 7, .proto = IPPROTO_UDP, .ports = mz_htonl(1000u << 16 | 2000),
+			    .src = mz_addr4(bench_src(r)), .dst = mz_addr4(bench_dst(r)) };
+
+	return p;
+}
+
+BENCH_OP(flow)
+{
+	struct mz_pkt p = bench_packet(ctx);
+
+	bench.sink += (__u64)mz_stage_flow(&p, MZ_DIR_EGRESS, 1);
+	return BENCH_DONE;
+}
+
+/* What it cannot do without: one look-up, or one update. */
+BENCH_OP(flow_lookup)
+{
+	struct mz_pkt p = bench_packet(ctx);
+	const struct mz_flow *f;
+
+	mz_flow_key_of(&p.flow, &p, MZ_DIR_EGRESS);
+	f = mz_lookup(mz_flows, &p.flow);
+	bench.sink += f ? f->state : 0;
+	return BENCH_DONE;
+}
+
+BENCH_OP(flow_update)
+{
+	struct mz_pkt p = bench_packet(ctx);
+	struct mz_flow f = { .seen = 1, .ifindex = 1 };
+
+	mz_flow_key_of(&p.flow, &p, MZ_DIR_EGRESS);
+	bench.sink += (__u64)mz_insert(mz_flows, &p.flow, &f);
+	return BENCH_DONE;
+}
+
 BENCH_OP(empty)
 {
 	(void)ctx;

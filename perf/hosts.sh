@@ -25,7 +25,6 @@ hosts_end() {
 
 # /sys is the first namespace's: ask netlink.
 mac_of() { on "$1" ip -o link show "$2" | sed 's/.*link.ether \([^ ]*\).*/\1/'; }
-mtu_of() { on "$1" ip -o link show "$2" | sed 's/.* mtu \([0-9]*\).*/\1/'; }
 
 hosts_pair() { # KIND: the four namespaces and the underlay
 	local n

@@ -125,7 +125,7 @@ def micro_rows():
     def row(id, what, ours, parts, mizar, factor):
         cost = {k: round(statistics.median(v), 1) for k, v in parts.items()}
         return Row(id, what, "ns over empty", "lower", ours, total(parts), {},
-                   steady=[e + f for e, f in zip(t["tc.empty" if id in "34" else "empty"], total(parts))],
+                   steady=[e + f for e, f in zip(t["tc.empty" if id[0] in "34" else "empty"], total(parts))],
                    target={"floor": factor, "mizar": 0.5 if id < "3" else 0.9}, quoted={"mizar": MIZAR[mizar]},
                    floor_parts=cost)
 
@@ -143,7 +143,8 @@ def micro_rows():
 
     def tc(kind, hosts, stores, **more):
         parts = {k: diff(v, "tc.key") for k, v in more.items()}
-        parts.update({k: diff(f"{kind}.{k}", "tc.key") for k in ("endpoint", "path", "redirect")})
+        operations = ("endpoint", "path", "redirect") + (("flow",) if kind.endswith("flows") else ())
+        parts.update({k: diff(f"{kind}.{k}", "tc.key") for k in operations})
         parts["counter"] = diff("tc.count", "tc.key")
         parts["hosts"] = times(hosts, diff("tc.host", "tc.key"))
         parts["stores"] = times(stores, diff("tc.store", "tc.key"))
@@ -164,8 +165,28 @@ def micro_rows():
         row("3", "ingress: decap, endpoint, deliver, TC", ours_tc("deliver"), tc("deliver", 2, 0.25), "decap", 1.4),
         row("4", "egress: endpoint, path, encap, TC", ours_tc("encap"), tc("encap", 1, 1, port="tc.port"), "encap", 1.4),
     ]
+    rows += [
+        row("3f", "the same with flows, 64K of them", ours_tc("deliver.flows"), tc("deliver.flows", 2, 0.25), "decap", 1.4),
+        row("4f", "the same with flows, 64K of them", ours_tc("encap.flows"),
+            tc("encap.flows", 1, 1, port="tc.port"), "encap", 1.4),
+    ]
     rows[1].more["cold_lookup_ns"] = round(cold, 1)
-    return rows
+    return rows + flow_rows(t)
+
+
+# The floor: one look-up of the same keys, or one update.
+def flow_rows(t):
+    def row(id, what, name, ours, floor):
+        over = {k: [a - b for a, b in zip(t[f"{name}.{k}"], t[f"{name}.key"])] for k in (ours, floor)}
+        return Row(id, what, "ns over empty", "lower", over[ours], over[floor], {}, {"floor": 1.3})
+
+    return [
+        row("7", "flow hit, always the same", "flow.1", "hit", "lookup"),
+        row("7k", "flow hit, 64K flows at random", "flow.64k", "hit", "lookup"),
+        row("7m", "flow hit, 1M flows at random", "flow.1m", "hit", "lookup"),
+        row("7i", "flow opened, table with room", "flow.room", "open", "update"),
+        row("7f", "flow opened, table full", "flow.full", "open", "update"),
+    ]
 
 
 def live_row():
@@ -288,7 +309,7 @@ def attach_rows():
 # ---- all ------------------------------------------------------------------------
 
 GROUPS = {
-    "1-4": micro_rows,
+    "1-2-3-4-7": micro_rows,
     "8": live_row,
     "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", tcp_stream, {"vxlan+bridge": 1.2})],
     "11": ping_pong_rows,

@@ -116,7 +116,8 @@ static void fill_paths(struct bpf_object *obj, uint32_t now)
 static void fill_port(struct bpf_object *obj, uint32_t ip)
 {
 	uint32_t ifindex = 1;
-	struct mz_port p = { .ifindex = 1, .vni = VNI, .ip4 = htonl(ip), .vpc = 1, .mtu = 1434 };
+	struct mz_port p = { .ifindex = 1, .vni = VNI, .ip4 = htonl(ip), .vpc = 1, .mtu = 1434,
+			     .max_flows = UINT32_MAX };
 
 	memcpy(p.mac, mac_bytes(MAC_A), 6);
 	put(obj, "mz_ports", &ifindex, &p);
@@ -124,8 +125,12 @@ static void fill_port(struct bpf_object *obj, uint32_t ip)
 
 static struct mz_cfg config(void)
 {
-	return (struct mz_cfg){ .self_ip4 = addr4(SELF_IP), .self_id = SELF, .uplink = 1,
-				.path_ttl = 1u << 30, .hint_interval = 1u << 30 };
+	struct mz_cfg c = { .self_ip4 = addr4(SELF_IP), .self_id = SELF, .uplink = 1,
+			    .path_ttl = 1u << 30, .hint_interval = 1u << 30 };
+
+	for (int i = 0; i < MZ_FLOW_TIMER_COUNT; i++)
+		c.flow_timeout[i] = 1u << 30;
+	return c;
 }
 
 // ---- cases ------------------------------------------------------------------
@@ -253,50 +258,108 @@ static void add_hop(const char *const names[], uint32_t endpoints, int divider)
 	add("network", "op_network", x->obj, live, in, b);
 }
 
-static void add_host(void)
+static struct mz_bench_tc *open_tc(uint32_t flags, uint32_t flows)
 {
 	struct mz_bench_tc *t = mz_bench_tc__open();
-	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS), outer = TUNNEL(.in.payload = 100);
-	struct mz_bench deliver = keys_of(ENDPOINTS, 1024, REMOTES, PATHS, outer);
-	struct mz_bench encap = keys_of(REMOTES, PATHS, ENDPOINTS, 1, inner), *live;
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
-	struct timed *c;
 	struct bpf_map *m;
 
 	if (!t)
 		die("open");
 	bpf_object__for_each_map(m, t->obj)
 		bpf_map__set_pin_path(m, NULL);
+	bpf_map__set_max_entries(t->maps.mz_flows, flows);
 	t->rodata->mz_cfg = config();
+	t->rodata->mz_cfg.flags = flags;
 	if (mz_bench_tc__load(t))
 		die("load");
+	fill_hosts(t->obj);
+	return t;
+}
+
+static const char *joined(const char *a, const char *b)
+{
+	static char names[256][32];
+	static int used;
+
+	snprintf(names[used], sizeof(names[used]), "%s%s", a, b);
+	return names[used++];
+}
+
+// An endpoint's host; flows tracked or not. Packets are of PATHS flows.
+static void add_host(const char *deliver_name, const char *encap_name, uint32_t flags)
+{
+	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS), outer = TUNNEL(.in.payload = 100);
+	struct mz_bench deliver = keys_of(ENDPOINTS, flags & MZ_CFG_F_NO_FLOWS ? 1024 : 1, REMOTES, PATHS, outer);
+	struct mz_bench encap = keys_of(REMOTES, PATHS, ENDPOINTS, 1, inner), *live;
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
+	struct mz_bench_tc *t = open_tc(flags, 4 * PATHS);
+	struct timed *c;
+
 	live = &t->data->bench;
 	bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_clock), &o);
-	fill_hosts(t->obj);
 	fill_endpoints(t->obj, 1024, 1);
 	fill_paths(t->obj, o.retval);
 	fill_port(t->obj, ENDPOINTS);
+	add(joined(deliver_name, ".wrap"), "op_wrap_deliver", t->obj, live, inner, deliver);
+	c = add(joined(deliver_name, ".run"), "op_deliver", t->obj, live, inner, deliver);
+	c->reason = MZ_R_DELIVERED;
+	c->dir = MZ_DIR_INGRESS;
+	add(joined(deliver_name, ".endpoint"), "op_endpoint", t->obj, live, inner, deliver);
+	add(joined(deliver_name, ".path"), "op_path_src", t->obj, live, inner, deliver);
+	add(joined(deliver_name, ".redirect"), "op_redirect_peer", t->obj, live, inner, deliver);
+	add(joined(deliver_name, ".flow"), "op_flow_lookup", t->obj, live, inner, deliver);
+	add(joined(encap_name, ".wrap"), "op_wrap_encap", t->obj, live, inner, encap);
+	c = add(joined(encap_name, ".run"), "op_encap", t->obj, live, inner, encap);
+	c->reason = MZ_R_DIRECT;
+	c->dir = MZ_DIR_EGRESS;
+	add(joined(encap_name, ".endpoint"), "op_endpoint", t->obj, live, inner, encap);
+	add(joined(encap_name, ".path"), "op_path_dst", t->obj, live, inner, encap);
+	add(joined(encap_name, ".redirect"), "op_redirect", t->obj, live, inner, encap);
+	add(joined(encap_name, ".flow"), "op_flow_lookup", t->obj, live, inner, encap);
+	if (!(flags & MZ_CFG_F_NO_FLOWS))
+		return;
 	add("tc.empty", "op_empty", t->obj, live, inner, deliver);
 	add("tc.room", "op_room", t->obj, live, inner, deliver);
 	add("tc.key", "op_key", t->obj, live, inner, deliver);
-	add("deliver.wrap", "op_wrap_deliver", t->obj, live, inner, deliver);
-	c = add("deliver.run", "op_deliver", t->obj, live, inner, deliver);
-	c->reason = MZ_R_DELIVERED;
-	c->dir = MZ_DIR_INGRESS;
-	add("deliver.endpoint", "op_endpoint", t->obj, live, inner, deliver);
-	add("deliver.path", "op_path_src", t->obj, live, inner, deliver);
-	add("deliver.redirect", "op_redirect_peer", t->obj, live, inner, deliver);
-	add("encap.wrap", "op_wrap_encap", t->obj, live, inner, encap);
-	c = add("encap.run", "op_encap", t->obj, live, inner, encap);
-	c->reason = MZ_R_DIRECT;
-	c->dir = MZ_DIR_EGRESS;
-	add("encap.endpoint", "op_endpoint", t->obj, live, inner, encap);
-	add("encap.path", "op_path_dst", t->obj, live, inner, encap);
-	add("encap.redirect", "op_redirect", t->obj, live, inner, encap);
 	add("tc.host", "op_host", t->obj, live, inner, deliver);
 	add("tc.port", "op_port", t->obj, live, inner, deliver);
 	add("tc.count", "op_count", t->obj, live, inner, deliver);
 	add("tc.store", "op_store", t->obj, live, inner, deliver);
+}
+
+// The flow stage alone, among `flows` flows that all exist, in a table with room.
+static void add_flow_hit(const char *name, uint32_t flows)
+{
+	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS);
+	struct mz_bench b = keys_of(REMOTES, flows, ENDPOINTS, 1, inner), *live;
+	struct mz_bench_tc *t = open_tc(0, 2 * flows < 4096 ? 4096 : 2 * flows);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = (int)flows * 20);
+
+	live = &t->data->bench;
+	fill_port(t->obj, ENDPOINTS);
+	*live = b;
+	live->seed = 2463534242u;
+	// By packets: random ones, twenty for each flow, so that hardly one is missing.
+	if (bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_flow), &o))
+		die("op_flow");
+	add(joined(name, ".lookup"), "op_flow_lookup", t->obj, live, inner, b);
+	add(joined(name, ".hit"), "op_flow", t->obj, live, inner, b);
+	add(joined(name, ".key"), "op_key", t->obj, live, inner, b);
+}
+
+// Every packet opens a flow: in a table that does not fill up, and in a full one.
+static void add_flow_open(const char *name, uint32_t size)
+{
+	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS);
+	struct mz_bench b = keys_of(0, 1, ENDPOINTS, 1, inner), *live;
+	struct mz_bench_tc *t = open_tc(0, size);
+
+	live = &t->data->bench;
+	fill_port(t->obj, ENDPOINTS);
+	b.dst_mask = UINT32_MAX;
+	add(joined(name, ".update"), "op_flow_update", t->obj, live, inner, b);
+	add(joined(name, ".open"), "op_flow", t->obj, live, inner, b);
+	add(joined(name, ".key"), "op_key", t->obj, live, inner, b);
 }
 
 static void print(int rounds)
@@ -323,7 +386,13 @@ int main(int argc, char **argv)
 	}
 	add_hop(few, 1024, 1);
 	add_hop(many, 1u << 20, 0);
-	add_host();
+	add_host("deliver", "encap", MZ_CFG_F_NO_FLOWS);
+	add_host("deliver.flows", "encap.flows", 0);
+	add_flow_hit("flow.1", 1);
+	add_flow_hit("flow.64k", 1u << 16);
+	add_flow_hit("flow.1m", 1u << 20);
+	add_flow_open("flow.room", 1u << 23);
+	add_flow_open("flow.full", 1u << 16);
 	for (int r = -1; r < rounds; r++) // the first round warms up
 		for (int i = 0; i < case_count; i++)
 			cases[i].ns[r < 0 ? 0 : r] = time_one(&cases[i], repeat);

@@ -73,7 +73,10 @@
 	X(ND_SPOOF, DROP, "neighbour discovery for another than the endpoint itself (anti-spoofing)", "compare with transit endpoint get") \
 	X(ND_IGNORED, DROP, "neighbour discovery that needs no answer (own address, advertisement)", "") \
 	X(TOO_BIG_REPLY, ANSWER, "larger than the endpoint's MTU; it was told so", "") \
-	X(ECHO_REPLY, ANSWER, "ping of the network's gateway answered", "")
+	X(ECHO_REPLY, ANSWER, "ping of the network's gateway answered", "") \
+	/* flows */ \
+	X(L4_TRUNCATED, DROP, "transport header runs past the end of the packet", "the sender builds broken packets") \
+	X(FLOW_QUOTA, DROP, "a new flow of an endpoint that has as many as it may", "transit flow top; raise the endpoint's max_flows")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */
@@ -84,7 +87,7 @@ enum mz_reason {
 };
 
 /* Counter slots a direction; room for reasons to come. */
-#define MZ_REASON_SLOTS 64u
+#define MZ_REASON_SLOTS 128u
 
 #ifdef __cplusplus
 static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
@@ -98,6 +101,7 @@ _Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
 	X(PARSE, "frame") \
 	X(SPOOF, "anti-spoofing") \
 	X(RESPOND, "responder") \
+	X(FLOWS, "flows table") \
 	X(SENDER, "known sender") \
 	X(TUNNEL, "tunnel header") \
 	X(ENDPOINTS, "endpoints table") \
@@ -118,7 +122,8 @@ enum mz_stage {
 
 #define MZ_OBJECTS(X) \
 	X(NONE, "") X(PORT, "interface") X(ENDPOINT, "endpoint") X(NETWORK, "network") \
-	X(VPC, "vpc") X(BUCKET, "bucket") X(HOST, "host") X(MISS, "no entry")
+	X(VPC, "vpc") X(BUCKET, "bucket") X(HOST, "host") X(MISS, "no entry") \
+	X(FLOW, "flow")
 
 enum mz_object {
 #define X(name, text) MZ_OBJ_##name,

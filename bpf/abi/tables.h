@@ -5,10 +5,11 @@
 #ifndef MZ_ABI_TABLES_H
 #define MZ_ABI_TABLES_H
 
+#include "bpf/abi/flows.h"
 #include "bpf/abi/types.h"
 
 /* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v2"
+#define MZ_ABI_VERSION "v3"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {
@@ -44,8 +45,9 @@ struct mz_port {
 	__u32 flags; /* MZ_EP_F_* of its endpoint, for answers */
 	__be32 gateway4; /* its network's gateways, 0 = none: who answers pings, and */
 	struct mz_addr gateway6; /* from whom ICMP errors come */
+	__u32 max_flows; /* entries it may have in the flows table */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_port) == 72);
+MZ_ABI_ASSERT(sizeof(struct mz_port) == 76);
 
 #define MZ_PORTS 65536u /* a power of two */
 
@@ -141,12 +143,14 @@ struct mz_cfg {
 	__u32 path_ttl;           /* jiffies after which a silent path is not used */
 	__u32 hint_interval;      /* jiffies between two hints for one address */
 	__u32 flags;              /* MZ_CFG_F_* */
+	__u32 flow_timeout[MZ_FLOW_TIMER_COUNT]; /* jiffies, by enum mz_flow_timer */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 52);
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 52 + 4 * MZ_FLOW_TIMER_COUNT);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its
 				  * peer after XDP_TX only if that has a program too */
+#define MZ_CFG_F_NO_FLOWS    0x4 /* flows are not tracked */
 
 /* One note of a traced packet: which stage decided what, and by which object. */
 struct mz_note {

@@ -41,7 +41,7 @@ static __always_inline void mz_arp_answer(struct mz_eth *eth, struct mz_arp4 *a)
 
 /* All that happens to an ARP packet of an endpoint. A probe (sender 0.0.0.0)
  * for its own address must stay without answer, or the address looks taken. */
-static __always_inline int mz_stage_arp(struct mz_pkt *p, const struct mz_port *port)
+static __noinline int mz_stage_arp(struct mz_pkt *p, const struct mz_port *port)
 {
 	struct mz_eth *eth = mz_at(p, p->l2, sizeof(*eth) + sizeof(struct mz_arp4));
 	struct mz_arp4 *a;

@@ -37,7 +37,7 @@ static __always_inline int mz_echo_back(struct mz_pkt *p, const struct mz_port *
 	return mz_end(p, MZ_ACT_ANSWER, MZ_R_ECHO_REPLY);
 }
 
-static __always_inline int mz_stage_echo4(struct mz_pkt *p, const struct mz_port *port)
+static __noinline int mz_stage_echo4(struct mz_pkt *p, const struct mz_port *port)
 {
 	struct mz_icmp *icmp;
 	struct iphdr *ip;
@@ -58,7 +58,7 @@ static __always_inline int mz_stage_echo4(struct mz_pkt *p, const struct mz_port
 }
 
 /* Also from and to link-local addresses: they end here, on the link. */
-static __always_inline int mz_stage_echo6(struct mz_pkt *p, const struct mz_port *port)
+static __noinline int mz_stage_echo6(struct mz_pkt *p, const struct mz_port *port)
 {
 	struct mz_addr link = mz_gateway_link_local();
 	struct mz_icmp *icmp;

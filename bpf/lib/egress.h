@@ -5,6 +5,7 @@
 
 #include "bpf/lib/arp.h"
 #include "bpf/lib/eth.h"
+#include "bpf/lib/flow.h"
 #include "bpf/lib/icmp.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/nd.h"
@@ -45,6 +46,12 @@ static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port 
 	return mz_stage_echo4(p, port);
 }
 
+/* A function of its own, as the second of its kind: room for spills is short. */
+static __noinline int mz_receivers_flow(struct mz_pkt *p)
+{
+	return mz_stage_flow(p, MZ_DIR_INGRESS, p->out_ifindex);
+}
+
 static __always_inline int mz_egress_stages(struct mz_pkt *p)
 {
 	const struct mz_port *port = NULL;
@@ -59,11 +66,15 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 		MZ_TRY(mz_egress_ip6(p, port));
 	else
 		MZ_TRY(mz_egress_ip4(p, port));
+	MZ_TRY(mz_stage_l4(p, MZ_R_L4_TRUNCATED));
 	if (mz_unlikely(p->size > port->mtu))
 		return mz_too_big(p, port);
+	MZ_TRY(mz_stage_flow(p, MZ_DIR_EGRESS, port->ifindex));
 	MZ_TRY(mz_egress_route(p));
-	if (p->out_ifindex)
+	if (p->out_ifindex) {
+		MZ_TRY(mz_receivers_flow(p));
 		return mz_address_frame(p);
+	}
 	MZ_TRY(mz_stage_host(p, &act));
 	return mz_encap(p, port, act);
 }

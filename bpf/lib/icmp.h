@@ -8,8 +8,6 @@
 #include "bpf/lib/checksum.h"
 #include "bpf/lib/rewrite.h"
 
-#define MZ_ICMP6 58
-
 #define MZ_ICMP4_UNREACHABLE 3
 #define MZ_ICMP4_FRAG_NEEDED 4 /* code */
 #define MZ_ICMP6_TOO_BIG     2
@@ -126,7 +124,7 @@ static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port
 
 /* The packet is larger than the endpoint's MTU. IPv4 without DF would have to go in
  * fragments, which is the endpoint's work, not ours. */
-static __always_inline int mz_too_big(struct mz_pkt *p, const struct mz_port *port)
+static __noinline int mz_too_big(struct mz_pkt *p, const struct mz_port *port)
 {
 	if (!mz_may_complain(p) || !(p->v6 || p->df))
 		return mz_drop(p, MZ_R_TOO_BIG);

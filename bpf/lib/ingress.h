@@ -5,6 +5,7 @@
 #define MZ_LIB_INGRESS_H
 
 #include "bpf/lib/control.h"
+#include "bpf/lib/flow.h"
 #include "bpf/lib/geneve.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/rewrite.h"
@@ -15,6 +16,8 @@ static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 {
 	if (mz_defers_delivery())
 		return mz_end(p, MZ_ACT_DEFER, MZ_R_DELIVERED);
+	MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
+	MZ_TRY(mz_stage_flow(p, MZ_DIR_INGRESS, p->out_ifindex));
 	mz_learn(p);
 	return mz_decap(p);
 }

@@ -24,19 +24,6 @@ static __always_inline __be16 mz_ether_type(const struct mz_pkt *p)
 	return p->v6 ? mz_htons(ETH_P_IPV6) : mz_htons(ETH_P_IP);
 }
 
-/* Ports' share of the flow hash; 0 where there are none to read. */
-static __always_inline __u32 mz_ports_word(struct mz_pkt *p)
-{
-	const __u32 *ports;
-
-	if (p->fragment)
-		return 0;
-	if (p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP && p->proto != IPPROTO_SCTP)
-		return 0;
-	ports = mz_at(p, p->l2 + ETH_HLEN + p->l4, sizeof(*ports));
-	return ports ? mz_be32_value(*ports) : 0;
-}
-
 /* Same packets of one inner flow, same number, on every target and host. */
 static __always_inline __u32 mz_flow_hash(struct mz_pkt *p)
 {
@@ -48,7 +35,8 @@ static __always_inline __u32 mz_flow_hash(struct mz_pkt *p)
 	}
 	h = mz_mix32(src ^ p->proto);
 	h = mz_mix32(h ^ dst);
-	return mz_mix32(h ^ mz_ports_word(p));
+	/* All fragments go one way, and the later ones may not know their ports. */
+	return mz_mix32(h ^ (p->fragment ? 0 : mz_be32_value(p->ports)));
 }
 
 #endif

@@ -36,11 +36,16 @@ static __always_inline int mz_parse_ip4(struct mz_pkt *p, __u32 *total, enum mz_
 	p->src = mz_addr4(ip->saddr);
 	p->dst = mz_addr4(ip->daddr);
 	p->l4 = ihl;
+	p->ip_end = *total ? off + *total : p->len;
 	p->tos = ip->tos;
 	p->proto = ip->protocol;
 	p->fragment = (ip->frag_off & mz_htons(MZ_IP4_MF_OR_OFFSET)) != 0;
 	p->later = (ip->frag_off & mz_htons(MZ_IP4_OFFSET)) != 0;
 	p->df = (ip->frag_off & mz_htons(MZ_IP4_DF)) != 0;
+	p->frag_id = ip->id;
+	/* Would lie over the flags of the first (RFC 3128). */
+	if (mz_unlikely((ip->frag_off & mz_htons(MZ_IP4_OFFSET)) == mz_htons(1) && p->proto == IPPROTO_TCP))
+		return bad;
 	return 0;
 }
 

@@ -42,6 +42,7 @@ static __always_inline int mz_walk_ip6(struct mz_pkt *p, __u32 off, __u8 next, _
 			return deep;
 		if (next == MZ_IP6_FRAGMENT) {
 			p->fragment = 1;
+			p->frag_id = *(const __u32 *)(h + 4);
 			if ((h[2] << 8 | h[3]) & 0xfff8) { /* not the first: what follows is data */
 				p->later = 1;
 				next = h[0];
@@ -79,6 +80,7 @@ static __always_inline int mz_parse_ip6(struct mz_pkt *p, __u32 *total, enum mz_
 	p->src = ip->src;
 	p->dst = ip->dst;
 	p->l4 = sizeof(*ip);
+	p->ip_end = off + *total;
 	p->tos = (__u8)(first >> 20);
 	p->proto = next = ip->next;
 	if (mz_unlikely(mz_ip6_is_ext(next)))

@@ -9,7 +9,8 @@
 
 static __always_inline int mz_path_fresh(const struct mz_path *path)
 {
-	return mz_now() - path->seen < mz_cfg.path_ttl;
+	/* Signed: another CPU may have seen a later packet. */
+	return (__s32)(mz_now() - path->seen) < (__s32)mz_cfg.path_ttl;
 }
 
 static __always_inline int mz_origin_usable(struct mz_pkt *p)

@@ -11,7 +11,7 @@
 #include "bpf/abi/tables.h"
 
 /* ifindex % MZ_PORTS -> what that interface may send. Writer: daemon. Reader:
- * every packet of an endpoint. 65,536 x 48 B = 3 MiB. Cannot fill up; two
+ * every packet of an endpoint. 65,536 x 80 B = 5 MiB. Cannot fill up; two
  * interfaces of one slot are refused by the daemon, which picks ifindexes. */
 MZ_MAP(mz_ports, ARRAY, __u32, struct mz_port, MZ_PORTS, MZ_MAP_RDONLY);
 
@@ -49,9 +49,27 @@ MZ_MAP(mz_hosts, ARRAY, __u32, struct mz_host, 65536, MZ_MAP_RDONLY);
 MZ_MAP(mz_host_ids, HASH, struct mz_addr, __u32, 65536, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
 
 /* Packets and bytes per (VPC slot, direction, reason). Writer: every packet,
- * on its own CPU. Reader: daemon. 256 slots x 2 KiB = 512 KiB a CPU; VPCs past
+ * on its own CPU. Reader: daemon. 256 slots x 4 KiB = 1 MiB a CPU; VPCs past
  * the last slot share slot 0, which the daemon reports. */
 MZ_MAP(mz_counters, PERCPU_ARRAY, __u32, struct mz_count, 256 * MZ_DIRS * MZ_REASON_SLOTS, 0);
+
+/* (VNI, local and remote address and port, protocol) -> flow. Writer: the data
+ * plane; the daemon takes ended ones out. Reader: every packet of or to a local
+ * endpoint. LRU: 131,072 x 168 B = 21 MiB; full means that the flow longest
+ * without a packet is forgotten, and begun again by its next packet. */
+MZ_MAP(mz_flows, LRU_HASH, struct mz_flow_key, struct mz_flow, 131072, 0);
+
+/* ifindex % MZ_PORTS -> flows this endpoint has. Writers: the data plane counts
+ * up, the daemon counts anew with each walk over the table. Reader: packets that
+ * open a flow. 65,536 x 8 B = 512 KiB. */
+MZ_MAP(mz_flow_use, ARRAY, __u32, __u32, MZ_PORTS, 0);
+
+/* First fragment -> ports. Writer and reader: fragments. LRU: 4,096 x 112 B;
+ * full means that the rest of an old datagram is not tracked. */
+MZ_MAP(mz_frags, LRU_HASH, struct mz_frag_key, struct mz_frag, 4096, 0);
+
+/* Writer: packets that open a flow, on their own CPU. Reader: daemon. */
+MZ_MAP(mz_flow_stats, PERCPU_ARRAY, __u32, struct mz_flow_stats, 1, 0);
 
 /* Notes of the traced packet. Writers: programs run on a described packet, one
  * at a time. Reader: daemon. */

@@ -251,7 +251,7 @@ static __always_inline int mz_nd_router(struct mz_pkt *p, const struct mz_port *
 
 /* All that happens to an endpoint's neighbour discovery. Only routers advertise
  * and redirect, and an endpoint is none. */
-static __always_inline int mz_stage_nd(struct mz_pkt *p, const struct mz_port *port, __u32 total)
+static __noinline int mz_stage_nd(struct mz_pkt *p, const struct mz_port *port, __u32 total)
 {
 	const struct mz_nd *nd;
 	__u8 type;

@@ -35,6 +35,8 @@ static __always_inline __u8 mz_family(const struct mz_eth *eth)
 	return (*(const volatile __u8 *)&eth->proto >> 7) & 1;
 }
 
+#define MZ_EEXIST 17 /* <errno.h> is not for BPF */
+
 #define MZ_NEXT 0
 #define MZ_END  1
 
@@ -68,6 +70,12 @@ struct mz_pkt {
 	struct mz_addr src, dst;
 	__u32 size; /* at egress: the largest IP packet the wire will see of it */
 	__u32 l4; /* bytes of IP header, with IPv6 extension headers */
+	__u32 ip_end; /* offset of the end of the IP packet */
+	__be32 ports; /* source and destination, as they stand; 0 = none */
+	__be32 frag_id;
+	__u8 event; /* MZ_L4_* */
+	__u8 icmp_error;
+	__u8 untracked; /* its flow cannot be known */
 	__u8 v6;
 	__u8 tos; /* or traffic class */
 	__u8 proto;
@@ -99,7 +107,10 @@ struct mz_pkt {
 	__u32 to_host;     /* host id to send to */
 	__u32 out_ifindex;
 	__u8 mac[MZ_ETH_ALEN] __attribute__((aligned(2))); /* delivered to */
-	struct mz_host nh;     /* the host sent to, copied from its table */
+	union { /* not needed at once, and a program's stack is 512 bytes */
+		struct mz_flow_key flow; /* of the endpoint that sends or receives */
+		struct mz_host nh;       /* the host sent to, copied from its table */
+	};
 };
 
 /* `size` bytes at `off`, or NULL. The mask tells the verifier that an offset
@@ -146,6 +157,8 @@ struct mz_ip6 {
 	struct mz_addr src, dst;
 } __attribute__((packed, aligned(2)));
 MZ_ABI_ASSERT(sizeof(struct mz_ip6) == 40);
+
+#define MZ_ICMP6 58 /* IPPROTO_ICMPV6, which the kernel's headers for BPF lack */
 
 static __always_inline int mz_addr_eq(const struct mz_addr *a, const struct mz_addr *b)
 {

@@ -120,7 +120,7 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
 /* The way towards p->to_host: its address, and the interface and MACs the
  * daemon keeps fresh in the hosts table. Where it has none, the kernel's FIB
  * answers, and, on TC, the kernel's neighbour code also waits for ARP. */
-static __always_inline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
+static __noinline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
 {
 	struct bpf_fib_lookup fib = { .ifindex = mz_cfg.uplink };
 	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = p->to_host };
@@ -155,8 +155,10 @@ static __always_inline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
 /* Copies the host's entry into p->nh and says how to leave. */
 static __always_inline int mz_stage_host(struct mz_pkt *p, enum mz_act *act)
 {
-	const struct mz_host *h = mz_lookup(mz_hosts, &p->to_host);
+	const struct mz_host *h;
 
+	p->why ^= (__u16)mz_zero(p); /* the ways to a host meet: as mz_merge_parsed */
+	h = mz_lookup(mz_hosts, &p->to_host);
 	*act = MZ_ACT_SEND;
 	if (!h || !(h->flags & MZ_HOST_F_KNOWN)) {
 		mz_note(p, MZ_ST_HOST, MZ_OBJ_MISS, p->to_host, 0);

@@ -40,7 +40,9 @@
 
 #define mz_lookup(map, key)                bpf_map_lookup_elem(&map, key)
 #define mz_insert(map, key, value)         bpf_map_update_elem(&map, key, value, BPF_ANY)
+#define mz_insert_new(map, key, value)     bpf_map_update_elem(&map, key, value, BPF_NOEXIST)
 #define mz_remove(map, key)                bpf_map_delete_elem(&map, key)
+#define mz_atomic_add(at, n)               __sync_fetch_and_add(at, n)
 #define mz_ring_output(ring, record, size) bpf_ringbuf_output(&ring, record, size, 0)
 
 /* Jiffies: the cheapest clock there is; ages here are seconds. */

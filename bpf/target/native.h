@@ -32,7 +32,10 @@ MZ_ABI_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 
 #define mz_lookup(map, key)        mz_native_lookup(&map, key)
 #define mz_insert(map, key, value) mz_native_update(&map, key, value)
+#define mz_insert_new(map, key, value) \
+	(mz_native_lookup(&map, key) ? -MZ_EEXIST : mz_native_update(&map, key, value))
 #define mz_remove(map, key)        mz_native_delete(&map, key)
+#define mz_atomic_add(at, n)       (*(at) += (n))
 #define mz_ring_output(ring, record, size) \
 	do {                                       \
 		(void)(ring);                      \
@@ -85,6 +88,12 @@ static inline void mz_open(struct mz_pkt *p)
 	mz_reload(p);
 	p->len = p->ctx->len;
 	p->trace = p->ctx->trace;
+}
+
+static inline __u32 mz_zero(struct mz_pkt *p)
+{
+	(void)p;
+	return 0;
 }
 
 static inline __u32 mz_in_ifindex(struct mz_pkt *p)

@@ -61,7 +61,7 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   auto ip = mizar::parse_addresses(m.address(), m.address6());
   if (!ip) return mizar::wrap(ip.error(), object);
   Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.label(), m.netns(), m.tap(),
-               m.interface(), m.user_data()};
+               m.interface(), m.max_flows(), m.user_data()};
   if (!out.netns.empty() && out.interface.empty()) out.interface = mizar::kDefaultInterface;
   if (m.mac().empty()) return out;
   auto mac = at_field(mizar::parse_mac(m.mac()), object, "mac");
@@ -101,6 +101,7 @@ void write_endpoint(const Endpoint& e, std::uint32_t vni, bool local, mizar::v1:
   out.set_mac(mizar::mac_text(e.mac ? *e.mac : mizar::default_mac(vni, e.address.first())));
   out.set_host(e.host);
   out.set_label(e.label);
+  out.set_max_flows(e.max_flows);
   if (!local) return;  // only its own host connects it
   out.set_user_data(e.user_data);
   if (!e.netns.empty()) {

@@ -49,6 +49,7 @@ struct Endpoint {
   std::string netns;  // where its host connects it, or
   std::string tap;    // the tap it gets; both empty: nowhere yet
   std::string interface;  // its name in the netns
+  std::uint32_t max_flows = 0;  // 0: as many as its host gives each
   std::string user_data = {};
 };
 

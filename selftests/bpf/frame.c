@@ -101,7 +101,7 @@ static uint16_t checksum(const uint8_t *b, uint32_t len)
 
 #define OR(value, fallback) ((value) ? (value) : (fallback))
 
-static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, uint16_t frag,
+static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, uint16_t id, uint16_t frag,
 		    uint8_t ttl, uint8_t proto, uint32_t src, uint32_t dst)
 {
 	uint32_t at = f->len;
@@ -111,7 +111,7 @@ static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, 
 	put8(f, vihl);
 	put8(f, tos);
 	put16(f, (uint16_t)total);
-	put16(f, 0);
+	put16(f, id);
 	put16(f, frag);
 	put8(f, ttl);
 	put8(f, proto);
@@ -124,14 +124,32 @@ static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, 
 	memcpy(f->b + at + 10, &sum, 2);
 }
 
-static void put_udp(struct frame *f, const struct inner *in, uint32_t payload)
+static uint32_t l4_size(const struct inner *in)
 {
+	return in->proto == 6 ? 20 : 8;
+}
+
+// TCP; all else begins as UDP does.
+static void put_l4(struct frame *f, const struct inner *in, uint32_t payload)
+{
+	uint32_t at = f->len;
+
 	put16(f, in->zero_sport ? 0 : OR(in->sport, 1000));
 	put16(f, OR(in->dport, 2000));
-	put16(f, (uint16_t)(8 + payload));
-	put16(f, 0);
+	if (in->proto == 6) {
+		put32(f, 1);
+		put32(f, 1);
+		put16(f, (uint16_t)(0x5000 | OR(in->flags, 0x10)));
+		put16(f, 1024);
+		put32(f, 0);
+	} else {
+		put16(f, (uint16_t)(8 + payload));
+		put16(f, 0);
+	}
 	for (uint32_t i = 0; i < payload; i++)
 		put8(f, (uint8_t)('a' + i % 26));
+	if (in->proto == 132)
+		f->b[at + 12] = in->flags;
 }
 
 static struct frame make_inner6(struct inner in)
@@ -144,17 +162,17 @@ static struct frame make_inner6(struct inner in)
 	put(&f, mac_bytes(OR(in.smac, MAC_A)), 6);
 	put16(&f, OR(in.ethertype, 0x86dd));
 	put_ip6(&f, (uint32_t)(OR(in.version_ihl, 0x60) >> 4) << 28 | (uint32_t)in.tos << 20,
-		(uint32_t)((int)(exts + 8 + payload) + in.total_delta), in.exts ? (uint8_t)in.ext[0] : proto,
+		(uint32_t)((int)(exts + l4_size(&in) + payload) + in.total_delta), in.exts ? (uint8_t)in.ext[0] : proto,
 		OR(in.ttl, 64), OR(in.src6, EP6_A), OR(in.dst6, EP6_B));
 	for (int i = 0; i < in.exts; i++) {
 		put8(&f, i + 1 < in.exts ? (uint8_t)in.ext[i + 1] : proto);
 		put8(&f, i ? 0 : in.ext_units);
 		put16(&f, in.frag);
-		put32(&f, 0);
+		put32(&f, in.frag_id);
 		for (int j = 0; !i && j < in.ext_units * 8; j++)
 			put8(&f, 0);
 	}
-	put_udp(&f, &in, payload);
+	put_l4(&f, &in, payload);
 	f.len -= (uint32_t)in.cut;
 	return f;
 }
@@ -167,14 +185,14 @@ struct frame make_inner(struct inner in)
 	uint8_t vihl = OR(in.version_ihl, 0x45);
 	uint32_t payload = OR(in.payload, 10);
 	uint32_t options = (vihl & 15u) > 5 ? ((vihl & 15u) - 5) * 4 : 0;
-	uint32_t total = 20 + options + 8 + payload;
+	uint32_t total = 20 + options + l4_size(&in) + payload;
 
 	put(&f, mac_bytes(OR(in.dmac, MAC_GW)), 6);
 	put(&f, mac_bytes(OR(in.smac, MAC_A)), 6);
 	put16(&f, OR(in.ethertype, 0x0800));
-	put_ip4(&f, vihl, in.tos, (uint32_t)((int)total + in.total_delta), in.frag, OR(in.ttl, 64),
+	put_ip4(&f, vihl, in.tos, (uint32_t)((int)total + in.total_delta), in.frag_id, in.frag, OR(in.ttl, 64),
 		OR(in.proto, 17), OR(in.src, EP_A), OR(in.dst, EP_B));
-	put_udp(&f, &in, payload);
+	put_l4(&f, &in, payload);
 	f.len -= (uint32_t)in.cut;
 	return f;
 }
@@ -279,7 +297,7 @@ struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu, uint
 	if (v6)
 		put_ip6(&f, 0x60000000, 8 + quote, 58, 64, OR(source, GW6), EP6_A);
 	else
-		put_ip4(&f, 0x45, 0xc0, 28 + quote, 0, 64, 1, OR(source, GW_IP), EP_A);
+		put_ip4(&f, 0x45, 0xc0, 28 + quote, 0, 0, 64, 1, OR(source, GW_IP), EP_A);
 	at = f.len;
 	put8(&f, v6 ? 2 : 3);
 	put8(&f, v6 ? 0 : 4);
@@ -319,7 +337,11 @@ static uint16_t entropy_port(const struct inner *in)
 	uint8_t proto = OR(in->proto, 17);
 	int fragment = in->v6 ? in->exts && memchr(in->ext, 44, (size_t)in->exts) : in->frag & 0x3fff;
 
-	if (fragment || (proto != 6 && proto != 17 && proto != 132))
+	if (proto == 1 && in->sport >> 8 == 8)
+		ports = (8u + OR(in->payload, 10)) * 0x10001u; // an identifier, twice
+	else if (proto != 6 && proto != 17 && proto != 132)
+		ports = 0;
+	if (fragment)
 		ports = 0;
 	return (uint16_t)(0xc000 | (mix(mix(mix(src ^ proto) ^ dst) ^ ports) & 0x3fff));
 }
@@ -358,7 +380,7 @@ struct frame make_tunnel(struct tunnel t)
 			8 + 8 + opts + in.len, OR(t.proto, 17), OR(t.ttl, 64), OR(t.src6, PEER6), OR(t.dst6, SELF6));
 	} else {
 		put16(&f, 0x0800);
-		put_ip4(&f, OR(t.version_ihl, 0x45), t.tos, 20 + 8 + 8 + opts + in.len, OR(t.frag, 0x4000),
+		put_ip4(&f, OR(t.version_ihl, 0x45), t.tos, 20 + 8 + 8 + opts + in.len, 0, OR(t.frag, 0x4000),
 			OR(t.ttl, 64), OR(t.proto, 17), OR(t.src, PEER_IP), OR(t.dst, SELF_IP));
 	}
 	put16(&f, t.sport);

@@ -67,8 +67,10 @@ struct inner {
 	uint8_t tos, ttl;     // 0, 64
 	uint8_t proto;        // UDP
 	uint16_t frag;        // host order
+	uint16_t frag_id;     // of a fragment
 	int total_delta;      // added to the IP total length
-	uint16_t payload;     // UDP payload bytes: 10
+	uint16_t payload;     // bytes behind the transport header: 10
+	uint8_t flags;        // of TCP: ACK; of SCTP: its first chunk's type
 	uint16_t sport, dport;// 1000, 2000
 	int zero_sport;
 	int cut;              // bytes cut off the end

@@ -121,6 +121,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_ingress_malformed), cmocka_unit_test(test_control),
 		cmocka_unit_test(test_ip6_egress),       cmocka_unit_test(test_nd),
 		cmocka_unit_test(test_ip6_ingress),      cmocka_unit_test(test_ip6_underlay),
+		cmocka_unit_test(test_flow_tcp),         cmocka_unit_test(test_flow_others),
+		cmocka_unit_test(test_flow_ends),        cmocka_unit_test(test_flow_quota),
+		cmocka_unit_test(test_flow_local),       cmocka_unit_test(test_flow_fragments),
+		cmocka_unit_test(test_flow_errors),      cmocka_unit_test(test_flow_trace),
 		cmocka_unit_test(test_trace),            cmocka_unit_test(test_every_reason),
 	};
 	const struct CMUnitTest wrong[] = { cmocka_unit_test(test_broken) };

@@ -16,9 +16,13 @@ struct mz_addr addr4(uint32_t v)
 
 struct mz_cfg test_cfg(void)
 {
-	return (struct mz_cfg){ .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = SELF, .uplink = 1,
-				.path_ttl = PATH_TTL, .hint_interval = HINT_INTERVAL,
-				.flags = MZ_CFG_F_XDP_DELIVER };
+	struct mz_cfg c = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = SELF, .uplink = 1,
+			    .path_ttl = PATH_TTL, .hint_interval = HINT_INTERVAL,
+			    .flags = MZ_CFG_F_XDP_DELIVER };
+
+	for (uint32_t i = 0; i < MZ_FLOW_TIMER_COUNT; i++)
+		c.flow_timeout[i] = FLOW_TIMEOUT(i);
+	return c;
 }
 
 // ---- the world --------------------------------------------------------------
@@ -76,7 +80,7 @@ static void put_path(struct mz_addr ip, uint32_t host, uint32_t age, uint32_t bo
 static void put_port(uint32_t world)
 {
 	struct mz_port p = { .ifindex = T->ifindex, .vni = VNI, .ip4 = htonl(EP_A), .label = 0xabc,
-			     .qos_class = 9, .vpc = VPC_SLOT, .mtu = 1434 };
+			     .qos_class = 9, .vpc = VPC_SLOT, .mtu = 1434, .max_flows = 8 };
 
 	if (world & W_SMALL_MTU)
 		p.mtu = 37;

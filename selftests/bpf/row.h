@@ -24,6 +24,7 @@
 #define DIVIDER  5u
 #define PATH_TTL 30000u
 #define HINT_INTERVAL 1000u
+#define FLOW_TIMEOUT(timer) (100000u + (timer)) // one of its own for each
 #define SLOTS    4u // VPC slots looked at
 
 // The world a row runs in.

@@ -19,3 +19,12 @@ void test_ip6_egress(void **state);
 void test_nd(void **state);
 void test_ip6_ingress(void **state);
 void test_ip6_underlay(void **state);
+// rows_flow.c
+void test_flow_tcp(void **state);
+void test_flow_others(void **state);
+void test_flow_ends(void **state);
+void test_flow_quota(void **state);
+void test_flow_local(void **state);
+void test_flow_fragments(void **state);
+void test_flow_errors(void **state);
+void test_flow_trace(void **state);

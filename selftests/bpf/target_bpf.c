@@ -116,6 +116,9 @@ static void reset(void)
 	wipe("mz_trace", 1);
 	wipe("mz_endpoints", 0);
 	wipe("mz_paths", 0);
+	wipe("mz_flows", 0);
+	wipe("mz_frags", 0);
+	wipe("mz_flow_use", 8);
 	wipe("mz_networks", 0);
 	wipe("mz_vpcs", 0);
 	wipe("mz_host_ids", 0);

@@ -19,8 +19,8 @@
 
 #include "bpf/abi/tables.h"
 
-#define FLAGS 3u // bits of mz_cfg.flags in use
-#define MAX_INSNS 4096u
+#define FLAGS 7u // bits of mz_cfg.flags in use
+#define MAX_INSNS    6144u   // with the answers (ND, ARP, ICMP), functions off the usual way
 #define MAX_VERIFIED 100000u // a tenth of what the kernel allows
 
 struct object {

@@ -88,7 +88,6 @@ ofctl add-flow "unix:$D/br-int.mgmt" "in_port=$(ports gnv0),actions=mod_dl_dst:0
 capture_begin w1 inout
 serve red-x red/x
 serve red-a red/a
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
 ok "they understand us: red/a asks red/x behind Open vSwitch" says red-a 10.0.1.7 red/x
 ok "we understand them: red/x asks red/a" says red-x 10.0.1.5 red/a
 ok "ping of 1400 bytes passes both ways" on red-a ping -qc 3 -i 0.05 -W 1 -s 1372 10.0.1.7

@@ -28,8 +28,6 @@ for vpc in red blue; do
 	for e in a b c; do wait_for 5 test -s "$TOPO_DIR/$vpc-$e.pcap"; done
 done
 
-# Requests name who asks, answers who answers: both are told apart in captures.
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7 "${1/-//}") == "$3" ]]; }
 for vpc in red blue; do
 	for from in a b c; do
 		for to in a b c; do

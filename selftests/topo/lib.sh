@@ -10,6 +10,7 @@
 #   topo_ns NAME                     an empty namespace for an endpoint
 #   on NS COMMAND...                 run in a namespace of this run
 #   start NS LOG COMMAND...          the same in the background; pid in $STARTED
+#   mtu_of NS INTERFACE              its MTU
 #   transit HOST ARGS...             the command line against a host's daemon
 #   topo_end                         every trace removed
 #
@@ -45,6 +46,9 @@ start() {
 	STARTED=$!
 	disown
 }
+
+# Asked over netlink: /sys is the first namespace's.
+mtu_of() { on "$1" ip -o link show "$2" | grep -o 'mtu [0-9]*' | cut -c5-; }
 
 topo_ns() {
 	ip netns add "$(ns "$1")"

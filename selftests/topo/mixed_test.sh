@@ -13,8 +13,6 @@ standard_up
 serve red-b red/b
 serve red-c red/c
 serve red-a red/a
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
-bounced() { echo $(($(count_of b1 BOUNCED red) + $(count_of b2 BOUNCED red))); }
 
 ok "IPv4 crosses" says red-a 10.0.1.6 red/b
 ok "IPv6 crosses" says red-a fd00:10:1::6 red/b
@@ -24,8 +22,7 @@ before=$(bounced)
 on red-a ping -qc 20 -i 0.01 10.0.1.6 > /dev/null
 ok "every packet goes over a bouncer, both ways" test "$(bounced)" -eq $((before + 40))
 ok "nothing is sent directly" test "$(count_of w1 DIRECT red) $(count_of w2 DIRECT red)" = "0 0"
-mtu_of() { on "$1" ip -o link show eth0 | grep -o 'mtu [0-9]*' | cut -c5-; }
-ok "the MTU leaves room for the longer header, on both" test "$(mtu_of red-a) $(mtu_of red-b)" = "1414 1414"
+ok "the MTU leaves room for the longer header, on both" test "$(mtu_of red-a eth0) $(mtu_of red-b eth0)" = "1414 1414"
 ok "a full-sized packet passes" on red-a ping -qc 2 -i 0.05 -W 1 -M do -s 1386 10.0.1.6
 ok "... and an IPv6 one" on red-a ping -qc 2 -i 0.05 -W 1 -M do -s 1366 fd00:10:1::6
 tcp() {

@@ -40,7 +40,6 @@ ok "4862 5.4: nobody contests it" wait_for 5 usable
 ok "4861 6.3.4: its default router is the gateway" has route '^default via fe80::4d:5aff:fe00:1 .*proto ra'
 ok "4861 6.3.4: the MTU is taken over" test "$(on machine sysctl -n net.ipv6.conf.eth0.mtu)" = 1434
 serve red-a red/a
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
 ok "it reaches its neighbour" says machine fd00:10:1::5 red/a
 neighbour() { on machine ip neigh show fd00:10:1::5 dev eth0 | grep -q 'lladdr 02:4d:5a:00:00:01 router'; }
 ok "4861 7.2.4: which has the gateway's MAC" neighbour

@@ -11,9 +11,6 @@ standard_up
 serve red-b red/b
 serve red-c red/c
 
-bounced() { echo $(($(count_of b1 BOUNCED red) + $(count_of b2 BOUNCED red))); }
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
-
 # ---- the first packet, and the later ones -------------------------------------
 capture_begin w2
 ok "the other network answers" says red-a $C red/c

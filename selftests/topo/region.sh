@@ -91,7 +91,7 @@ print((b"\x64\0\0\0" + raw).hex(" "))' "$1"
 }
 # The learned path to ADDRESS at HOST is gone, if there was one.
 path_lost() {
-	bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns "$1")/v2/maps/mz_paths" key hex $(key_of "$2") 2> /dev/null || true
+	bpftool map delete pinned "/sys/fs/bpf/mizar/$(ns "$1")"/*/maps/mz_paths key hex $(key_of "$2") 2> /dev/null || true
 }
 
 standard_up() {
@@ -110,12 +110,17 @@ import json, sys
 rows = json.load(sys.stdin)
 print(sum(int(r["packets"]) for r in rows if r["reason"] == sys.argv[1]))' "$2"
 }
+# Packets of red that went over a bouncer, whichever of the two.
+bounced() { echo $(($(count_of b1 BOUNCED red) + $(count_of b2 BOUNCED red))); }
 
 TRAFFIC="$(dirname "${BASH_SOURCE[0]}")/traffic.py"
 serve() {
 	start "$1" "$TOPO_DIR/serve.log" "$TRAFFIC" echo "$2" 7
 	wait_for 5 on "$1" bash -c 'ss -lun | grep -q ":7 "'
 }
+# Who answers NS at ADDRESS is NAME (`nobody`: no answer): says NS ADDRESS NAME.
+# Requests name who asks, so captures tell them apart as they do answers.
+says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7 "${1/-//}") == "$3" ]]; }
 # Requests from NS to ADDRESS until flow_end; the result is in $FLOW_SENT,
 # $FLOW_ANSWERED and $FLOW_GAP.
 flow_begin() {

@@ -10,14 +10,12 @@ trap topo_end EXIT
 standard_up
 serve red-b red/b
 serve red-c red/c
-says() { [[ $(on "$1" "$TRAFFIC" ask "$2" 7) == "$3" ]]; }
 
 nothing_lost() { [[ $FLOW_SENT -gt 500 && $FLOW_SENT -eq $FLOW_ANSWERED ]]; }
 
 # A flow that cannot go direct: every packet of it crosses a bouncer while the
 # bouncers' daemons die, come back, and replace their programs. It is the first
 # flow: w1 has not learned a path yet.
-bounced() { echo $(($(count_of b1 BOUNCED red) + $(count_of b2 BOUNCED red))); }
 hints_lost
 before=$(bounced)
 oneway_begin red-a red-b $B

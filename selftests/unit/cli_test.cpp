@@ -3,6 +3,8 @@
 // asks for, and how it exits.
 #include <grpcpp/grpcpp.h>
 
+#include <chrono>
+#include <future>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -89,6 +91,44 @@ class FakeTransit final : public v1::Transit::Service {
     p->set_address6("2001:db8::6");
     return answer;
   }
+  Status ListFlows(ServerContext*, const v1::ListFlowsRequest* in, v1::ListFlowsReply* out) override {
+    asked_flows = *in;
+    return flows(out);
+  }
+  Status TopFlows(ServerContext*, const v1::TopFlowsRequest* in, v1::ListFlowsReply* out) override {
+    asked_top = *in;
+    return flows(out);
+  }
+  Status FlushFlows(ServerContext*, const v1::FlushFlowsRequest* in, v1::FlushFlowsReply* out) override {
+    asked_flush = *in;
+    out->set_flushed(4);
+    return answer;
+  }
+  Status flows(v1::ListFlowsReply* out) const {
+    auto* f = out->add_flows();
+    f->set_endpoint("a/web");
+    f->set_protocol("tcp");
+    f->set_address("10.0.1.2");
+    f->set_port(4000);
+    f->set_remote_address("10.0.1.3");
+    f->set_remote_port(80);
+    f->set_state("ESTABLISHED");
+    f->set_opened_here(true);
+    f->set_bytes_out(3000);
+    f->set_bytes_in(7);
+    f->set_idle_ms(5);
+    f->set_ends_ms(60000);
+    f = out->add_flows();
+    f->set_endpoint("a/web");
+    f->set_protocol("icmp");
+    f->set_address("10.0.1.2");
+    f->set_port(9);
+    f->set_remote_address("10.0.1.3");
+    f->set_remote_port(9);
+    f->set_state("UNREPLIED");
+    out->set_more(3);
+    return answer;
+  }
   Status GetStats(ServerContext*, const v1::GetStatsRequest* in, v1::Stats* out) override {
     asked_stats = *in;
     auto* r = out->add_rows();
@@ -109,10 +149,10 @@ class FakeTransit final : public v1::Transit::Service {
     *out = doctor;
     return answer;
   }
-  Status ReplacePrograms(ServerContext* context, const v1::ReplaceProgramsRequest*,
+  Status ReplacePrograms(ServerContext*, const v1::ReplaceProgramsRequest*,
                          v1::ReplaceProgramsReply* out) override {
-    // Never answers in time: until the caller has given up.
-    while (hang && !context->IsCancelled()) ::usleep(1000);
+    // A caller that does not give up gets its answer, and fails the test.
+    if (answer_after.valid()) answer_after.wait_for(std::chrono::seconds(5));
     out->set_replaced(3);
     return answer;
   }
@@ -141,11 +181,14 @@ class FakeTransit final : public v1::Transit::Service {
   v1::DeleteRequest deleted;
   v1::AddEndpointRequest added;
   v1::GetStatsRequest asked_stats;
+  v1::ListFlowsRequest asked_flows;
+  v1::TopFlowsRequest asked_top;
+  v1::FlushFlowsRequest asked_flush;
   v1::TraceRequest traced;
   v1::TraceReply trace;
   int traces = 0;
   v1::DoctorReply doctor;
-  bool hang = false;
+  std::future<void> answer_after;  // when there is one
 };
 
 // One fake daemon on a socket of its own.
@@ -242,8 +285,10 @@ TEST_F(Cli, UnreachableAndSlowDaemons) {
   EXPECT_EQ(r.rc, 4);
   EXPECT_EQ(r.err, "transit: cannot reach transitd at " + dir.at("none.sock") +
                        ": start it (systemctl start transitd) or name it with --socket\n");
-  fake().hang = true;
+  std::promise<void> gave_up;
+  fake().answer_after = gave_up.get_future();
   r = run({"program", "replace", "--timeout", "0.2"});
+  gave_up.set_value();
   EXPECT_EQ(r.rc, 4);
   EXPECT_NE(r.err.find("did not answer within 0.2 s"), std::string::npos) << r.err;
 }
@@ -381,6 +426,35 @@ TEST_F(Cli, StatusStatsAndDoctor) {
   EXPECT_NE(failed.out.find("-> mount it"), std::string::npos);
 }
 
+TEST_F(Cli, Flows) {
+  const Outcome list = run({"flow", "list", "--vpc", "a", "--endpoint", "a/web", "--address", "10.0.1.3", "--proto",
+                            "tcp", "--port", "80", "--limit", "1"});
+  EXPECT_EQ(list.out,
+            "ENDPOINT  PROTO  LOCAL              REMOTE       STATE            OUT   IN   IDLE   ENDS\n"
+            "a/web     tcp    10.0.1.2:4000  ->  10.0.1.3:80  ESTABLISHED  2.9 KiB  7 B  0.0 s   60 s\n"
+            "a/web     icmp   10.0.1.2:9     <-  10.0.1.3:9   UNREPLIED        0 B  0 B  0.0 s  0.0 s\n"
+            "... and 3 more; --limit shows others\n");
+  EXPECT_EQ(fake().asked_flows.filter().vpc(), "a");
+  EXPECT_EQ(fake().asked_flows.filter().endpoint(), "a/web");
+  EXPECT_EQ(fake().asked_flows.filter().address(), "10.0.1.3");
+  EXPECT_EQ(fake().asked_flows.filter().protocol(), "tcp");
+  EXPECT_EQ(fake().asked_flows.filter().port(), 80u);
+  EXPECT_EQ(fake().asked_flows.limit(), 1u);
+  EXPECT_EQ(json({"flow", "list"})[0]["remote_port"], 80);
+  EXPECT_EQ(fake().asked_flows.limit(), 1000u);
+  expect_lines_fit(run({"flow", "top", "--interval", "0.25", "--packets", "--limit", "3"}).out);
+  EXPECT_EQ(fake().asked_top.interval_ms(), 250u);
+  EXPECT_EQ(fake().asked_top.limit(), 3u);
+  EXPECT_TRUE(fake().asked_top.by_packets());
+  EXPECT_EQ(run({"flow", "flush", "--proto", "udp"}).out, "4 flushed\n");
+  EXPECT_EQ(fake().asked_flush.filter().protocol(), "udp");
+  EXPECT_FALSE(fake().asked_flush.all());
+  EXPECT_EQ(run({"flow", "flush", "--all"}).rc, 0);
+  EXPECT_TRUE(fake().asked_flush.all());
+  EXPECT_EQ(run({"flow", "list", "--port", "0"}).rc, 2);
+  EXPECT_EQ(run({"flow", "top", "--interval", "11"}).rc, 2);
+}
+
 TEST_F(Cli, TraceFollowsToTheNextHost) {
   Daemon next(dir.at("b1.sock"));
   auto& first = fake().trace;
@@ -456,7 +530,8 @@ TEST_F(Cli, Usage) {
        std::vector<std::vector<std::string>>{{}, {"plan"}, {"apply"}, {"endpoint", "add"},
                                              {"shard", "list"}, {"stats"}, {"trace"},
                                              {"program"}, {"program", "attach"},
-                                             {"program", "replace"}, {"map"}, {"map", "set"}}) {
+                                             {"program", "replace"}, {"map"}, {"map", "set"},
+                                             {"flow"}, {"flow", "list"}, {"flow", "top"}, {"flow", "flush"}}) {
     auto asked = args;
     asked.push_back("--help");
     const Outcome help = run_transit(asked);

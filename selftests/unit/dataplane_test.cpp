@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <set>
 
 #include "userspace/base/addr.h"
 #include "userspace/dataplane/fake_dataplane.h"
@@ -113,6 +114,29 @@ TEST_P(Contract, EntriesListsAllAndSkipsEmptySlots) {
   const auto hosts = dp_->hosts().entries();
   ASSERT_EQ(hosts->size(), 1u);
   EXPECT_EQ(hosts->front().first, 5u);
+}
+
+TEST_P(Contract, AWalkInStepsFindsAll) {
+  std::set<unsigned> ports;
+  for (unsigned i = 0; i < 5; i++) {
+    mz_flow_key k{};
+    k.local_port = static_cast<__be16>(i);
+    ASSERT_TRUE(dp_->flows().put(k, {}));
+  }
+  TablePosition at;
+  for (int steps = 0; !at.end; steps++) {
+    ASSERT_LT(steps, 10);
+    const auto some = dp_->flows().next(at);
+    ASSERT_TRUE(some);
+    for (const auto& [k, f] : *some) ports.insert(k.local_port);
+  }
+  EXPECT_EQ(ports, (std::set<unsigned>{0, 1, 2, 3, 4}));
+}
+
+TEST_P(Contract, NoFlowsNoFlowStatistics) {
+  const auto stats = dp_->flow_stats();
+  ASSERT_TRUE(stats);
+  EXPECT_EQ(stats->opened + stats->refused + stats->failed, 0u);
 }
 
 TEST_P(Contract, NetworksListToo) {

@@ -1,123 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// userspace/net against the running kernel. The process moves into a network
-// and a mount namespace of its own first, so nothing outlives it and the
-// machine's links are never touched. Needs root; skips visibly without.
+// userspace/net against the running kernel: namespaces, links, addresses,
+// routes and neighbours.
 #include <fcntl.h>
-#include <gtest/gtest.h>
-#include <poll.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <filesystem>
-#include <functional>
+#include <cstdio>
 
-#include "selftests/unit/own_namespaces.h"
-#include "userspace/net/monitor.h"
-#include "userspace/net/netlink.h"
-#include "userspace/net/netns.h"
-#include "userspace/net/offload.h"
-#include "userspace/net/tap.h"
+#include "selftests/unit/net_fixture.h"
 
 namespace mizar::net {
 namespace {
 
-using namespace test;
-
 using std::chrono::steady_clock;
 
-Addr ip(const char* text) { return must(Addr::parse(text)); }
-
-// Probes for IPv6 neighbours leave from the link-local address, which is not
-// usable for a second or two while the kernel looks for duplicates.
-Result<> no_duplicate_detection() {
-  UniqueFd f(::open("/proc/sys/net/ipv6/conf/default/accept_dad", O_WRONLY | O_CLOEXEC));
-  if (::write(f.get(), "0", 1) != 1) return fail_errno(Code::internal, errno, "accept_dad");
-  return {};
-}
-
-// Reads the monitor until `found` likes a batch; false after five seconds.
-bool wait_for(Monitor& m, const std::function<bool(const Monitor::Changes&)>& found) {
-  const auto limit = steady_clock::now() + std::chrono::seconds(5);
-  for (;;) {
-    if (found(must(m.read()))) return true;
-    const auto left =
-        std::chrono::duration_cast<std::chrono::milliseconds>(limit - steady_clock::now());
-    if (left.count() <= 0) return false;
-    pollfd p{.fd = m.fd(), .events = POLLIN, .revents = 0};
-    // `found` may look at something that changes without an event.
-    constexpr std::chrono::milliseconds kLookAgain{50};
-    (void)::poll(&p, 1, static_cast<int>(std::min(left, kLookAgain).count()));
-  }
-}
-
-bool has(const std::vector<unsigned>& v, unsigned x) {
-  return std::find(v.begin(), v.end(), x) != v.end();
-}
-
-constexpr MacBytes kInnerMac = {0x02, 0, 0, 0, 0, 0x02};
-constexpr MacBytes kOtherMac = {0x02, 0, 0, 0, 0, 0x33};
-
-// A veth pair from the namespace "left" to the namespace "right".
-class NetTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    static int run = 0;
-    suffix_ = fmt::format("{}-{}", ::getpid(), ++run);
-    left_.emplace(make_ns("left" + suffix_, no_duplicate_detection));
-    right_.emplace(make_ns("right" + suffix_, no_duplicate_detection));
-    l_.emplace(must(Netlink::open_in(*left_)));
-    r_.emplace(must(Netlink::open_in(*right_)));
-    home_ = must(NetnsRef::current()).inode();
-  }
-  void TearDown() override {
-    EXPECT_EQ(must(NetnsRef::current()).inode(), home_) << "the test thread moved";
-    EXPECT_TRUE(must(must(Netlink::open()).links()).size() == 1) << "something leaked out";
-    remove_ns("left" + suffix_);
-    remove_ns("right" + suffix_);
-  }
-
-  VethSpec spec() {
-    VethSpec s;
-    s.host_name = "h0";
-    s.ns = &*right_;
-    s.inner_name = "eth0";
-    s.inner_mac = kInnerMac;
-    s.mtu = 1450;
-    return s;
-  }
-  // Both ends up, an address each.
-  void connect(const char* left_ip, const char* right_ip, unsigned len) {
-    host_ = must(l_->add_veth(spec()));
-    inner_ = must(r_->link("eth0")).index;
-    ASSERT_OK(l_->add_address(host_, Prefix{ip(left_ip), len}));
-    ASSERT_OK(r_->add_address(inner_, Prefix{ip(right_ip), len}));
-    ASSERT_OK(l_->set_link(host_, {.up = true}));
-    ASSERT_OK(r_->set_link(inner_, {.up = true}));
-    EXPECT_TRUE(must(l_->link(host_)).running);
-    EXPECT_TRUE(must(r_->link(inner_)).running);
-    EXPECT_TRUE(wait_for_address(*left_, *l_, ip(left_ip)));
-    EXPECT_TRUE(wait_for_address(*right_, *r_, ip(right_ip)));
-  }
-  // An IPv6 address takes effect on a worker of the kernel.
-  static bool wait_for_address(const NetnsRef& ns, Netlink& nl, const Addr& a) {
-    Monitor m = must(Monitor::open_in(ns));
-    return wait_for(m, [&](const Monitor::Changes&) {
-      auto hop = nl.route_to(a);
-      return hop && hop->local;
-    });
-  }
-
-  std::string suffix_;
-  std::optional<NetnsRef> left_, right_;
-  std::optional<Netlink> l_, r_;
-  unsigned host_ = 0, inner_ = 0;
-  std::uint64_t home_ = 0;
-};
+INSTANTIATE_TEST_SUITE_P(Ip, FamilyTest, kFamilies, family_name);
 
 // ---- namespaces -------------------------------------------------------------
 
@@ -320,25 +218,6 @@ TEST_F(NetTest, EndpointIsReadySoon) {
 
 // ---- addresses and routes ----------------------------------------------------
 
-struct Family {
-  const char *left, *right, *far, *far_net, *nowhere, *source;
-  unsigned len, far_len;
-};
-constexpr Family kV4 = {
-    "192.0.2.1", "192.0.2.2", "198.51.100.9", "198.51.100.0", "203.0.113.77", "192.0.2.7", 24, 24};
-constexpr Family kV6 = {"2001:db8:1::1",
-                        "2001:db8:1::2",
-                        "2001:db8:2::9",
-                        "2001:db8:2::",
-                        "2001:db8:3::77",
-                        "2001:db8:1::7",
-                        64,
-                        48};
-
-class FamilyTest : public NetTest, public ::testing::WithParamInterface<Family> {};
-INSTANTIATE_TEST_SUITE_P(Ip, FamilyTest, ::testing::Values(kV4, kV6),
-                         [](const auto& i) { return i.index == 0 ? "v4" : "v6"; });
-
 TEST_P(FamilyTest, AddressIsIdempotent) {
   const Family& f = GetParam();
   connect(f.left, f.right, f.len);
@@ -484,187 +363,6 @@ TEST_P(FamilyTest, NeighboursOfADownLinkAreInvalid) {
     return last.has_value();
   }));
   EXPECT_FALSE(last && last->valid);
-}
-
-// ---- monitor --------------------------------------------------------------------
-
-TEST_F(NetTest, MonitorSeesALinksLife) {
-  Monitor m = must(Monitor::open_in(*left_));
-  EXPECT_TRUE(must(m.read()).empty());
-  const unsigned i = must(l_->add_veth(spec()));
-  EXPECT_TRUE(wait_for(
-      m, [&](const Monitor::Changes& c) { return has(c.links, i) && !has(c.gone_links, i); }));
-  ASSERT_OK(l_->set_link(i, {.up = true}));
-  EXPECT_TRUE(wait_for(
-      m, [&](const Monitor::Changes& c) { return has(c.links, i) && !has(c.down_links, i); }));
-  ASSERT_OK(l_->set_link(i, {.up = false}));
-  EXPECT_TRUE(wait_for(
-      m, [&](const Monitor::Changes& c) { return has(c.down_links, i) && !has(c.gone_links, i); }));
-  ASSERT_OK(l_->delete_link(i));
-  EXPECT_TRUE(wait_for(m, [&](const Monitor::Changes& c) {
-    return has(c.links, i) && has(c.gone_links, i) && has(c.down_links, i);
-  }));
-}
-
-TEST_P(FamilyTest, MonitorSeesRoutes) {
-  const Family& f = GetParam();
-  connect(f.left, f.right, f.len);
-  Monitor m = must(Monitor::open_in(*left_));
-  const Route r{.dst = Prefix{ip(f.far_net), f.far_len}, .via = ip(f.right), .ifindex = host_};
-  ASSERT_OK(l_->replace_route(r));
-  EXPECT_TRUE(wait_for(m, [](const Monitor::Changes& c) { return c.routes; }));
-  ASSERT_OK(l_->delete_route(r));
-  EXPECT_TRUE(wait_for(m, [](const Monitor::Changes& c) { return c.routes; }));
-}
-
-// An endpoint that comes and goes must not make the daemon ask for all of its
-// hosts' next hops again.
-TEST_F(NetTest, MonitorEndpointChurnIsNoRouteChange) {
-  Monitor m = must(Monitor::open_in(*left_));
-  const unsigned i = must(l_->add_veth(spec()));
-  ASSERT_OK(l_->set_link(i, {.up = true}));
-  ASSERT_OK(r_->set_link(must(r_->link("eth0")).index, {.up = true}));
-  bool routes = false;
-  // fe80::/64 comes with the link, which the monitor has to keep to itself.
-  EXPECT_TRUE(wait_for(m, [&](const Monitor::Changes& c) {
-    routes = routes || c.routes;
-    return l_->route_to(ip("fe80::1234")).has_value();
-  }));
-  ASSERT_OK(l_->delete_link(i));
-  EXPECT_TRUE(wait_for(m, [&](const Monitor::Changes& c) {
-    routes = routes || c.routes;
-    return has(c.gone_links, i);
-  }));
-  EXPECT_FALSE(routes);
-}
-
-TEST_F(NetTest, MonitorCoalesces) {
-  const unsigned i = must(l_->add_veth(spec()));
-  Monitor m = must(Monitor::open_in(*left_));
-  const Addr a = ip("192.0.2.9");
-  ASSERT_OK(l_->set_link(i, {.up = true}));
-  for (unsigned k = 0; k < 100; k++) {
-    MacBytes mac = kOtherMac;
-    mac[5] = static_cast<std::uint8_t>(k);
-    ASSERT_OK(l_->set_neighbour(i, a, mac, true));
-    ASSERT_OK(l_->set_link(i, {.mtu = 1400 + k}));
-  }
-  const auto c = must(m.read());
-  EXPECT_EQ(std::count(c.links.begin(), c.links.end(), i), 1);
-  ASSERT_EQ(c.neighbours.size(), 1u);
-  EXPECT_EQ(c.neighbours[0].mac[5], 99) << "the last state counts";
-  EXPECT_FALSE(c.lost);
-}
-
-TEST_F(NetTest, MonitorTellsOfLostEvents) {
-  const unsigned i = must(l_->add_veth(spec()));
-  ASSERT_OK(l_->set_link(i, {.up = true}));
-  Monitor m = must(Monitor::open_in(*left_));
-  const int tiny = 1;  // the kernel's minimum: about one event
-  ASSERT_EQ(::setsockopt(m.fd(), SOL_SOCKET, SO_RCVBUF, &tiny, sizeof tiny), 0);
-  for (unsigned k = 0; k < 20; k++) ASSERT_OK(l_->set_link(i, {.mtu = 1400 + k}));
-  EXPECT_TRUE(must(m.read()).lost);
-  EXPECT_TRUE(must(m.read()).empty()) << "told once";
-}
-
-// ---- qdiscs -----------------------------------------------------------------------
-
-TEST_F(NetTest, RootQdisc) {
-  const unsigned i = must(l_->add_veth(spec()));
-  EXPECT_EQ(must(l_->root_qdisc(i)), "noop");
-  ASSERT_OK(l_->set_link(i, {.up = true}));
-  EXPECT_EQ(must(l_->root_qdisc(i)), "noqueue");
-  for (unsigned limit : {100u, 200u, 0u}) {  // again and again
-    ASSERT_OK(l_->set_root_qdisc(i, "pfifo", limit));
-    EXPECT_EQ(must(l_->root_qdisc(i)), "pfifo");
-  }
-  for (int k = 0; k < 2; k++) {
-    ASSERT_OK(l_->set_root_qdisc(i, "noqueue", 0));
-    EXPECT_EQ(must(l_->root_qdisc(i)), "noqueue");
-  }
-  EXPECT_EQ(must(l_->link(i)).qdisc, "noqueue");
-  auto limit = l_->set_root_qdisc(i, "noqueue", 5);
-  ASSERT_FALSE(limit);
-  EXPECT_EQ(code(limit), Code::invalid_argument);
-  auto unknown = l_->set_root_qdisc(i, "no_such", 0);
-  ASSERT_FALSE(unknown);
-  EXPECT_EQ(code(unknown), Code::unimplemented) << unknown.error().what;
-  EXPECT_NE(unknown.error().what.find("no_such"), std::string::npos);
-}
-
-TEST_F(NetTest, FqWhereTheKernelHasIt) {
-  const unsigned i = must(l_->add_veth(spec()));
-  auto r = l_->set_root_qdisc(i, "fq", 1000);
-  if (!r && r.error().code == Code::unimplemented) GTEST_SKIP() << r.error().what;
-  ASSERT_OK(r);
-  EXPECT_EQ(must(l_->root_qdisc(i)), "fq");
-}
-
-// ---- tap and offloads -------------------------------------------------------------
-
-TEST_F(NetTest, Tap) {
-  TapInfo first{}, again{};
-  bool held = false;
-  ASSERT_OK(run_in(*left_, [&]() -> Result<> {
-    first = must(ensure_tap("tap0"));
-    again = must(ensure_tap("tap0"));
-    EXPECT_EQ(code(ensure_tap("tap0", {.multi_queue = true})), Code::already_exists);
-    EXPECT_EQ(code(ensure_tap("lo")), Code::already_exists);
-    EXPECT_EQ(code(ensure_tap("tap%d")), Code::invalid_argument);
-    auto without = ensure_tap("tap0", {.vnet_hdr = false});
-    EXPECT_TRUE(without && !without->created);
-    held = ensure_tap("tap1", {.multi_queue = true, .owner = 1000}).has_value();
-    return {};
-  }));
-  EXPECT_TRUE(first.created);
-  EXPECT_FALSE(again.created);
-  EXPECT_EQ(first.ifindex, again.ifindex);
-  EXPECT_TRUE(held);
-  const Link t = must(l_->link("tap0"));
-  EXPECT_EQ(t.index, first.ifindex);
-  EXPECT_EQ(t.kind, "tun");
-  ASSERT_TRUE(t.tun);
-  EXPECT_TRUE(t.tun->tap);
-  EXPECT_TRUE(t.tun->persistent);
-  EXPECT_FALSE(t.tun->vnet_hdr) << "the second call changed it";
-  EXPECT_FALSE(t.tun->multi_queue);
-  EXPECT_TRUE(must(l_->link("tap1")).tun->multi_queue);
-  EXPECT_OK(l_->delete_link(t.index));
-  EXPECT_EQ(code(l_->link("tap0")), Code::not_found);
-}
-
-TEST_F(NetTest, OffloadsReadAndSet) {
-  must(l_->add_veth(spec()));
-  const Ethtool e = must(Ethtool::open_in(*left_));
-  EXPECT_EQ(must(e.driver("h0")), "veth");
-  const struct {
-    Offload what;
-    bool Offloads::*field;
-  } rows[] = {
-      {Offload::gro, &Offloads::gro}, {Offload::gso, &Offloads::gso},
-      {Offload::tso, &Offloads::tso}, {Offload::tx_csum, &Offloads::tx_csum},
-      {Offload::sg, &Offloads::sg},
-  };
-  for (const auto& row : rows) {
-    for (bool on : {true, false, true}) {
-      ASSERT_OK(e.set("h0", row.what, on));
-      EXPECT_EQ(must(e.get("h0")).*row.field, on) << static_cast<int>(row.what);
-    }
-  }
-}
-
-TEST_F(NetTest, OffloadErrors) {
-  must(l_->add_veth(spec()));
-  const Ethtool e = must(Ethtool::open_in(*left_));
-  EXPECT_EQ(code(e.get("eth0")), Code::not_found) << "it is in the other namespace";
-  EXPECT_EQ(code(e.get("a-name-of-16-chr")), Code::invalid_argument);
-  EXPECT_EQ(code(e.set("none", Offload::gro, true)), Code::not_found);
-  EXPECT_EQ(code(e.driver("none")), Code::not_found);
-  ASSERT_OK(e.set("h0", Offload::tx_csum, false));
-  auto tso = e.set("h0", Offload::tso, true);
-  ASSERT_FALSE(tso) << "tso needs tx checksums";
-  EXPECT_EQ(code(tso), Code::failed_precondition) << tso.error().what;
-  EXPECT_FALSE(must(e.get("h0")).tso);
 }
 
 }  // namespace

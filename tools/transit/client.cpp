@@ -131,6 +131,15 @@ Result<v1::Status> Client::call(const v1::GetStatusRequest& r) {
 Result<v1::Stats> Client::call(const v1::GetStatsRequest& r) {
   return rpc_->call(&Stub::GetStats, r);
 }
+Result<v1::ListFlowsReply> Client::call(const v1::ListFlowsRequest& r) {
+  return rpc_->call(&Stub::ListFlows, r);
+}
+Result<v1::FlushFlowsReply> Client::call(const v1::FlushFlowsRequest& r) {
+  return rpc_->call(&Stub::FlushFlows, r);
+}
+Result<v1::ListFlowsReply> Client::call(const v1::TopFlowsRequest& r) {
+  return rpc_->call(&Stub::TopFlows, r);
+}
 Result<v1::TraceReply> Client::call(const v1::TraceRequest& r) {
   return rpc_->call(&Stub::Trace, r);
 }

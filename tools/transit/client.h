@@ -30,6 +30,9 @@ class Client {
   Result<v1::ListEndpointsReply> call(const v1::ListEndpointsRequest& request);
   Result<v1::Status> call(const v1::GetStatusRequest& request);
   Result<v1::Stats> call(const v1::GetStatsRequest& request);
+  Result<v1::ListFlowsReply> call(const v1::ListFlowsRequest& request);
+  Result<v1::FlushFlowsReply> call(const v1::FlushFlowsRequest& request);
+  Result<v1::ListFlowsReply> call(const v1::TopFlowsRequest& request);
   Result<v1::TraceReply> call(const v1::TraceRequest& request);
   Result<v1::DoctorReply> call(const v1::DoctorRequest& request);
   Result<v1::ReplaceProgramsReply> call(const v1::ReplaceProgramsRequest& request);

@@ -118,6 +118,11 @@ void add_add(CLI::App& noun_cmd, Context& ctx) {
   cmd->add_option_function<std::uint32_t>(
          "--label", [r](std::uint32_t v) { r->set_label(v); }, "Its label set; default: none")
       ->type_name("ID");
+  cmd->add_option_function<std::uint32_t>(
+         "--max-flows", [r](std::uint32_t v) { r->set_max_flows(v); },
+         "Flows it may have; default: as its host says")
+      ->check(CLI::PositiveNumber.description(""))
+      ->type_name("N");
   cmd->callback([&ctx, r] { ctx.action = [&ctx, r] { return add(ctx, *r); }; });
 }
 

@@ -28,13 +28,14 @@ void print_head(const v1::Status& s) {
 
 void print_tables(const v1::Status& s) {
   if (s.tables().empty()) return;
-  Table table({"TABLE", ">USED", ">CAPACITY", ">FULL"});
+  Table table({"TABLE", ">USED", ">CAPACITY", ">FULL", ">EVICTED"});
   for (const auto& t : s.tables()) {
     const double full = t.capacity() == 0 ? 0 : 100.0 * static_cast<double>(t.used()) /
                                                     static_cast<double>(t.capacity());
     const std::string text = fmt::format("{:.1f} %", full);
     table.row({t.name(), fmt::to_string(t.used()), fmt::to_string(t.capacity()),
-               full >= 90 ? paint(Colour::red, text) : text});
+               full >= 90 ? paint(Colour::red, text) : text,
+               t.evicted() == 0 ? "" : paint(Colour::red, fmt::to_string(t.evicted()))});
   }
   print_line("");
   table.print();

@@ -54,6 +54,7 @@ void add_shard(CLI::App& app, Context& ctx);
 void add_status(CLI::App& app, Context& ctx);
 void add_doctor(CLI::App& app, Context& ctx);
 void add_stats(CLI::App& app, Context& ctx);
+void add_flow(CLI::App& app, Context& ctx);
 void add_explain(CLI::App& app, Context& ctx);
 void add_trace(CLI::App& app, Context& ctx);
 void add_program(CLI::App& app, Context& ctx);

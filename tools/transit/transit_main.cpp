@@ -62,6 +62,7 @@ void add_commands(CLI::App& app, Context& ctx) {
   add_status(app, ctx);
   add_doctor(app, ctx);
   add_stats(app, ctx);
+  add_flow(app, ctx);
   add_explain(app, ctx);
   add_trace(app, ctx);
   add_program(app, ctx);

@@ -4,6 +4,7 @@
 // process will be a third. All pass selftests/unit/dataplane_test.cpp.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -21,6 +22,13 @@ namespace mizar {
 
 // One table of the data plane, keys and values as in bpf/abi/tables.h. A write
 // is visible to packets when it returns. Thread-safe as far as bpf(2) is.
+// Where a walk over a table stands; its content is the table's own.
+struct TablePosition {
+  std::array<std::uint64_t, 8> at{};
+  bool begun = false;
+  bool end = false;
+};
+
 template <class K, class V>
 class Table {
  public:
@@ -32,6 +40,9 @@ class Table {
   [[nodiscard]] virtual std::optional<V> get(const K& key) const = 0;
   // Everything in it; of an array only slots that are not all zero.
   [[nodiscard]] virtual Result<std::vector<std::pair<K, V>>> entries() const = 0;
+  // Some thousand entries more, from `from` on, which is moved; over when from.end
+  // is set. What is written meanwhile may be missed.
+  [[nodiscard]] virtual Result<std::vector<std::pair<K, V>>> next(TablePosition& from) const = 0;
   [[nodiscard]] virtual std::uint32_t capacity() const = 0;
 };
 
@@ -43,6 +54,7 @@ struct TableSizes {
   std::uint32_t shard_tables = 1024;  // MZ_BUCKETS rows each
   std::uint32_t hosts = 65536;        // highest host id + 1
   std::uint32_t vpc_slots = 256;      // VPCs with counters of their own
+  std::uint32_t flows = 131072;
 };
 
 enum class Hook { endpoint, uplink_deliver, uplink_hop };
@@ -91,6 +103,11 @@ class Dataplane {
   virtual Table<std::uint32_t, mz_shard>& shards() = 0;
   virtual Table<std::uint32_t, mz_host>& hosts() = 0;
   virtual Table<mz_addr, std::uint32_t>& host_ids() = 0;
+  virtual Table<mz_flow_key, mz_flow>& flows() = 0;
+  virtual Table<std::uint32_t, std::uint32_t>& flow_use() = 0;  // by ifindex % MZ_PORTS
+
+  // Sums over CPUs, since the tables were made.
+  virtual Result<mz_flow_stats> flow_stats() = 0;
 
   // Sums over CPUs, one per counter slot of `vpc` (MZ_DIRS x MZ_REASON_SLOTS).
   virtual Result<std::vector<mz_count>> counters(std::uint32_t vpc) = 0;
@@ -105,7 +122,9 @@ class Dataplane {
   [[nodiscard]] virtual int event_fd() const = 0;
   virtual void poll_events(const std::function<void(const mz_event&)>& take) = 0;
 
-  // Jiffies a second of the data plane's clock (mz_path, mz_cfg).
+  // The data plane's clock (mz_path, mz_flow): jiffies, low 32 bits; and how many
+  // are a second.
+  virtual Result<std::uint32_t> clock() = 0;
   virtual Result<unsigned> clock_hz() = 0;
 };
 

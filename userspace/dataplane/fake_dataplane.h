@@ -4,6 +4,7 @@
 // the next write fail.
 #pragma once
 
+#include <cstring>
 #include <map>
 #include <set>
 
@@ -42,6 +43,19 @@ class FakeTable final : public Table<K, V> {
       if (!array_ || !same_bytes(v, V{})) all.emplace_back(k, v);
     return all;
   }
+  // Two at a time, so that walks are seen to have steps; the position is the last key.
+  Result<std::vector<std::pair<K, V>>> next(TablePosition& from) const override {
+    static_assert(sizeof(K) <= sizeof from.at);
+    K last{};
+    std::memcpy(&last, from.at.data(), sizeof last);
+    auto row = from.begun ? rows_.upper_bound(last) : rows_.begin();
+    std::vector<std::pair<K, V>> some;
+    for (; row != rows_.end() && some.size() < 2; ++row) some.emplace_back(*row);
+    from.begun = true;
+    from.end = row == rows_.end();
+    if (!some.empty()) std::memcpy(from.at.data(), &some.back().first, sizeof last);
+    return some;
+  }
   std::uint32_t capacity() const override { return capacity_; }
 
   int fail_next = 0;       // n: the n-th put from now fails
@@ -70,6 +84,8 @@ class FakeDataplane final : public Dataplane {
         shards_("mz_shards", s.shard_tables * MZ_BUCKETS, true),
         hosts_("mz_hosts", s.hosts, true),
         host_ids_("mz_host_ids", s.hosts, false),
+        flows_("mz_flows", s.flows, false),
+        flow_use_("mz_flow_use", MZ_PORTS, true),
         vpc_slots_(s.vpc_slots) {}
 
   Result<> load(const mz_cfg& cfg, const std::string& = {}) override {
@@ -100,6 +116,10 @@ class FakeDataplane final : public Dataplane {
   FakeTable<std::uint32_t, mz_shard>& shards() override { return shards_; }
   FakeTable<std::uint32_t, mz_host>& hosts() override { return hosts_; }
   FakeTable<mz_addr, std::uint32_t>& host_ids() override { return host_ids_; }
+  FakeTable<mz_flow_key, mz_flow>& flows() override { return flows_; }
+  FakeTable<std::uint32_t, std::uint32_t>& flow_use() override { return flow_use_; }
+
+  Result<mz_flow_stats> flow_stats() override { return stats; }
 
   Result<std::vector<mz_count>> counters(std::uint32_t vpc) override {
     if (vpc >= vpc_slots_) return fail(Code::internal, "counters of slot {}: no such slot", vpc);
@@ -116,10 +136,13 @@ class FakeDataplane final : public Dataplane {
   }
   int event_fd() const override { return -1; }
   void poll_events(const std::function<void(const mz_event&)>&) override {}
+  Result<std::uint32_t> clock() override { return jiffies; }
   Result<unsigned> clock_hz() override { return 250; }
 
   mz_cfg loaded_cfg{};
   unsigned loads = 0;
+  std::uint32_t jiffies = 1000;
+  mz_flow_stats stats{};
 
  private:
   std::set<std::pair<Hook, unsigned>> hooks_;
@@ -131,6 +154,8 @@ class FakeDataplane final : public Dataplane {
   FakeTable<std::uint32_t, mz_shard> shards_;
   FakeTable<std::uint32_t, mz_host> hosts_;
   FakeTable<mz_addr, std::uint32_t> host_ids_;
+  FakeTable<mz_flow_key, mz_flow> flows_;
+  FakeTable<std::uint32_t, std::uint32_t> flow_use_;
   std::uint32_t vpc_slots_;
 };
 

@@ -62,6 +62,7 @@ void set_sizes(bpf_object* obj, const TableSizes& s) {
       {"mz_hosts", s.hosts},
       {"mz_host_ids", s.hosts},
       {"mz_counters", s.vpc_slots * MZ_DIRS * MZ_REASON_SLOTS},
+      {"mz_flows", s.flows},
   };
   for (const auto& [name, n] : sizes)
     bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, name), n);
@@ -111,6 +112,10 @@ class KernelDataplane final : public Dataplane {
   Table<std::uint32_t, mz_shard>& shards() override { return shards_; }
   Table<std::uint32_t, mz_host>& hosts() override { return hosts_; }
   Table<mz_addr, std::uint32_t>& host_ids() override { return host_ids_; }
+  Table<mz_flow_key, mz_flow>& flows() override { return flows_; }
+  Table<std::uint32_t, std::uint32_t>& flow_use() override { return flow_use_; }
+
+  Result<mz_flow_stats> flow_stats() override;
 
   Result<std::vector<mz_count>> counters(std::uint32_t vpc) override;
   Result<> clear_counters(std::uint32_t vpc) override;
@@ -122,6 +127,7 @@ class KernelDataplane final : public Dataplane {
     ring_buffer__consume(ring_.get());
     take_ = nullptr;
   }
+  Result<std::uint32_t> clock() override;
   Result<unsigned> clock_hz() override;
 
  private:
@@ -141,6 +147,7 @@ class KernelDataplane final : public Dataplane {
   Egress egress_;
   Deliver deliver_;
   Hop hop_;
+  Clock clock_;
   Ring ring_;
   const std::function<void(const mz_event&)>* take_ = nullptr;
 
@@ -152,6 +159,8 @@ class KernelDataplane final : public Dataplane {
   KernelTable<std::uint32_t, mz_shard> shards_;
   KernelTable<std::uint32_t, mz_host> hosts_;
   KernelTable<mz_addr, std::uint32_t> host_ids_;
+  KernelTable<mz_flow_key, mz_flow> flows_;
+  KernelTable<std::uint32_t, std::uint32_t> flow_use_;
 };
 
 Result<> KernelDataplane::prepare() {
@@ -251,6 +260,8 @@ Result<> KernelDataplane::bind_tables() {
   bind(shards_, "mz_shards", true);
   bind(hosts_, "mz_hosts", true);
   bind(host_ids_, "mz_host_ids", false);
+  bind(flows_, "mz_flows", false);
+  bind(flow_use_, "mz_flow_use", true);
   if (ring_) return {};  // the ring is pinned: the same one
   ring_.reset(ring_buffer__new(
       map_fd("mz_events"),
@@ -314,6 +325,20 @@ Result<> KernelDataplane::clear_counters(std::uint32_t vpc) {
   return {};
 }
 
+Result<mz_flow_stats> KernelDataplane::flow_stats() {
+  const std::uint32_t zero = 0;
+  mz_flow_stats sum{};
+  std::vector<mz_flow_stats> each(static_cast<size_t>(libbpf_num_possible_cpus()));
+  if (bpf_map_lookup_elem(map_fd("mz_flow_stats"), &zero, each.data()) != 0)
+    return fail_errno(Code::internal, errno, "statistics of flows");
+  for (const mz_flow_stats& s : each) {
+    sum.opened += s.opened;
+    sum.refused += s.refused;
+    sum.failed += s.failed;
+  }
+  return sum;
+}
+
 Result<TraceResult> KernelDataplane::trace(Hook hook, unsigned ifindex,
                                            std::span<const std::uint8_t> frame) {
   const std::uint32_t zero = 0;
@@ -348,25 +373,29 @@ Result<TraceResult> KernelDataplane::trace(Hook hook, unsigned ifindex,
   return result;
 }
 
+Result<std::uint32_t> KernelDataplane::clock() {
+  if (!clock_) clock_.reset(mz_clock__open_and_load());
+  if (!clock_) return fail_errno(Code::failed_precondition, errno, "load the clock program");
+  std::array<std::uint8_t, 64> frame{};
+  bpf_test_run_opts o{};
+  o.sz = sizeof o;
+  o.data_in = frame.data();
+  o.data_size_in = frame.size();
+  o.repeat = 1;
+  if (bpf_prog_test_run_opts(bpf_program__fd(clock_->progs.mz_clock), &o) != 0)
+    return fail_errno(Code::internal, errno, "run the clock program");
+  return o.retval;
+}
+
 // The kernel does not say its HZ everywhere: count jiffies over a while.
 Result<unsigned> KernelDataplane::clock_hz() {
-  Clock clock(mz_clock__open_and_load());
-  if (!clock) return fail_errno(Code::failed_precondition, errno, "load the clock program");
-  std::array<std::uint8_t, 64> frame{};
-  const auto ticks = [&]() -> std::int64_t {
-    bpf_test_run_opts o{};
-    o.sz = sizeof o;
-    o.data_in = frame.data();
-    o.data_size_in = frame.size();
-    o.repeat = 1;
-    return bpf_prog_test_run_opts(bpf_program__fd(clock->progs.mz_clock), &o) == 0 ? o.retval : -1;
-  };
-  const std::int64_t t0 = ticks();
+  const auto t0 = clock();
+  if (!t0) return tl::unexpected(t0.error());
   const timespec pause{0, 100'000'000};
   nanosleep(&pause, nullptr);
-  const std::int64_t t1 = ticks();
-  if (t0 < 0 || t1 < 0) return fail(Code::internal, "the clock program does not run");
-  const auto per_second = static_cast<unsigned>((t1 - t0) & 0xffffffff) * 10;
+  const auto t1 = clock();
+  if (!t1) return tl::unexpected(t1.error());
+  const unsigned per_second = (*t1 - *t0) * 10;
   constexpr std::array<unsigned, 4> known = {100, 250, 300, 1000};
   return *std::min_element(known.begin(), known.end(), [&](unsigned a, unsigned b) {
     return std::max(a, per_second) - std::min(a, per_second) <

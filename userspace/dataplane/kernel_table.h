@@ -44,32 +44,36 @@ class KernelTable final : public Table<K, V> {
   // Thousands of entries a system call; one by one where the kernel cannot.
   Result<std::vector<std::pair<K, V>>> entries() const override {
     std::vector<std::pair<K, V>> all;
-    if (auto rc = read_batches(all); rc) return all;
-    all.clear();
-    return read_one_by_one();
+    TablePosition at;
+    while (!at.end) {
+      auto some = next(at);
+      if (!some) return read_one_by_one();
+      all.insert(all.end(), some->begin(), some->end());
+    }
+    return all;
+  }
+
+  // The position is a bucket number of hashes, an index of arrays.
+  Result<std::vector<std::pair<K, V>>> next(TablePosition& from) const override {
+    std::vector<K> keys(kBatch);
+    std::vector<V> values(kBatch);
+    __u32 n = kBatch;
+    auto* at = from.at.data();
+    const int rc =
+        bpf_map_lookup_batch(fd_, from.begun ? at : nullptr, at, keys.data(), values.data(), &n, nullptr);
+    if (rc != 0 && errno != ENOENT) return error("list", errno);
+    from.begun = true;
+    from.end = rc != 0;
+    std::vector<std::pair<K, V>> some;
+    some.reserve(n);
+    for (__u32 i = 0; i < n; i++)
+      if (!(array_ && same_bytes(values[i], V{}))) some.emplace_back(keys[i], values[i]);
+    return some;
   }
 
   std::uint32_t capacity() const override { return capacity_; }
 
  private:
-  Result<> read_batches(std::vector<std::pair<K, V>>& all) const {
-    std::vector<K> keys(kBatch);
-    std::vector<V> values(kBatch);
-    // Opaque position: a bucket number for hashes, an index for arrays.
-    std::uint64_t at[4] = {};
-    bool first = true;
-    for (;;) {
-      __u32 n = kBatch;
-      const int rc = bpf_map_lookup_batch(fd_, first ? nullptr : at, at, keys.data(), values.data(), &n, nullptr);
-      if (rc != 0 && errno != ENOENT) return error("list", errno);
-      const bool last = rc != 0;
-      for (__u32 i = 0; i < n; i++)
-        if (!(array_ && same_bytes(values[i], V{}))) all.emplace_back(keys[i], values[i]);
-      if (last) return {};
-      first = false;
-    }
-  }
-
   Result<std::vector<std::pair<K, V>>> read_one_by_one() const {
     std::vector<std::pair<K, V>> all;
     K key, next;

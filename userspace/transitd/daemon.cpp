@@ -110,7 +110,8 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
                     return p && p->ifindex != 0 && p->ifindex != ifindex;
                   }),
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
-              options_.path_ttl),
+              options_.path_ttl, options_.max_flows),
+      flows_(dp, [this] { return port_interfaces(); }),
       generation_(std::random_device{}()) {
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
 }
@@ -156,6 +157,7 @@ Result<> Daemon::recover() {
 Result<> Daemon::watch() {
   MZ_CHECK(loop_.watch(monitor_.fd(), [this] { on_monitor(); }));
   MZ_CHECK(loop_.every(std::chrono::milliseconds(250), [this] { retry_pending(); }));
+  MZ_CHECK(loop_.every(std::chrono::milliseconds(100), [this] { tend_flows(); }));
   return loop_.every(std::chrono::seconds(10), [this] {
     underlay_.refresh();
     recent_events_.clear();
@@ -320,7 +322,9 @@ Result<> Daemon::ensure_programs() {
   cfg.path_ttl = static_cast<__u32>(options_.path_ttl.count() * hz_);
   cfg.hint_interval = static_cast<__u32>(options_.hint_interval.count() * hz_ / 1000);
   cfg.flags = (options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0u) |
-              (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u);
+              (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u);
+  for (std::size_t i = 0; i < options_.flow_seconds.size(); i++)
+    cfg.flow_timeout[i] = options_.flow_seconds[i] * hz_;
   if (cfg_ && same_bytes(*cfg_, cfg)) return {};
   const bool first = !dp_.loaded();
   MZ_CHECK(dp_.load(cfg));
@@ -461,6 +465,7 @@ void Daemon::disconnect(const EndpointSpec& e) {
   if (const auto port = ports_.find(key); port != ports_.end()) {
     if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
     ports_.erase(port);
+    flows_.hurry();
     generation_++;
   }
   problems_.erase(key);

@@ -4,6 +4,7 @@
 // posts into it.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -15,6 +16,7 @@
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/net/monitor.h"
 #include "userspace/proto/transit.pb.h"
+#include "userspace/transitd/flows.h"
 #include "userspace/transitd/goal.h"
 #include "userspace/transitd/interfaces.h"
 #include "userspace/transitd/prober.h"
@@ -24,11 +26,22 @@
 
 namespace mizar {
 
+constexpr std::array<std::uint32_t, MZ_FLOW_TIMER_COUNT> default_flow_seconds() {
+  return {
+#define X(name, option, seconds, text) seconds,
+      MZ_FLOW_TIMERS(X)
+#undef X
+  };
+}
+
 struct DaemonOptions {
   std::string uplink;  // empty: the interface that has this host's address
   bool xdp_deliver = false;
   std::chrono::seconds path_ttl{30};
   std::chrono::milliseconds hint_interval{1000};
+  bool no_flows = false;
+  std::uint32_t max_flows = 32768;  // of an endpoint that does not say
+  std::array<std::uint32_t, MZ_FLOW_TIMER_COUNT> flow_seconds = default_flow_seconds();
 };
 
 class Daemon {
@@ -47,6 +60,10 @@ class Daemon {
   [[nodiscard]] v1::GetLocalReply local(std::uint64_t known) const;
   v1::Status status();
   Result<v1::Stats> stats(const v1::GetStatsRequest& request);
+  [[nodiscard]] Result<v1::ListFlowsReply> list_flows(const v1::ListFlowsRequest& request) const;
+  Result<v1::FlushFlowsReply> flush_flows(const v1::FlushFlowsRequest& request);
+  using TopDone = std::function<void(Result<v1::ListFlowsReply>)>;
+  void top_flows(const v1::TopFlowsRequest& request, TopDone done);  // answers later
   Result<v1::TraceReply> trace(const v1::TraceRequest& request);
   // `directory`: object files to run instead of those built in; empty: these.
   Result<v1::ReplaceProgramsReply> replace_programs(const std::string& directory);
@@ -97,6 +114,20 @@ class Daemon {
   [[nodiscard]] std::string host_label(std::uint32_t id) const;
   Result<v1::EndpointStatus> endpoint_status(const std::string& key) const;
 
+  // A caller who waits for the second look.
+  struct PendingTop {
+    std::chrono::steady_clock::time_point began, due;
+    FlowFilter filter;
+    v1::TopFlowsRequest request;
+    std::map<mz_flow_key, mz_flow, ByBytes> before;
+    TopDone done;
+  };
+  [[nodiscard]] std::set<unsigned> port_interfaces() const;
+  [[nodiscard]] Result<FlowFilter> flow_filter(const v1::FlowFilter& f) const;
+  [[nodiscard]] v1::Flow flow_message(const Flows::Entry& entry, std::uint32_t now) const;
+  [[nodiscard]] Result<v1::ListFlowsReply> second_look(const PendingTop& top) const;
+  void tend_flows();
+
   EventLoop& loop_;
   Dataplane& dp_;
   Store& store_;
@@ -106,6 +137,8 @@ class Daemon {
   Underlay underlay_;
   Interfaces interfaces_;
   TableSync tables_;
+  Flows flows_;
+  std::vector<PendingTop> tops_;
   std::unique_ptr<Prober> prober_;
   HostSpec probing_as_;
   std::string probing_problem_;  // why there is no prober

@@ -214,6 +214,7 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   e.set_address6(r.address6());
   e.set_mac(r.mac());
   e.set_label(r.label());
+  e.set_max_flows(r.max_flows());
   e.set_user_data(r.user_data());
   e.mutable_netns()->set_name(r.netns());
   e.mutable_netns()->set_interface(r.interface());

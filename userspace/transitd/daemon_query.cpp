@@ -81,14 +81,16 @@ v1::Status Daemon::status() {
       {"endpoints", dp_.endpoints().capacity()}, {"networks", dp_.networks().capacity()},
       {"vpcs", dp_.vpcs().capacity()},           {"hosts", dp_.hosts().capacity()},
       {"ports", dp_.ports().capacity()},         {"shard-tables", dp_.shards().capacity() / MZ_BUCKETS},
-      {"paths", dp_.paths().capacity()}};
+      {"paths", dp_.paths().capacity()},         {"flows", dp_.flows().capacity()}};
   auto used = tables_.used();
   if (auto paths = dp_.paths().entries()) used["paths"] = paths->size();
+  used["flows"] = flows_.used();
   for (const auto& [name, n] : used) {
     auto* t = s.add_tables();
     t->set_name(name);
     t->set_used(n);
     t->set_capacity(capacity.at(name));
+    if (name == "flows") t->set_evicted(flows_.evicted());
   }
   for (const auto& [name, h] : goal_.hosts) {
     if (h.id == goal_.self.id) continue;

@@ -29,6 +29,15 @@ std::string outer_source(const std::vector<std::uint8_t>& frame) {
   return Addr::v4(ntohl(v4)).text();
 }
 
+const char* flow_state_name(std::uint32_t state) {
+  static constexpr std::array names = {
+#define X(name, tcp, other) #name,
+      MZ_FLOW_STATES(X)
+#undef X
+  };
+  return state < names.size() ? names[state] : "?";
+}
+
 }  // namespace
 
 std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& frame) const {
@@ -49,6 +58,11 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
                                n.id ? "not where " + host_label(n.id) + " may send from" : "no known host");
     case MZ_ST_TUNNEL:
       return fmt::format("Geneve, VNI {}, forwarded {} times so far", n.id, n.value);
+    case MZ_ST_FLOWS: {
+      const char* whose = n.value == MZ_DIR_EGRESS ? "sender's" : "receiver's";
+      if (n.object != MZ_OBJ_FLOW) return fmt::format("{}: none yet", whose);
+      return fmt::format("{}: {}", whose, flow_state_name(n.id));
+    }
     case MZ_ST_ENDPOINTS:
       if (n.object == MZ_OBJ_PORT) return fmt::format("local: {}", endpoint_by_ifindex(n.id));
       if (n.object == MZ_OBJ_HOST) return fmt::format("this host bounces for it: on {}", host_label(n.id));

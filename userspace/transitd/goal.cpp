@@ -134,6 +134,7 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   spec.network = e.network();
   spec.host = e.host();
   spec.label = e.label();
+  spec.max_flows = e.max_flows();
   MZ_CHECK(at_field(check_user_data(e.user_data()), *object, "user_data"));
   spec.user_data = e.user_data();
   MZ_CHECK(address(spec, e, *object));
@@ -265,6 +266,7 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   out.set_mac(mac_text(e.mac));
   out.set_host(e.host);
   out.set_label(e.label);
+  out.set_max_flows(e.max_flows);
   out.set_user_data(e.user_data);
   if (const auto* netns = std::get_if<NetnsSpec>(&e.attach)) {
     out.mutable_netns()->set_name(netns->name);

@@ -68,6 +68,7 @@ struct EndpointSpec {
   std::string host;
   std::uint32_t host_id = 0;
   std::uint32_t label = 0;
+  std::uint32_t max_flows = 0;  // 0: as many as its host gives each
   std::string user_data;
   std::variant<std::monostate, NetnsSpec, TapSpec> attach;
   bool operator==(const EndpointSpec&) const = default;

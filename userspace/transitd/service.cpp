@@ -52,12 +52,14 @@ class LocalService : public v1::Transit::CallbackService {
   template <class Reply, class Work>
   Done* run(Ctx* c, Reply* out, Work work) {
     Done* done = c->DefaultReactor();
-    loop_.post([done, out, work = std::move(work)] {
-      auto result = work();
-      if (result) *out = std::move(*result);
-      done->Finish(result ? grpc::Status::OK : to_grpc(result.error()));
-    });
+    loop_.post([done, out, work = std::move(work)] { finish(done, out, work()); });
     return done;
+  }
+
+  template <class Reply>
+  static void finish(Done* done, Reply* out, Result<Reply> result) {
+    if (result) *out = std::move(*result);
+    done->Finish(result ? grpc::Status::OK : to_grpc(result.error()));
   }
 
   EventLoop& loop_;
@@ -91,6 +93,19 @@ class Service final : public LocalService {
   }
   Done* GetStats(Ctx* c, const v1::GetStatsRequest* in, v1::Stats* out) override {
     return run(c, out, [this, in] { return daemon_.stats(*in); });
+  }
+  Done* ListFlows(Ctx* c, const v1::ListFlowsRequest* in, v1::ListFlowsReply* out) override {
+    return run(c, out, [this, in] { return daemon_.list_flows(*in); });
+  }
+  Done* FlushFlows(Ctx* c, const v1::FlushFlowsRequest* in, v1::FlushFlowsReply* out) override {
+    return run(c, out, [this, in] { return daemon_.flush_flows(*in); });
+  }
+  Done* TopFlows(Ctx* c, const v1::TopFlowsRequest* in, v1::ListFlowsReply* out) override {
+    Done* done = c->DefaultReactor();
+    loop_.post([this, done, in, out] {
+      daemon_.top_flows(*in, [done, out](Result<v1::ListFlowsReply> result) { finish(done, out, std::move(result)); });
+    });
+    return done;
   }
   Done* Trace(Ctx* c, const v1::TraceRequest* in, v1::TraceReply* out) override {
     return run(c, out, [this, in] { return daemon_.trace(*in); });

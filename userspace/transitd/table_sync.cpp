@@ -244,6 +244,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       p.vpc = entry.vpc;
       p.mtu = port->second.mtu;
       p.flags = entry.flags;
+      p.max_flows = e.max_flows ? e.max_flows : max_flows_;
       w.ports.emplace(p.ifindex % MZ_PORTS, p);
     }
     for (const Addr& ip : e.address.all()) w.endpoints.emplace(endpoint_key(e.vni, ip), entry);

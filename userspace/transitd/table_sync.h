@@ -38,8 +38,9 @@ class TableSync {
 
   // `linger`: how long a network or VPC that is not wanted any more still
   // leads packets to its hops, because others still send here by old paths.
-  TableSync(Dataplane& dp, HostState host_state, Clock::duration linger)
-      : dp_(dp), host_state_(std::move(host_state)), linger_(linger) {}
+  // `max_flows`: of an endpoint that does not say.
+  TableSync(Dataplane& dp, HostState host_state, Clock::duration linger, std::uint32_t max_flows = 32768)
+      : dp_(dp), host_state_(std::move(host_state)), linger_(linger), max_flows_(max_flows) {}
 
   // Reads the tables of an earlier run.
   Result<> recover();
@@ -91,6 +92,7 @@ class TableSync {
   Dataplane& dp_;
   HostState host_state_;
   Clock::duration linger_;
+  std::uint32_t max_flows_;
   Wanted actual_;
   std::map<std::uint32_t, std::uint32_t> slots_;            // VNI -> counter slot
   // Name -> first row. A network has a name for each of its blocks, all of

@@ -9,6 +9,9 @@
 #include <fcntl.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -34,6 +37,33 @@ struct Options {
   DaemonOptions daemon;
 };
 
+constexpr std::array<const char*, MZ_FLOW_TIMER_COUNT> kFlowTimers = {
+#define X(name, option, seconds, text) option,
+    MZ_FLOW_TIMERS(X)
+#undef X
+};
+
+std::string flow_timer_names() {
+  std::string all;
+  for (std::size_t i = 0; i < kFlowTimers.size(); i++)
+    all += fmt::format("{}{}={}", i ? ", " : "", kFlowTimers[i], default_flow_seconds()[i]);
+  return all;
+}
+
+// "udp-opening=60". Throws what CLI11 reports.
+void set_flow_timer(const std::string& text, DaemonOptions& o) {
+  constexpr std::uint32_t most = 7 * 24 * 3600;  // jiffies of it fit in 31 bits at 1000 Hz
+  const auto at = text.find('=');
+  const auto name = std::find(kFlowTimers.begin(), kFlowTimers.end(), text.substr(0, at));
+  std::uint32_t seconds = 0;
+  const char* end = text.data() + text.size();
+  const bool number = at != std::string::npos && std::from_chars(text.data() + at + 1, end, seconds).ptr == end;
+  if (name == kFlowTimers.end() || !number || seconds == 0 || seconds > most)
+    throw CLI::ValidationError(
+        fmt::format("--flow-timer {}: give NAME=SECONDS, 1..{}, with a name of: {}", text, most, flow_timer_names()));
+  o.flow_seconds[static_cast<std::size_t>(name - kFlowTimers.begin())] = seconds;
+}
+
 int parse(int argc, char** argv, Options& o) {
   CLI::App app{"Mizar host daemon: keeps this host's part of the overlay network"};
   app.set_version_flag("--version", MZ_VERSION);
@@ -55,6 +85,13 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--max-shard-tables", o.kernel.sizes.shard_tables, "Networks and VPCs together")->capture_default_str();
   app.add_option("--max-hosts", o.kernel.sizes.hosts, "Highest host id + 1")->capture_default_str();
   app.add_option("--max-vpc-slots", o.kernel.sizes.vpc_slots, "VPCs with counters of their own")->capture_default_str();
+  app.add_option("--max-flows", o.kernel.sizes.flows, "Flows of all endpoints; 168 bytes each, from the start")->capture_default_str();
+  app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->capture_default_str();
+  app.add_option_function<std::vector<std::string>>(
+         "--flow-timer", [&o](const std::vector<std::string>& all) { for (const auto& t : all) set_flow_timer(t, o.daemon); },
+         "Seconds of silence a flow survives: " + flow_timer_names())
+      ->type_name("NAME=SECONDS");
+  app.add_flag("--no-flows", o.daemon.no_flows, "Do not track flows");
   app.add_flag("--reset", o.reset, "Forget goal state, programs and tables, then exit; interfaces stay");
   app.add_flag("-v,--verbose", o.verbose, "Log more");
   try {

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/transitd/flows.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <netinet/in.h>
+
+#include "userspace/dataplane/fake_dataplane.h"
+
+using namespace mizar;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr std::uint32_t kTimeout = 500;
+
+TableSizes sizes_with(std::uint32_t flows) {
+  TableSizes s;
+  s.flows = flows;
+  return s;
+}
+
+class FlowsTest : public ::testing::Test {
+ protected:
+  // The flow of 198.18.0.1:PORT with 198.18.0.2:53.
+  static mz_flow_key key(std::uint16_t port, std::uint32_t vni = 7) {
+    mz_flow_key k{};
+    k.vni = vni;
+    k.local = Addr::v4(0xc6120001).abi();
+    k.remote = Addr::v4(0xc6120002).abi();
+    k.local_port = htons(port);
+    k.remote_port = htons(53);
+    k.proto = IPPROTO_UDP;
+    return k;
+  }
+  void put(std::uint16_t port, std::uint32_t idle = 0, unsigned ifindex = 10, std::uint32_t vni = 7) {
+    mz_flow f{};
+    f.seen = dp.jiffies - idle;
+    f.timeout = kTimeout;
+    f.ifindex = ifindex;
+    ASSERT_TRUE(dp.flows().put(key(port, vni), f));
+    dp.stats.opened++;
+  }
+  bool has(std::uint16_t port) { return dp.flows().get(key(port)).has_value(); }
+  // Steps until the walk that has begun, or begins now, is over.
+  void walk(Flows::Clock::time_point now) {
+    for (int i = 0; i < 20; i++) ASSERT_TRUE(flows.step(now));
+  }
+  std::size_t count(const FlowFilter& f) { return flows.find(f, 0)->flows.size(); }
+
+  FakeDataplane dp{sizes_with(16)};
+  std::set<unsigned> ports{10, 11};
+  Flows flows{dp, [this] { return ports; }};
+  Flows::Clock::time_point start = Flows::Clock::now();
+};
+
+TEST_F(FlowsTest, WhatHasEndedGoesAndNothingElse) {
+  put(1, kTimeout);
+  put(2, kTimeout + 1);
+  put(3);
+  walk(start);
+  EXPECT_TRUE(has(1));
+  EXPECT_FALSE(has(2));
+  EXPECT_TRUE(has(3));
+  EXPECT_EQ(flows.used(), 2u);
+}
+
+TEST_F(FlowsTest, APacketFromTheFutureKeepsItsFlow) {
+  put(1, static_cast<std::uint32_t>(-3));  // another CPU's clock tick came first
+  walk(start);
+  EXPECT_TRUE(has(1));
+}
+
+TEST_F(FlowsTest, TheClockMayWrap) {
+  dp.jiffies = 5;
+  put(1, 20);
+  put(2, 5 + kTimeout + 1);
+  walk(start);
+  EXPECT_TRUE(has(1));
+  EXPECT_FALSE(has(2));
+}
+
+TEST_F(FlowsTest, FlowsOfAnEndpointThatIsGoneGo) {
+  put(1, 0, 10);
+  put(2, 0, 11);
+  ports.erase(11);
+  walk(start);
+  EXPECT_TRUE(has(1));
+  EXPECT_FALSE(has(2));
+}
+
+TEST_F(FlowsTest, EachEndpointsUseIsCountedAnew) {
+  for (std::uint16_t p = 1; p <= 5; p++) put(p, 0, 10);
+  put(6, 0, 11);
+  ASSERT_TRUE(dp.flow_use().put(10, 77));
+  ASSERT_TRUE(dp.flow_use().put(11, 77));
+  walk(start);
+  EXPECT_EQ(dp.flow_use().get(10), 5u);
+  EXPECT_EQ(dp.flow_use().get(11), 1u);
+  ASSERT_TRUE(flows.flush({.ifindex = 11}));
+  walk(start);
+  EXPECT_EQ(dp.flow_use().get(11), 0u);
+}
+
+TEST_F(FlowsTest, WalksBeginAPauseApartUnlessHurried) {
+  walk(start);
+  put(1, kTimeout + 1);
+  walk(start + Flows::kPause - 1ms);
+  EXPECT_TRUE(has(1));
+  walk(start + Flows::kPause);
+  EXPECT_FALSE(has(1));
+  put(2, kTimeout + 1);
+  flows.hurry();
+  walk(start + Flows::kPause);
+  EXPECT_FALSE(has(2));
+}
+
+TEST_F(FlowsTest, AWalkTakesSteps) {
+  for (std::uint16_t p = 1; p <= 5; p++) put(p, kTimeout + 1);
+  ASSERT_TRUE(flows.step(start));
+  EXPECT_EQ(dp.flows().entries()->size(), 3u);
+}
+
+TEST_F(FlowsTest, AFailureEndsTheWalkAndTheNextOneWorks) {
+  for (std::uint16_t p = 1; p <= 3; p++) put(p);
+  dp.flow_use().fail_next = 1;
+  EXPECT_TRUE(flows.step(start));
+  EXPECT_FALSE(flows.step(start));
+  flows.hurry();
+  walk(start);
+  EXPECT_EQ(flows.used(), 3u);
+}
+
+TEST_F(FlowsTest, WhatWasPushedOutOfAFullTableIsCounted) {
+  for (std::uint16_t p = 1; p <= 16; p++) put(p);
+  walk(start);
+  EXPECT_EQ(flows.evicted(), 0u);
+  for (std::uint16_t p = 1; p <= 3; p++) {  // the kernel makes room for three more
+    ASSERT_TRUE(dp.flows().erase(key(p)));
+    put(static_cast<std::uint16_t>(100 + p));
+  }
+  ASSERT_TRUE(flows.flush({.port = 16}));  // not pushed out
+  walk(start);
+  EXPECT_EQ(flows.evicted(), 3u);
+  walk(start + 1h);
+  EXPECT_EQ(flows.evicted(), 3u);
+}
+
+TEST_F(FlowsTest, InATableWithRoomNothingIsPushedOut) {
+  put(1);
+  walk(start);
+  dp.stats.opened += 2;  // came and went by itself between two counts
+  walk(start + 1h);
+  EXPECT_EQ(flows.evicted(), 0u);
+}
+
+TEST_F(FlowsTest, FindsByEachField) {
+  put(1);
+  put(2, 0, 11);
+  put(3, 0, 10, 8);
+  put(4, kTimeout + 1);
+  EXPECT_EQ(count({}), 3u);
+  EXPECT_EQ(count({.vni = 8}), 1u);
+  EXPECT_EQ(count({.ifindex = 11}), 1u);
+  EXPECT_EQ(count({.address = Addr::v4(0xc6120001)}), 3u);
+  EXPECT_EQ(count({.address = Addr::v4(0xc6120002)}), 3u);
+  EXPECT_EQ(count({.address = Addr::v4(0xc6120003)}), 0u);
+  EXPECT_EQ(count({.protocol = IPPROTO_UDP}), 3u);
+  EXPECT_EQ(count({.protocol = IPPROTO_TCP}), 0u);
+  EXPECT_EQ(count({.port = 2}), 1u);
+  EXPECT_EQ(count({.port = 53}), 3u);
+  const auto two = flows.find({}, 2);
+  EXPECT_EQ(two->flows.size(), 2u);
+  EXPECT_EQ(two->more, 1u);
+}
+
+TEST_F(FlowsTest, FlushTakesThoseThatMatch) {
+  put(1);
+  put(2);
+  put(3, 0, 10, 8);
+  EXPECT_EQ(*flows.flush({.vni = 7, .port = 2}), 1u);
+  EXPECT_TRUE(has(1));
+  EXPECT_FALSE(has(2));
+  EXPECT_EQ(*flows.flush({}), 2u);
+  EXPECT_EQ(*flows.flush({}), 0u);
+}
+
+TEST(FlowText, ProtocolsHaveNamesAndNumbers) {
+  EXPECT_EQ(*parse_protocol("tcp"), unsigned{IPPROTO_TCP});
+  EXPECT_EQ(*parse_protocol("47"), 47u);
+  EXPECT_EQ(protocol_text(IPPROTO_ICMPV6), "icmpv6");
+  EXPECT_EQ(protocol_text(47), "47");
+  for (const char* bad : {"", "TCP", "256", "-1", "6x"}) {
+    const auto rc = parse_protocol(bad);
+    ASSERT_FALSE(rc) << bad;
+    EXPECT_EQ(rc.error().code, Code::invalid_argument);
+  }
+}
+
+TEST(FlowText, StatesAreNamedByProtocol) {
+  mz_flow_key k{};
+  mz_flow f{};
+  k.proto = IPPROTO_TCP;
+  f.state = MZ_FLOW_CLOSED;
+  EXPECT_EQ(flow_state_text(k, f), "TIME_WAIT");
+  k.proto = IPPROTO_UDP;
+  f.state = MZ_FLOW_OPENING;
+  EXPECT_EQ(flow_state_text(k, f), "UNREPLIED");
+  f.state = 99;
+  EXPECT_EQ(flow_state_text(k, f), "?");
+}
+
+}  // namespace
