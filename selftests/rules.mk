@@ -38,13 +38,32 @@ $(O)/selftests/fuzz/pipeline_fuzz_seeds: $(FUZZ_SRC) $(wildcard bpf/*/*.h)
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -DMZ_FUZZ_SEEDS $(FUZZ_SRC) -o $@
 ALL += $(O)/selftests/fuzz/pipeline_fuzz $(O)/selftests/fuzz/pipeline_fuzz_seeds
 
+# What transit-responder reads of tenants, without its sockets.
+RFUZZ_SRC   := selftests/fuzz/responder_fuzz.cpp $(patsubst %,userspace/responder/%.cpp,dhcp4 dhcp6 dns dns_message metadata zone) \
+	$(patsubst %,userspace/base/%.cpp,addr names result services)
+RFUZZ_FLAGS := -O1 -g -std=c++20 -I.
+RFUZZ_LIBS  := -lfmt $(LDNS_LIBS)
+RFUZZ_DEPS  := $(RFUZZ_SRC) $(wildcard userspace/responder/*.h userspace/base/*.h bpf/abi/*.h) selftests/unit/responder_world.h
+CLANGXX     := $(subst clang,clang++,$(CLANG))
+$(O)/selftests/fuzz/responder_fuzz: $(RFUZZ_DEPS)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANGXX) $(RFUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		$(RFUZZ_SRC) $(RFUZZ_LIBS) -o $@
+$(O)/selftests/fuzz/responder_fuzz_seeds: $(RFUZZ_DEPS)
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANGXX) $(RFUZZ_FLAGS) -DMZ_FUZZ_SEEDS $(RFUZZ_SRC) $(RFUZZ_LIBS) -o $@
+ALL += $(O)/selftests/fuzz/responder_fuzz $(O)/selftests/fuzz/responder_fuzz_seeds
+
 # ---- unit: one GoogleTest program a file ------------------------
 UNIT_TESTS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/unit/*_test.cpp))
 $(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)
-	$(call link,-lgtest -lgtest_main -lgmock)
+	$(call link,-lgtest -lgtest_main -lgmock $(LDNS_LIBS))
 ALL += $(UNIT_TESTS)
 # These run the command line itself.
 $(O)/selftests/unit/cli_test $(O)/selftests/unit/cli_kernel_test: | $(O)/bin/transit
+$(O)/selftests/unit/responder_test: | $(O)/bin/transit-responder
 
 # ---- running them -------------------------------------------------------
 # Unit tests and packet tables are programs, topology tests are scripts.

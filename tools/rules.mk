@@ -7,16 +7,23 @@ ALL += $(O)/bin/transit
 .PHONY: install
 install: all ## put daemon, command line, man pages and service file under PREFIX (DESTDIR)
 	$(Q)install -D -m 755 $(O)/bin/transitd $(DESTDIR)$(PREFIX)/sbin/transitd
+	$(Q)install -D -m 755 $(O)/bin/transit-responder $(DESTDIR)$(PREFIX)/sbin/transit-responder
 	$(Q)install -D -m 755 $(O)/bin/transit $(DESTDIR)$(PREFIX)/bin/transit
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)$(O)/bin/transit man $(DESTDIR)$(PREFIX)/share/man/man1
+	$(Q)install -D -m 644 userspace/responder/transit-responder.8 $(DESTDIR)$(PREFIX)/share/man/man8/transit-responder.8
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	$(Q)$(O)/bin/transit completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/transit
 	$(Q)sed 's|@PREFIX@|$(PREFIX)|' userspace/transitd/systemd/transitd.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/transitd.service
 	$(Q)[ -e $(DESTDIR)/etc/transitd.conf ] || \
 		install -D -m 644 userspace/transitd/systemd/transitd.conf $(DESTDIR)/etc/transitd.conf
-	@echo 'installed under $(DESTDIR)$(PREFIX); next: systemctl enable --now transitd'
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|' userspace/responder/systemd/transit-responder.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/transit-responder.service
+	$(Q)[ -e $(DESTDIR)/etc/transit-responder.conf ] || \
+		install -D -m 644 userspace/responder/systemd/transit-responder.conf $(DESTDIR)/etc/transit-responder.conf
+	$(Q)install -D -m 644 userspace/responder/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/transit.conf
+	@echo 'installed under $(DESTDIR)$(PREFIX); next: systemd-sysusers; systemctl enable --now transitd transit-responder'
 
 .PHONY: docs
 docs: ## make the reference in docs/reference from the code

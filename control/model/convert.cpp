@@ -44,14 +44,16 @@ Result<Host> host(const v1::Host& m, int index) {
 Result<Vpc> vpc(const v1::Vpc& m, int index) {
   auto cidr = mizar::parse_blocks(m.cidr(), m.cidr6());
   if (!cidr) return mizar::wrap(cidr.error(), called("vpc", "vpcs", index, "", m.name()));
-  return Vpc{m.name(), m.vni(), *cidr, m.dividers()};
+  return Vpc{m.name(), m.vni(), *cidr, m.dividers(), m.domain()};
 }
 
 Result<Network> network(const v1::Network& m, int index) {
+  const auto object = called("network", "networks", index, m.vpc(), m.name());
   auto cidr = mizar::parse_blocks(m.cidr(), m.cidr6());
-  if (!cidr)
-    return mizar::wrap(cidr.error(), called("network", "networks", index, m.vpc(), m.name()));
-  return Network{m.name(), m.vpc(), *cidr, m.bouncers()};
+  if (!cidr) return mizar::wrap(cidr.error(), object);
+  auto services = mizar::parse_services(m, *cidr);
+  if (!services) return mizar::wrap(services.error(), object);
+  return Network{m.name(), m.vpc(), *cidr, m.bouncers(), std::move(*services)};
 }
 
 Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
@@ -59,7 +61,7 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   auto ip = mizar::parse_addresses(m.address(), m.address6());
   if (!ip) return mizar::wrap(ip.error(), object);
   Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.label(), m.netns(), m.tap(),
-               m.interface(), m.max_flows()};
+               m.interface(), m.max_flows(), m.user_data()};
   if (!out.netns.empty() && out.interface.empty()) out.interface = mizar::kDefaultInterface;
   if (m.mac().empty()) return out;
   auto mac = at_field(mizar::parse_mac(m.mac()), object, "mac");
@@ -101,11 +103,19 @@ void write_endpoint(const Endpoint& e, std::uint32_t vni, bool local, mizar::v1:
   out.set_label(e.label);
   out.set_max_flows(e.max_flows);
   if (!local) return;  // only its own host connects it
+  out.set_user_data(e.user_data);
   if (!e.netns.empty()) {
     out.mutable_netns()->set_name(e.netns);
     out.mutable_netns()->set_interface(e.interface);
   }
   if (!e.tap.empty()) out.mutable_tap()->set_interface(e.tap);
+}
+
+void write_name(const Endpoint& e, mizar::v1::Name& out) {
+  out.set_vpc(e.vpc);
+  out.set_network(e.network);
+  out.set_name(e.name);
+  mizar::write_addresses(e.address, out);
 }
 
 }  // namespace
@@ -141,6 +151,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
     to->set_vni(v.vni);
     mizar::write_blocks(v.cidr, *to);
     write_shards(plan.dividers[i], [to] { return to->mutable_dividers(); });
+    to->set_domain(v.domain);
   }
   for (const auto i : share.networks) {
     const auto& n = region.networks[i];
@@ -149,11 +160,13 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
     to->set_vpc(n.vpc);
     mizar::write_blocks(n.cidr, *to);
     write_shards(plan.bouncers[i], [to] { return to->mutable_bouncers(); });
+    mizar::write_services(n.services, *to);
   }
   for (const auto i : share.endpoints) {
     const auto& e = region.endpoints[i];
     write_endpoint(e, vnis.at(e.vpc), e.host == region.hosts[host].name, *out.add_endpoints());
   }
+  for (const auto i : share.names) write_name(region.endpoints[i], *out.add_names());
   return out;
 }
 

@@ -78,13 +78,14 @@ class Builder {
     for (auto& need : needs_)
       plan_.hosts.push_back({{need.vpcs.begin(), need.vpcs.end()},
                              {need.networks.begin(), need.networks.end()},
-                             {need.endpoints.begin(), need.endpoints.end()}});
+                             {need.endpoints.begin(), need.endpoints.end()},
+                             {need.names.begin(), need.names.end()}});
     return std::move(plan_);
   }
 
  private:
   struct Need {
-    std::set<size_t> vpcs, networks, endpoints;
+    std::set<size_t> vpcs, networks, endpoints, names;
   };
 
   void share() {
@@ -120,6 +121,7 @@ class Builder {
     const size_t owner = by_name_.at(spec.host);
     network_at(owner, n);
     needs_[owner].endpoints.insert(e);
+    name(e);
     if (!plan_.bouncers[n]) return;
     for (const auto& address : spec.address.all()) {
       const mz_addr ip = address.abi();
@@ -127,6 +129,21 @@ class Builder {
       for (const auto id : {row.primary, row.backup})
         if (id != 0) needs_[by_id_.at(id)].endpoints.insert(e);
     }
+  }
+
+  // The dividers that are asked for it, by name or by address.
+  void name(size_t e) {
+    const auto& spec = region_.endpoints[e];
+    const auto& dividers = plan_.dividers[vpcs_.at(spec.vpc)];
+    if (!dividers) return;
+    std::set<std::uint32_t> buckets{mizar::name_bucket(spec.name)};
+    for (const auto& address : spec.address.all()) {
+      const mz_addr ip = address.abi();
+      buckets.insert(mz_bucket(&ip));
+    }
+    for (const auto b : buckets)
+      for (const auto id : {(*dividers)[b].primary, (*dividers)[b].backup})
+        if (id != 0) needs_[by_id_.at(id)].names.insert(e);
   }
 
   const Region& region_;

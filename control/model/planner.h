@@ -29,6 +29,7 @@ struct HostPlan {
   std::vector<std::size_t> vpcs;
   std::vector<std::size_t> networks;
   std::vector<std::size_t> endpoints;
+  std::vector<std::size_t> names;  // endpoints it is asked about as divider
 };
 
 struct Plan {

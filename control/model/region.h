@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "userspace/base/addr.h"
+#include "userspace/base/services.h"
 
 namespace centaurus {
 
@@ -26,6 +27,7 @@ struct Vpc {
   std::uint32_t vni = 0;
   mizar::Cidrs cidr;
   std::uint32_t dividers = 0;  // how many of the pool share it, 0 = all
+  std::string domain = {};     // as given
 };
 
 struct Network {
@@ -33,6 +35,7 @@ struct Network {
   std::string vpc;
   mizar::Cidrs cidr;
   std::uint32_t bouncers = 0;  // how many of the pool share it, 0 = all
+  mizar::NetworkServices services = {};
 };
 
 struct Endpoint {
@@ -47,6 +50,7 @@ struct Endpoint {
   std::string tap;    // the tap it gets; both empty: nowhere yet
   std::string interface;  // its name in the netns
   std::uint32_t max_flows = 0;  // 0: as many as its host gives each
+  std::string user_data = {};
 };
 
 struct Region {

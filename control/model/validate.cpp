@@ -110,6 +110,7 @@ Result<> Validator::vpc(const Vpc& v, size_t index) {
   if (!vpcs_.emplace(v.name, &v).second) return bad(*object, "name", "another vpc has the same");
   MZ_CHECK(at_field(mizar::check_vni(v.vni), *object, "vni"));
   MZ_CHECK(at_field(vnis_.claim(v.vni, *object, fmt::to_string(v.vni)), *object, "vni"));
+  MZ_CHECK(at_field(mizar::check_domain(v.domain), *object, "domain"));
   if (v.dividers > dividers_)
     return bad(*object, "dividers", "{} are asked for, the pool has {}", v.dividers, dividers_);
   return {};
@@ -149,6 +150,7 @@ Result<> Validator::endpoint(const Endpoint& e, size_t index) {
   MZ_CHECK(each_family(e.address, *object, "address", place));
   if (!host_names_.contains(e.host))
     return bad(*object, "host", "'{}' does not stand in hosts", e.host);
+  MZ_CHECK(at_field(mizar::check_user_data(e.user_data), *object, "user_data"));
   return attach(e, *object);
 }
 

@@ -378,16 +378,23 @@ TEST_F(Cli, EndpointAdd) {
   const Outcome r = run({"endpoint", "add", "web", "--netns", "web", "--vpc", "a", "--network",
                      "front", "--ip", "10.0.1.2", "--mac", "02:00:00:00:00:01", "--vni", "7",
                      "--cidr", "10.0.1.0/24", "--interface", "eth1", "--label", "9",
-                     "--ip6", "fd00:0:0:1::2", "--cidr6", "fd00:0:0:1::/64"});
+                     "--ip6", "fd00:0:0:1::2", "--cidr6", "fd00:0:0:1::/64", "--domain",
+                     "corp.example", "--dns", "192.0.2.53", "--dns", "2001:db8::53",
+                     "--user-data", "/dev/null"});
   EXPECT_EQ(r.rc, 0) << r.err;
   EXPECT_EQ(r.out, "endpoint a/web: 10.0.1.2 fd00:0:0:1::2 (02:00:00:00:00:01), eth0 in web, MTU 1414\n");
   v1::AddEndpointRequest want;
   ASSERT_TRUE(mizar::parse_text("{name: web, netns: web, vpc: a, network: front, "
                                 "address: 10.0.1.2, mac: 02:00:00:00:00:01, vni: 7, "
                                 "cidr: 10.0.1.0/24, interface: eth1, label: 9, "
-                                "address6: 'fd00:0:0:1::2', cidr6: 'fd00:0:0:1::/64'}",
+                                "address6: 'fd00:0:0:1::2', cidr6: 'fd00:0:0:1::/64', "
+                                "domain: corp.example, dns: [192.0.2.53, '2001:db8::53']}",
                                 "want", want));
   EXPECT_EQ(fake().added.SerializeAsString(), want.SerializeAsString());
+  write_file(dir.at("user-data"), "#cloud-config\n");
+  EXPECT_EQ(run({"endpoint", "add", "--netns", "w", "--vpc", "a", "--user-data", dir.at("user-data")}).rc, 0);
+  EXPECT_EQ(fake().added.user_data(), "#cloud-config\n");
+  EXPECT_EQ(run({"endpoint", "add", "--netns", "w", "--vpc", "a", "--user-data", dir.at("none")}).rc, 2);
   EXPECT_EQ(run({"endpoint", "add", "--vpc", "a"}).rc, 2);
   EXPECT_EQ(run({"endpoint", "add", "--netns", "w", "--vpc", "a", "--vni", "0"}).rc, 2);
 }

@@ -318,6 +318,62 @@ TEST_F(DaemonTest, AddRefuses) {
   }
 }
 
+TEST_F(DaemonTest, WhatAProcessBesideItHasToKnow) {
+  const auto empty = daemon_->local(0);
+  EXPECT_NE(empty.generation(), 0u);
+  EXPECT_EQ(empty.state().host(), "");
+  ASSERT_OK(apply(kState));
+  const auto first = daemon_->local(empty.generation());
+  EXPECT_NE(first.generation(), empty.generation());
+  EXPECT_EQ(first.state().endpoints_size(), 1);
+  ASSERT_EQ(first.ports_size(), 1);
+  EXPECT_EQ(first.ports(0).endpoint(), "red/a");
+  EXPECT_EQ(first.ports(0).ifindex(), endpoint("a").ifindex());
+  EXPECT_EQ(first.ports(0).mtu(), endpoint("a").mtu());
+  // The same again: only that.
+  const auto same = daemon_->local(first.generation());
+  EXPECT_EQ(same.generation(), first.generation());
+  EXPECT_FALSE(same.has_state());
+  EXPECT_EQ(same.ports_size(), 0);
+  ASSERT_OK(add("{name: b, netns: a, interface: eth1, vpc: new, vni: 9, cidr: 10.9.0.0/24, "
+                "domain: corp.example, dns: [192.0.2.53], user_data: hello}"));
+  const auto added = daemon_->local(first.generation());
+  EXPECT_EQ(added.ports_size(), 2);
+  EXPECT_EQ(added.state().vpcs(1).domain(), "corp.example");
+  EXPECT_EQ(added.state().networks(1).dns(0), "192.0.2.53");
+  EXPECT_EQ(added.state().endpoints(1).user_data(), "hello");
+  v1::DeleteRequest gone;
+  gone.set_kind(v1::KIND_ENDPOINT);
+  gone.set_name("new/b");
+  ASSERT_OK(daemon_->remove(gone));
+  EXPECT_EQ(daemon_->local(added.generation()).ports_size(), 1);
+  // A daemon that starts again does not go on counting where the old one was.
+  const auto before = daemon_->local(0).generation();
+  start({});
+  EXPECT_NE(daemon_->local(0).generation(), before);
+  EXPECT_EQ(daemon_->local(before).ports_size(), 1);
+}
+
+// An endpoint of another host that is deleted is no longer told to who asks.
+TEST_F(DaemonTest, NamesGoWithTheirObjects) {
+  ASSERT_OK(apply(std::string(kState) + R"(names:
+  - {name: far, vpc: red, network: n, address: 10.0.1.77}
+  - {name: a, vpc: red, network: n, address: 10.0.1.5}
+)"));
+  v1::DeleteRequest gone;
+  gone.set_kind(v1::KIND_ENDPOINT);
+  gone.set_name("red/a");
+  ASSERT_OK(daemon_->remove(gone));
+  EXPECT_EQ(daemon_->local(0).state().names_size(), 1);
+  gone.set_kind(v1::KIND_NETWORK);
+  gone.set_name("red/n");
+  ASSERT_OK(daemon_->remove(gone));
+  gone.set_kind(v1::KIND_VPC);
+  gone.set_name("red");
+  ASSERT_OK(daemon_->remove(gone));
+  EXPECT_EQ(daemon_->local(0).state().names_size(), 0);
+}
+
 // A host nobody planned for takes the uplink's address.
 TEST_F(DaemonTest, StandaloneOnAnIpv6Underlay) {
   ASSERT_OK(here_->delete_address(uplink_, Prefix{addr("192.0.2.1"), 24}));

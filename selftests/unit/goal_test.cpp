@@ -22,18 +22,21 @@ hosts:
   - {name: b1, id: 2, address: 192.0.2.2, address6: "2001:db8::2"}
 vpcs:
   - {name: a, vni: 7, cidr: 10.0.0.0/16, cidr6: "fd00:a::/32"}
-  - {name: b, vni: 8, cidr: 10.0.0.0/16}
+  - {name: b, vni: 8, cidr: 10.0.0.0/16, domain: corp.example}
 networks:
-  - {name: front, vpc: a, cidr: 10.0.1.0/24, cidr6: "fd00:a:1::/64"}
+  - {name: front, vpc: a, cidr: 10.0.1.0/24, cidr6: "fd00:a:1::/64", dns: [192.0.2.53, "2001:db8::53"], dhcp: false,
+     routes: [{prefix: 172.16.0.0/12}, {prefix: 192.168.0.0/16, via: 10.0.1.9}]}
   - {name: back, vpc: a, cidr: 10.0.2.0/24}
   - {name: front, vpc: b, cidr: 10.0.1.0/24}
   - {name: six, vpc: a, cidr6: "fd00:a:6::/64"}
 endpoints:
-  - {name: web, vpc: a, network: front, address: 10.0.1.2, host: w1, netns: {name: web}}
+  - {name: web, vpc: a, network: front, address: 10.0.1.2, host: w1, netns: {name: web}, user_data: hello}
   - {name: db, vpc: a, network: back, address: 10.0.2.2, host: b1, mac: "02:00:00:00:00:05"}
   - {name: web, vpc: b, network: front, address: 10.0.1.2, host: w1, tap: {interface: t0}}
   - {name: both, vpc: a, network: front, address: 10.0.1.3, address6: "fd00:a:1::3", host: w1}
   - {name: six, vpc: a, network: six, address6: "fd00:a:6::2", host: b1}
+names:
+  - {name: far, vpc: a, network: unknown-here, address: 10.0.7.7, address6: "fd00:a:7::7"}
 )",
                                "sound", s);
   EXPECT_TRUE(read) << read.error().what;
@@ -63,6 +66,24 @@ TEST(Goal, ReadsEveryField) {
   EXPECT_FALSE(goal->local(db));
   EXPECT_EQ(db.host_id, 2u);
   EXPECT_EQ(std::get<TapSpec>(goal->endpoints.at("b/web").attach).interface, "t0");
+}
+
+TEST(Goal, ReadsWhatNetworksDoForEndpoints) {
+  const auto goal = parse_goal(sound());
+  ASSERT_TRUE(goal) << goal.error().what;
+  EXPECT_EQ(goal->vpcs.at("a").domain, "");
+  EXPECT_EQ(domain_or_default("", "a"), "a.internal");
+  EXPECT_EQ(goal->vpcs.at("b").domain, "corp.example");
+  const NetworkServices& front = goal->networks.at("a/front").services;
+  ASSERT_EQ(front.dns.size(), 2u);
+  EXPECT_EQ(front.dns[1].text(), "2001:db8::53");
+  EXPECT_FALSE(front.dhcp);
+  ASSERT_EQ(front.routes.size(), 2u);
+  EXPECT_FALSE(front.routes[0].via);
+  EXPECT_EQ(front.routes[1].to.text() + " " + front.routes[1].via->text(), "192.168.0.0/16 10.0.1.9");
+  EXPECT_TRUE(goal->networks.at("a/back").services.dhcp);  // unless it says no
+  EXPECT_EQ(goal->endpoints.at("a/web").user_data, "hello");
+  EXPECT_EQ(goal->names.at("a/far").address.text(), "10.0.7.7 fd00:a:7::7");
 }
 
 TEST(Goal, ReadsBothFamilies) {
@@ -122,6 +143,7 @@ TEST(Goal, MessageOfAGoalIsTheSameGoal) {
   EXPECT_EQ(goal->vpcs, again->vpcs);
   EXPECT_EQ(goal->networks, again->networks);
   EXPECT_EQ(goal->endpoints, again->endpoints);
+  EXPECT_EQ(goal->names, again->names);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(to_state(*goal),
                                                                  to_state(*again)));
 }
@@ -258,6 +280,7 @@ const BadCase kBad[] = {
      [](S& s) {
        s.mutable_vpcs(0)->set_cidr("0.0.0.0/0");
        s.mutable_networks(0)->set_cidr("224.0.1.0/24");
+       s.mutable_networks(0)->clear_routes();
        s.mutable_endpoints(0)->set_address("224.0.1.2");
      },
      "endpoint a/web: address: 224.0.1.2 is no address a host can have"},
@@ -298,6 +321,46 @@ const BadCase kBad[] = {
        s.mutable_endpoints(1)->set_address("10.0.1.2");
      },
      "endpoint a/db: address: 10.0.1.2 is already that of endpoint a/web"},
+    {"vpc_domain_letters", [](S& s) { s.mutable_vpcs(0)->set_domain("Corp.example"); },
+     "vpc a: domain: 'Corp.example' is no domain name of a-z 0-9 -"},
+    {"vpc_domain_last_dot", [](S& s) { s.mutable_vpcs(0)->set_domain("corp.example."); },
+     "vpc a: domain: 'corp.example.' is no domain name of a-z 0-9 -"},
+    {"vpc_domain_hyphen", [](S& s) { s.mutable_vpcs(0)->set_domain("corp-.example"); },
+     "vpc a: domain: 'corp-.example' is no domain name of a-z 0-9 -"},
+    {"vpc_domain_label", [](S& s) { s.mutable_vpcs(0)->set_domain(std::string(64, 'x')); },
+     "vpc a: domain: 'xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx' is no domain name of a-z 0-9 -"},
+    {"vpc_domain_long", [](S& s) { s.mutable_vpcs(0)->set_domain(std::string(60, 'x') + "." + std::string(60, 'x')); },
+     "vpc a: domain: is 121 characters long, at most 120 are allowed"},
+    {"vpc_domain_reverse", [](S& s) { s.mutable_vpcs(0)->set_domain("10.in-addr.arpa"); },
+     "vpc a: domain: '10.in-addr.arpa' belongs to the reverse names"},
+    {"network_dns", [](S& s) { s.mutable_networks(0)->set_dns(1, "resolver"); },
+     "network a/front: dns[1]: 'resolver' is not an IP address"},
+    {"network_dns_multicast", [](S& s) { s.mutable_networks(0)->set_dns(0, "224.0.0.251"); },
+     "network a/front: dns[0]: 224.0.0.251 is no address a host can have"},
+    {"network_dns_loop", [](S& s) { s.mutable_networks(0)->set_dns(0, "169.254.169.253"); },
+     "network a/front: dns[0]: 169.254.169.253 is not reached from the host"},
+    {"network_dns_loop6", [](S& s) { s.mutable_networks(0)->set_dns(0, "fd4d:5aff::53"); },
+     "network a/front: dns[0]: fd4d:5aff::53 is not reached from the host"},
+    {"network_dns_many", [](S& s) { for (int i = 0; i < 7; i++) s.mutable_networks(0)->add_dns("192.0.2.1"); },
+     "network a/front: dns: 9 are given, at most 8 are allowed"},
+    {"network_route", [](S& s) { s.mutable_networks(0)->mutable_routes(0)->set_prefix("172.16.0.1/12"); },
+     "network a/front: routes[0]: prefix: '172.16.0.1/12' has host bits set"},
+    {"network_route6", [](S& s) { s.mutable_networks(0)->mutable_routes(0)->set_prefix("fd00::/8"); },
+     "network a/front: routes[0]: prefix: must be IPv4: routers tell routes of IPv6"},
+    {"network_route_via", [](S& s) { s.mutable_networks(0)->mutable_routes(1)->set_via("10.0.2.1"); },
+     "network a/front: routes[1]: via: 10.0.2.1 is outside the network's 10.0.1.0/24"},
+    {"network_route_no_cidr", [](S& s) { s.mutable_networks(3)->add_routes()->set_prefix("0.0.0.0/0"); },
+     "network a/six: routes[0]: the network has no cidr"},
+    {"network_routes_many",
+     [](S& s) { for (int i = 0; i < 23; i++) s.mutable_networks(0)->add_routes()->set_prefix("10.9.0.0/16"); },
+     "network a/front: routes: 25 are given, at most 24 are allowed"},
+    {"endpoint_user_data", [](S& s) { s.mutable_endpoints(0)->set_user_data(std::string(16385, 'x')); },
+     "endpoint a/web: user_data: is 16385 bytes long, at most 16384 are allowed"},
+    {"name_vpc", [](S& s) { s.mutable_names(0)->set_vpc("z"); }, "name z/far: vpc: 'z' does not stand in vpcs"},
+    {"name_network", [](S& s) { s.mutable_names(0)->clear_network(); }, "name a/far: network: is missing"},
+    {"name_address", [](S& s) { s.mutable_names(0)->set_address("127.0.0.1"); },
+     "name a/far: address: 127.0.0.1 is no address a host can have"},
+    {"name_twice", [](S& s) { *s.add_names() = s.names(0); }, "name a/far: name: another name of the vpc is the same"},
     {"endpoint_twice", [](S& s) { s.mutable_endpoints(1)->set_name("web"); },
      "endpoint a/web: name: another endpoint of the vpc has the same"},
     {"endpoint_mac", [](S& s) { s.mutable_endpoints(1)->set_mac("01:00:00:00:00:05"); },

@@ -63,6 +63,14 @@ using R = v1::Region;
 const BadCase kBad[] = {
     {"host_without_address", [](R& r) { r.mutable_hosts(1)->clear_address(); },
      "host w2: address: is missing"},
+    {"vpc_domain", [](R& r) { r.mutable_vpcs(0)->set_domain("a..b"); },
+     "vpc a: domain: 'a..b' is no domain name of a-z 0-9 -"},
+    {"network_dns", [](R& r) { r.mutable_networks(0)->add_dns("127.0.0.1"); },
+     "network a/front: dns[0]: 127.0.0.1 is no address a host can have"},
+    {"network_routes", [](R& r) { r.mutable_networks(0)->add_routes()->set_prefix("x"); },
+     "network a/front: routes[0]: prefix: 'x' is not ADDRESS/LENGTH"},
+    {"endpoint_user_data", [](R& r) { r.mutable_endpoints(0)->set_user_data(std::string(16385, 'x')); },
+     "endpoint a/web: user_data: is 16385 bytes long, at most 16384 are allowed"},
     {"host_address_twice", [](R& r) { r.mutable_hosts(1)->set_address("192.0.2.1"); },
      "host w2: address: 192.0.2.1 is already that of host w1"},
     {"host_address_multicast", [](R& r) { r.mutable_hosts(1)->set_address("224.0.0.1"); },
@@ -341,6 +349,53 @@ TEST(Plan, EveryHostGetsWhatItNeedsAndNoMore) {
   EXPECT_EQ(keys(p.goals.at("d1").vpcs), "a b");
   EXPECT_EQ(keys(p.goals.at("d1").networks), "a/back a/front b/front");
   EXPECT_EQ(keys(p.goals.at("d1").endpoints), "");
+}
+
+// Dividers are asked by the first label of a name, and by address.
+TEST(Plan, NamesAreAtTheirBucketsDividers) {
+  auto r = sound();
+  for (int i = 6; i < 12; i++) {
+    auto* d = r.add_hosts();
+    d->set_name("d" + std::to_string(i));
+    d->set_id(static_cast<std::uint32_t>(i));
+    d->set_address("192.0.2." + std::to_string(i));
+    d->add_roles("divider");
+  }
+  r.mutable_endpoints(0)->set_name("web.0");
+  const auto p = planned(r);
+  const auto& rows = *p.goals.at("w1").vpcs.at("a").dividers;
+  const mz_addr ip = mizar::Addr::parse("10.0.1.2")->abi();
+  const auto by_name = rows[mizar::name_bucket("web")], by_address = rows[mz_bucket(&ip)];
+  const std::set<std::uint32_t> want{by_name.primary, by_name.backup, by_address.primary, by_address.backup};
+  for (const auto& [host, goal] : p.goals) {
+    const auto at = goal.names.find("a/web.0");
+    EXPECT_EQ(at != goal.names.end(), want.contains(goal.self.id)) << host;
+    if (at == goal.names.end()) continue;
+    EXPECT_EQ(at->second.network, "front");
+    EXPECT_EQ(at->second.address.text(), "10.0.1.2");
+  }
+}
+
+// What its network does for an endpoint is told to the hosts of that network, its
+// user data to its own host alone.
+TEST(Plan, ServicesGoWithTheirObjects) {
+  auto r = sound();
+  r.mutable_vpcs(0)->set_domain("corp.example");
+  r.mutable_networks(0)->add_dns("192.0.2.53");
+  r.mutable_networks(0)->set_dhcp(false);
+  r.mutable_networks(0)->add_routes()->set_prefix("172.16.0.0/12");
+  r.mutable_endpoints(0)->set_user_data("hello");
+  const auto p = planned(r);
+  const auto& w1 = p.goals.at("w1");
+  EXPECT_EQ(w1.vpcs.at("a").domain, "corp.example");
+  EXPECT_EQ(w1.vpcs.at("b").domain, "");
+  const auto& front = w1.networks.at("a/front").services;
+  EXPECT_EQ(front.dns, std::vector<mizar::Addr>{mizar::Addr::parse("192.0.2.53").value()});
+  EXPECT_FALSE(front.dhcp);
+  EXPECT_EQ(front.routes.size(), 1u);
+  EXPECT_EQ(w1.networks.at("b/front").services, mizar::NetworkServices());
+  EXPECT_EQ(w1.endpoints.at("a/web").user_data, "hello");
+  EXPECT_EQ(p.goals.at("b1").endpoints.at("a/web").user_data, "");
 }
 
 TEST(Plan, EndpointsAreAtTheirBucketsBouncers) {

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // transit endpoint list|get|delete|add
+#include <fstream>
+#include <sstream>
+
 #include "tools/transit/object.h"
 
 namespace transit {
@@ -56,6 +59,12 @@ Result<int> add(const Context& ctx, const v1::AddEndpointRequest& request) {
   return kExitOk;
 }
 
+std::string contents(const std::string& path) {
+  std::stringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
 void add_add(CLI::App& noun_cmd, Context& ctx) {
   auto* cmd = noun_cmd.add_subcommand(
       "add", "Connect a network namespace at once; kept until it is deleted");
@@ -88,6 +97,19 @@ void add_add(CLI::App& noun_cmd, Context& ctx) {
        [](auto& q, const auto& v) { q.set_cidr(v); });
   text("--cidr6", "CIDR", "For a VPC or network not known here: its IPv6 block",
        [](auto& q, const auto& v) { q.set_cidr6(v); });
+  text("--domain", "NAME", "For a VPC not known here: what its names end in",
+       [](auto& q, const auto& v) { q.set_domain(v); });
+  cmd->add_option_function<std::vector<std::string>>(
+         "--dns",
+         [r](const std::vector<std::string>& all) {
+           r->mutable_dns()->Assign(all.begin(), all.end());
+         },
+         "For a network not known here: forwarders for names")
+      ->allow_extra_args(false)
+      ->type_name("ADDRESS");
+  text("--user-data", "FILE", "What it reads as /latest/user-data",
+       [](auto& q, const auto& v) { q.set_user_data(contents(v)); })
+      ->check(CLI::ExistingFile.description(""));
   cmd->add_option_function<std::uint32_t>(
          "--vni", [r](std::uint32_t v) { r->set_vni(v); },
          "For a VPC not known here: its VNI")

@@ -21,11 +21,12 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create() {
   return loop;
 }
 
-Result<> EventLoop::watch(int fd, std::function<void()> ready) {
+Result<> EventLoop::watch(int fd, std::function<void()> ready, For what) {
   epoll_event ev{};
-  ev.events = EPOLLIN;
+  ev.events = what == For::reading ? EPOLLIN : EPOLLOUT;
   ev.data.fd = fd;
-  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &ev) != 0)
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &ev) != 0 &&
+      (errno != EEXIST || epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &ev) != 0))
     return fail_errno(Code::internal, errno, "event loop: watch");
   ready_[fd] = std::move(ready);
   return {};

@@ -19,8 +19,10 @@ class EventLoop {
  public:
   static Result<std::unique_ptr<EventLoop>> create();
 
-  // Calls `ready` whenever `fd` is readable. The loop does not own `fd`.
-  Result<> watch(int fd, std::function<void()> ready);
+  enum class For { reading, writing };
+  // Calls `ready` whenever `fd` is readable, or takes bytes, or has failed. The
+  // loop does not own `fd`. Watched again, it is watched for that alone.
+  Result<> watch(int fd, std::function<void()> ready, For what = For::reading);
   void unwatch(int fd);
   // Calls `tick` every `period`, first after one period, for ever.
   Result<> every(std::chrono::milliseconds period, std::function<void()> tick);

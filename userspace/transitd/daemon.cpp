@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <random>
 
 #include "bpf/abi/wire.h"
 #include "userspace/base/log.h"
@@ -110,7 +111,10 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
                   }),
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
               options_.path_ttl, options_.max_flows),
-      flows_(dp, [this] { return port_interfaces(); }) {}
+      flows_(dp, [this] { return port_interfaces(); }),
+      generation_(std::random_device{}()) {
+  generation_ = (generation_ << 31) + 1;  // room to count, and never 0
+}
 
 Result<std::unique_ptr<Daemon>> Daemon::start(EventLoop& loop, Dataplane& dp, Store& store,
                                               DaemonOptions options) {
@@ -206,6 +210,7 @@ Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
   }
   applied_ = applied;
   added_ = added;
+  generation_++;
   for (const EndpointSpec* e : left) disconnect(*e);
   retry_pending();  // what waited for their place
   return counts;
@@ -448,6 +453,7 @@ std::vector<const EndpointSpec*> Daemon::make_interfaces() {
       continue;
     }
     ports_[key] = *port;
+    generation_++;
     fresh.push_back(&e);
   }
   grown_.clear();
@@ -460,6 +466,7 @@ void Daemon::disconnect(const EndpointSpec& e) {
     if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
     ports_.erase(port);
     flows_.hurry();
+    generation_++;
   }
   problems_.erase(key);
   if (auto rc = interfaces_.remove(e); !rc) log::warning("endpoint {}: {}", key, rc.error().what);
@@ -536,6 +543,7 @@ void Daemon::on_monitor() {
       problems_[p->first] = "its interface is gone; waiting for its namespace";
       if (auto rc = dp_.detach(Hook::endpoint, gone); !rc) log::warning("{}", rc.error().what);
       ports_.erase(p);
+      generation_++;
       if (auto rc = tables_.apply(goal_, ports_); !rc) log::error("{}", rc.error().what);
       break;
     }

@@ -56,6 +56,8 @@ class Daemon {
   Result<> remove(const v1::DeleteRequest& request);
   Result<v1::EndpointStatus> add_endpoint(const v1::AddEndpointRequest& request);
   [[nodiscard]] v1::ListEndpointsReply endpoints() const;
+  // Only the generation, if it still is `known`.
+  [[nodiscard]] v1::GetLocalReply local(std::uint64_t known) const;
   v1::Status status();
   Result<v1::Stats> stats(const v1::GetStatsRequest& request);
   [[nodiscard]] Result<v1::ListFlowsReply> list_flows(const v1::ListFlowsRequest& request) const;
@@ -150,6 +152,7 @@ class Daemon {
   unsigned uplink_mtu_ = 0;
   bool uplink_is_veth_ = false;
   TableSync::Ports ports_;
+  std::uint64_t generation_;  // of goal and ports; see GetLocalReply
   std::map<std::string, std::string> problems_;  // endpoint key -> why it is not ready
   std::set<std::string> grown_;  // endpoints with an address more than their interface
   std::map<std::uint32_t, bool> down_;

@@ -48,16 +48,24 @@ Result<> check_unused(const v1::DeleteRequest& r, const v1::GoalState& all) {
   return {};
 }
 
+template <class Match>
+void drop_names(v1::GoalState& s, Match match) {
+  auto* names = s.mutable_names();
+  names->erase(std::remove_if(names->begin(), names->end(), match), names->end());
+}
+
 bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
   switch (r.kind()) {
     case v1::KIND_HOST:
       return take(s.mutable_hosts(), [&](const auto& h) { return h.name() == r.name(); });
     case v1::KIND_VPC:
+      drop_names(s, [&](const auto& n) { return n.vpc() == r.name(); });
       return take(s.mutable_vpcs(), [&](const auto& v) { return v.name() == r.name(); });
     case v1::KIND_NETWORK:
       return take(s.mutable_networks(),
                   [&](const auto& n) { return object_key(n.vpc(), n.name()) == r.name(); });
     case v1::KIND_ENDPOINT:
+      drop_names(s, [&](const auto& n) { return object_key(n.vpc(), n.name()) == r.name(); });
       return take(s.mutable_endpoints(),
                   [&](const auto& e) { return object_key(e.vpc(), e.name()) == r.name(); });
     default:
@@ -121,6 +129,7 @@ Result<> Daemon::ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& 
     v->set_vni(r.vni());
     v->set_cidr(r.cidr());
     v->set_cidr6(r.cidr6());
+    v->set_domain(r.domain());
   }
   Addrs wanted;
   if (!r.address().empty() || !r.address6().empty()) {
@@ -157,6 +166,7 @@ Result<> Daemon::ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& 
   n->set_vpc(r.vpc());
   n->set_cidr(r.cidr());
   n->set_cidr6(r.cidr6());
+  *n->mutable_dns() = r.dns();
   e.set_network(n->name());
   return {};
 }
@@ -205,6 +215,7 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   e.set_mac(r.mac());
   e.set_label(r.label());
   e.set_max_flows(r.max_flows());
+  e.set_user_data(r.user_data());
   e.mutable_netns()->set_name(r.netns());
   e.mutable_netns()->set_interface(r.interface());
   if (auto ns = net::NetnsRef::open(r.netns()); !ns)

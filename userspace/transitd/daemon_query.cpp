@@ -49,6 +49,20 @@ v1::ListEndpointsReply Daemon::endpoints() const {
   return reply;
 }
 
+v1::GetLocalReply Daemon::local(std::uint64_t known) const {
+  v1::GetLocalReply reply;
+  reply.set_generation(generation_);
+  if (known == generation_) return reply;
+  *reply.mutable_state() = state();
+  for (const auto& [key, port] : ports_) {
+    auto* p = reply.add_ports();
+    p->set_endpoint(key);
+    p->set_ifindex(port.ifindex);
+    p->set_mtu(port.mtu);
+  }
+  return reply;
+}
+
 v1::Status Daemon::status() {
   v1::Status s;
   s.set_version(MZ_VERSION);

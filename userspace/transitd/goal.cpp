@@ -31,6 +31,7 @@ class Reader {
     for (int i = 0; i < in_.vpcs_size(); i++) MZ_CHECK(vpc(in_.vpcs(i), i));
     for (int i = 0; i < in_.networks_size(); i++) MZ_CHECK(network(in_.networks(i), i));
     for (int i = 0; i < in_.endpoints_size(); i++) MZ_CHECK(endpoint(in_.endpoints(i), i));
+    for (int i = 0; i < in_.names_size(); i++) MZ_CHECK(name(in_.names(i), i));
     return std::move(out_);
   }
 
@@ -40,6 +41,7 @@ class Reader {
   Result<> vpc(const v1::Vpc& v, int index);
   Result<> network(const v1::Network& n, int index);
   Result<> endpoint(const v1::Endpoint& e, int index);
+  Result<> name(const v1::Name& n, int index);
   Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> shards(const v1::ShardTable& t, const std::string& object, const char* field,
@@ -95,7 +97,8 @@ Result<> Reader::vpc(const v1::Vpc& v, int index) {
   MZ_CHECK(at_field(check_vni(v.vni()), *object, "vni"));
   auto cidr = parse_blocks(v.cidr(), v.cidr6());
   if (!cidr) return wrap(cidr.error(), *object);
-  VpcSpec spec{v.name(), v.vni(), *cidr, {}};
+  MZ_CHECK(at_field(check_domain(v.domain()), *object, "domain"));
+  VpcSpec spec{v.name(), v.vni(), *cidr, {}, v.domain()};
   MZ_CHECK(shards(v.dividers(), *object, "dividers", spec.dividers));
   if (!out_.vpcs.emplace(v.name(), std::move(spec)).second)
     return bad(*object, "name", "another vpc has the same");
@@ -112,7 +115,9 @@ Result<> Reader::network(const v1::Network& n, int index) {
   MZ_CHECK(each_family(*cidr, *object, "cidr", [&](const Prefix& p) {
     return check_inside(p, n.vpc(), vpc->second.cidr);
   }));
-  NetworkSpec spec{n.name(), n.vpc(), vpc->second.vni, *cidr, {}};
+  auto services = parse_services(n, *cidr);
+  if (!services) return wrap(services.error(), *object);
+  NetworkSpec spec{n.name(), n.vpc(), vpc->second.vni, *cidr, {}, std::move(*services)};
   MZ_CHECK(shards(n.bouncers(), *object, "bouncers", spec.bouncers));
   if (!out_.networks.emplace(object_key(n.vpc(), n.name()), std::move(spec)).second)
     return bad(*object, "name", "another network of the vpc has the same");
@@ -130,6 +135,8 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   spec.host = e.host();
   spec.label = e.label();
   spec.max_flows = e.max_flows();
+  MZ_CHECK(at_field(check_user_data(e.user_data()), *object, "user_data"));
+  spec.user_data = e.user_data();
   MZ_CHECK(address(spec, e, *object));
   const auto host = out_.hosts.find(e.host());
   if (host == out_.hosts.end())
@@ -138,6 +145,22 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   MZ_CHECK(attach(spec, e, *object));
   if (!out_.endpoints.emplace(object_key(e.vpc(), e.name()), std::move(spec)).second)
     return bad(*object, "name", "another endpoint of the vpc has the same");
+  return {};
+}
+
+// What is only asked for need not be known otherwise: its network may be none of
+// this host's.
+Result<> Reader::name(const v1::Name& n, int index) {
+  auto object = named("name", "names", index, n.vpc(), n.name());
+  if (!object) return Failure(object.error());
+  if (!out_.vpcs.contains(n.vpc())) return bad(*object, "vpc", "'{}' does not stand in vpcs", n.vpc());
+  MZ_CHECK(at_field(check_name(n.network()), *object, "network"));
+  auto ip = parse_addresses(n.address(), n.address6());
+  if (!ip) return wrap(ip.error(), *object);
+  MZ_CHECK(each_family(*ip, *object, "address", check_unicast));
+  NameSpec spec{n.name(), n.vpc(), n.network(), *ip};
+  if (!out_.names.emplace(object_key(n.vpc(), n.name()), std::move(spec)).second)
+    return bad(*object, "name", "another name of the vpc is the same");
   return {};
 }
 
@@ -244,6 +267,7 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   out.set_host(e.host);
   out.set_label(e.label);
   out.set_max_flows(e.max_flows);
+  out.set_user_data(e.user_data);
   if (const auto* netns = std::get_if<NetnsSpec>(&e.attach)) {
     out.mutable_netns()->set_name(netns->name);
     out.mutable_netns()->set_interface(netns->interface);
@@ -274,12 +298,12 @@ unsigned Goal::overhead() const {
 
 bool operator==(const VpcSpec& a, const VpcSpec& b) {
   return a.name == b.name && a.vni == b.vni && a.cidr == b.cidr &&
-         same_shards(a.dividers, b.dividers);
+         a.domain == b.domain && same_shards(a.dividers, b.dividers);
 }
 
 bool operator==(const NetworkSpec& a, const NetworkSpec& b) {
   return a.name == b.name && a.vpc == b.vpc && a.vni == b.vni && a.cidr == b.cidr &&
-         same_shards(a.bouncers, b.bouncers);
+         a.services == b.services && same_shards(a.bouncers, b.bouncers);
 }
 
 v1::GoalState to_state(const Goal& goal) {
@@ -298,6 +322,7 @@ v1::GoalState to_state(const Goal& goal) {
     vpc->set_vni(v.vni);
     write_blocks(v.cidr, *vpc);
     write_shards(v.dividers, [vpc] { return vpc->mutable_dividers(); });
+    vpc->set_domain(v.domain);
   }
   for (const auto& [key, n] : goal.networks) {
     auto* network = out.add_networks();
@@ -305,8 +330,16 @@ v1::GoalState to_state(const Goal& goal) {
     network->set_vpc(n.vpc);
     write_blocks(n.cidr, *network);
     write_shards(n.bouncers, [network] { return network->mutable_bouncers(); });
+    write_services(n.services, *network);
   }
   for (const auto& [key, e] : goal.endpoints) write_endpoint(e, *out.add_endpoints());
+  for (const auto& [key, n] : goal.names) {
+    auto* name = out.add_names();
+    name->set_vpc(n.vpc);
+    name->set_network(n.network);
+    name->set_name(n.name);
+    write_addresses(n.address, *name);
+  }
   return out;
 }
 

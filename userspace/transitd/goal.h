@@ -16,6 +16,7 @@
 #include "bpf/abi/tables.h"
 #include "userspace/base/addr.h"
 #include "userspace/base/result.h"
+#include "userspace/base/services.h"
 #include "userspace/proto/transit.pb.h"
 
 namespace mizar {
@@ -35,6 +36,7 @@ struct VpcSpec {
   std::uint32_t vni = 0;
   Cidrs cidr;
   std::optional<ShardTable> dividers;
+  std::string domain = {};  // as given; domain_or_default() is what holds
 };
 
 struct NetworkSpec {
@@ -43,6 +45,7 @@ struct NetworkSpec {
   std::uint32_t vni = 0;
   Cidrs cidr;
   std::optional<ShardTable> bouncers;
+  NetworkServices services = {};
 };
 
 struct NetnsSpec {
@@ -66,8 +69,18 @@ struct EndpointSpec {
   std::uint32_t host_id = 0;
   std::uint32_t label = 0;
   std::uint32_t max_flows = 0;  // 0: as many as its host gives each
+  std::string user_data;
   std::variant<std::monostate, NetnsSpec, TapSpec> attach;
   bool operator==(const EndpointSpec&) const = default;
+};
+
+// An endpoint this host answers name queries of other hosts for.
+struct NameSpec {
+  std::string name;
+  std::string vpc;
+  std::string network;
+  Addrs address;
+  bool operator==(const NameSpec&) const = default;
 };
 
 // Ordered by key, so two goals compare and print alike. Keys of networks and
@@ -83,6 +96,7 @@ struct Goal {
   Table<VpcSpec> vpcs;
   Table<NetworkSpec> networks;
   Table<EndpointSpec> endpoints;
+  Table<NameSpec> names;
 
   [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
   // Where this host reaches another, if they have a family in common.

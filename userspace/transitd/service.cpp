@@ -35,12 +35,40 @@ grpc::Status to_grpc(const Error& e) {
   return {codes[static_cast<size_t>(e.code)], e.what};
 }
 
-class Service final : public v1::Transit::CallbackService {
- public:
-  Service(EventLoop& loop, Daemon& daemon) : loop_(loop), daemon_(daemon) {}
+using Ctx = grpc::CallbackServerContext;
+using Done = grpc::ServerUnaryReactor;
 
-  using Ctx = grpc::CallbackServerContext;
-  using Done = grpc::ServerUnaryReactor;
+// What is not overridden is UNIMPLEMENTED.
+class LocalService : public v1::Transit::CallbackService {
+ public:
+  LocalService(EventLoop& loop, Daemon& daemon) : loop_(loop), daemon_(daemon) {}
+
+  Done* GetLocal(Ctx* c, const v1::GetLocalRequest* in, v1::GetLocalReply* out) override {
+    return run(c, out, [this, in] { return Result<v1::GetLocalReply>(daemon_.local(in->generation())); });
+  }
+
+ protected:
+  // The call ends when the loop has done the work; `in` and `out` live so long.
+  template <class Reply, class Work>
+  Done* run(Ctx* c, Reply* out, Work work) {
+    Done* done = c->DefaultReactor();
+    loop_.post([done, out, work = std::move(work)] { finish(done, out, work()); });
+    return done;
+  }
+
+  template <class Reply>
+  static void finish(Done* done, Reply* out, Result<Reply> result) {
+    if (result) *out = std::move(*result);
+    done->Finish(result ? grpc::Status::OK : to_grpc(result.error()));
+  }
+
+  EventLoop& loop_;
+  Daemon& daemon_;
+};
+
+class Service final : public LocalService {
+ public:
+  using LocalService::LocalService;
 
   Done* Apply(Ctx* c, const v1::ApplyRequest* in, v1::ApplyReply* out) override {
     return run(c, out, [this, in] { return daemon_.apply(*in); });
@@ -89,24 +117,6 @@ class Service final : public v1::Transit::CallbackService {
                         v1::ReplaceProgramsReply* out) override {
     return run(c, out, [this, in] { return daemon_.replace_programs(in->directory()); });
   }
-
- private:
-  // The call ends when the loop has done the work; `in` and `out` live so long.
-  template <class Reply, class Work>
-  Done* run(Ctx* c, Reply* out, Work work) {
-    Done* done = c->DefaultReactor();
-    loop_.post([done, out, work = std::move(work)] { finish(done, out, work()); });
-    return done;
-  }
-
-  template <class Reply>
-  static void finish(Done* done, Reply* out, Result<Reply> result) {
-    if (result) *out = std::move(*result);
-    done->Finish(result ? grpc::Status::OK : to_grpc(result.error()));
-  }
-
-  EventLoop& loop_;
-  Daemon& daemon_;
 };
 
 bool in_group(uid_t uid, gid_t primary, const std::string& group) {
@@ -124,14 +134,14 @@ bool in_group(uid_t uid, gid_t primary, const std::string& group) {
 
 class UnixServer final : public Server {
  public:
-  UnixServer(EventLoop& loop, Daemon& daemon, UniqueFd listener, std::string path, std::string group)
-      : service_(loop, daemon),
+  UnixServer(std::unique_ptr<grpc::Service> service, UniqueFd listener, std::string path, std::string group)
+      : service_(std::move(service)),
         listener_(std::move(listener)),
         wake_(eventfd(0, EFD_CLOEXEC)),
         path_(std::move(path)),
         group_(std::move(group)) {
     grpc::ServerBuilder builder;
-    builder.RegisterService(&service_);
+    builder.RegisterService(service_.get());
     builder.SetMaxReceiveMessageSize(-1);
     builder.SetMaxSendMessageSize(-1);
     server_ = builder.BuildAndStart();
@@ -166,7 +176,7 @@ class UnixServer final : public Server {
     }
   }
 
-  Service service_;
+  std::unique_ptr<grpc::Service> service_;
   UniqueFd listener_;
   UniqueFd wake_;
   std::string path_;
@@ -175,10 +185,8 @@ class UnixServer final : public Server {
   std::jthread acceptor_;
 };
 
-}  // namespace
-
-Result<std::unique_ptr<Server>> serve(EventLoop& loop, Daemon& daemon, const std::string& path,
-                                      const std::string& group) {
+Result<std::unique_ptr<Server>> serve_at(std::unique_ptr<grpc::Service> service,
+                                         const std::string& path, const std::string& group) {
   const std::string what = fmt::format("socket {}", path);
   sockaddr_un sa{};
   sa.sun_family = AF_UNIX;
@@ -200,7 +208,19 @@ Result<std::unique_ptr<Server>> serve(EventLoop& loop, Daemon& daemon, const std
     return fail_errno(Code::failed_precondition, errno, what);
   if (listen(listener.get(), 64) != 0) return fail_errno(Code::failed_precondition, errno, what);
   return std::unique_ptr<Server>(
-      std::make_unique<UnixServer>(loop, daemon, std::move(listener), path, group));
+      std::make_unique<UnixServer>(std::move(service), std::move(listener), path, group));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Server>> serve(EventLoop& loop, Daemon& daemon, const std::string& path,
+                                      const std::string& group) {
+  return serve_at(std::make_unique<Service>(loop, daemon), path, group);
+}
+
+Result<std::unique_ptr<Server>> serve_local(EventLoop& loop, Daemon& daemon, const std::string& path,
+                                            const std::string& group) {
+  return serve_at(std::make_unique<LocalService>(loop, daemon), path, group);
 }
 
 }  // namespace mizar

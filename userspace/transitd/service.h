@@ -23,4 +23,10 @@ class Server {
 Result<std::unique_ptr<Server>> serve(EventLoop& loop, Daemon& daemon,
                                       const std::string& socket_path, const std::string& group);
 
+// The same for processes that only have to know the endpoints: GetLocal is all
+// they may call, so whoever takes one of them over can change nothing.
+Result<std::unique_ptr<Server>> serve_local(EventLoop& loop, Daemon& daemon,
+                                            const std::string& socket_path,
+                                            const std::string& group);
+
 }  // namespace mizar

@@ -28,6 +28,8 @@ namespace {
 struct Options {
   std::string socket = "/run/transitd/transitd.sock";
   std::string group = "transit";
+  std::string local_socket;  // empty: beside the other
+  std::string local_group = "transit-responder";
   std::string state = "/var/lib/transitd";
   bool reset = false;
   bool verbose = false;
@@ -68,6 +70,8 @@ int parse(int argc, char** argv, Options& o) {
   app.set_config("--config", "", "Read options from a file (KEY=VALUE lines)");
   app.add_option("--socket", o.socket, "Unix socket to serve on")->capture_default_str();
   app.add_option("--group", o.group, "Group whose members may call, besides root")->capture_default_str();
+  app.add_option("--local-socket", o.local_socket, "Unix socket for transit-responder: endpoints can be read there, nothing else (default: local.sock beside the other)");
+  app.add_option("--local-group", o.local_group, "Group whose members may read there, besides root")->capture_default_str();
   app.add_option("--state-dir", o.state, "Where the last good goal state is kept")->capture_default_str();
   app.add_option("--instance", o.kernel.instance, "Name of this daemon's pins in bpffs")->capture_default_str();
   app.add_option("--uplink", o.daemon.uplink, "Underlay interface (default: the one with the host's address)");
@@ -145,6 +149,11 @@ Result<> run(const Options& o) {
   if (!daemon) return tl::unexpected(daemon.error());
   auto server = serve(**loop, **daemon, o.socket, o.group);
   if (!server) return tl::unexpected(server.error());
+  const std::string local = o.local_socket.empty()
+                                ? std::filesystem::path(o.socket).replace_filename("local.sock").string()
+                                : o.local_socket;
+  auto local_server = serve_local(**loop, **daemon, local, o.local_group);
+  if (!local_server) return tl::unexpected(local_server.error());
 
   sigset_t signals;
   sigemptyset(&signals);

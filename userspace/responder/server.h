@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sockets of transit-responder: takes what clients send, finds who they are,
+// and sends what dhcp4, dhcp6, dns and metadata make of it. Lives in one loop.
+#pragma once
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "userspace/base/event_loop.h"
+#include "userspace/responder/counts.h"
+#include "userspace/responder/dhcp6.h"
+#include "userspace/responder/forwarder.h"
+#include "userspace/responder/limits.h"
+#include "userspace/responder/snapshot.h"
+#include "userspace/responder/streams.h"
+
+namespace mizar::responder {
+
+struct ServerOptions {
+  // Where to listen; where nothing is named, at the addresses of bpf/abi/local.h.
+  std::vector<Target> dns, metadata, dhcp4, dhcp6;
+  std::string device;             // only what comes in by it; empty: any
+  std::uint16_t peer_port = 6082;  // hosts ask each other for names; 0: they do not
+  double rate = 100, burst = 200;  // requests of one endpoint a second, and at once
+  DhcpSettings dhcp;
+  ForwarderSettings forwarder;
+  StreamLimits streams;
+  std::string stats;  // file of counters; empty: none
+};
+
+class Server {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `unknown`: somebody asked whom the snapshot does not know.
+  Server(EventLoop& loop, ServerOptions options, std::function<void()> unknown);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Begins to listen and to tick. What cannot be bound yet is tried again.
+  Result<> start();
+  // nullptr: there is none newer.
+  void install(std::shared_ptr<const Snapshot> snapshot);
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+
+ private:
+  enum class Service { dhcp4, dhcp6, dns, metadata, peers };
+  struct Listener {
+    Service service;
+    Target at;
+    int type;
+    UniqueFd fd;
+    std::string problem;  // last logged
+  };
+  // A datagram of somebody unknown, kept until the next snapshot.
+  struct Parked {
+    Listener* listener;
+    Target from;
+    Bytes message;
+  };
+
+  void add_listener(Service service, const Target& at, int type);
+  void open(Listener& l);
+  void listen_for_peers();
+  void on_datagrams(Listener& l);
+  void on_connections(Listener& l);
+  void on_datagram(Listener& l, const Target& from, View message, bool last_chance);
+  void answer(Listener& l, const Target& from, std::uint32_t slot, const Client& c, View message);
+  void answer_dns_udp(Listener& l, const Target& from, std::uint32_t slot, const Client& c,
+                      View message);
+  void answer_peer_udp(Listener& l, const Target& from, View message);
+  std::size_t on_dns_stream(Streams::Id id, std::uint32_t slot, View bytes);
+  bool answer_dns_tcp(Streams::Id id, std::uint32_t slot, View message);
+  std::size_t on_metadata_stream(Streams::Id id, std::uint32_t slot, View bytes);
+  // Ends a step: answers now, or asks and answers then.
+  void end_step(std::uint32_t slot, DnsStep step, std::function<void(View)> reply);
+  void park(Listener& l, const Target& from, View message);
+  void send(const Listener& l, Target to, View reply);
+  void note_decline(std::uint32_t slot, const Client& c);
+  [[nodiscard]] const Client* client(std::uint32_t slot) const;
+
+  void tick();
+  void each_second();
+  void each_minute();
+  void write_stats();
+
+  EventLoop& loop_;
+  ServerOptions options_;
+  std::function<void()> unknown_;
+  std::shared_ptr<const Snapshot> snapshot_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::vector<Parked> parked_;
+  RateLimit limit_;
+  Forwarder forwarder_;
+  Streams streams_;
+  Counters counters_, written_, reported_;
+  std::map<std::uint32_t, Clock::time_point> declined_;
+  std::uint64_t ticks_ = 0;
+};
+
+}  // namespace mizar::responder
