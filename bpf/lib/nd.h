@@ -228,7 +228,8 @@ static __always_inline int mz_nd_router(struct mz_pkt *p, const struct mz_port *
 		return mz_drop(p, MZ_R_NO_ROOM);
 	mz_nd_head(p, &r->h, port, &gateway, sizeof(*r) - MZ_ND_L4);
 	r->h.type = MZ_ND_ROUTER_ADVERT;
-	r->h.word = mz_htonl(64u << 24 | MZ_ND_LIFETIME); /* hop limit, no flags, lifetime */
+	/* Hop limit; DHCPv6 has addresses and the rest (M and O), where it is served; lifetime. */
+	r->h.word = mz_htonl(64u << 24 | (mz_cfg.services ? 0xc0u << 16 : 0) | MZ_ND_LIFETIME);
 	r->reachable = 0;
 	r->retrans = 0;
 	r->ll.type = MZ_ND_OPT_SOURCE;

@@ -78,7 +78,7 @@ void test_ip6_egress(void **state)
 #define TO_A       .dmac = MAC_A, .smac = MAC_GW
 #define ADVERT(...) ND(.type = 136, TO_A, .target_ll = MAC_GW, .word = ROUTER | SOLICITED, ##__VA_ARGS__)
 #define ROUTER_ADVERT(...)                                                                       \
-	ND(.type = 134, .smac = MAC_GW, .src = LL6_GW, .word = 64u << 24 | 1800, .source = MAC_GW, \
+	ND(.type = 134, .smac = MAC_GW, .src = LL6_GW, .word = 64u << 24 | 0xc0u << 16 | 1800, .source = MAC_GW, \
 	   .mtu = 1434, .prefix = EP6_A, ##__VA_ARGS__)
 
 // The numbers are sections of RFC 4861, or of RFC 4862 where it says so.

@@ -57,7 +57,7 @@ struct TableSizes {
   std::uint32_t flows = 131072;
 };
 
-enum class Hook { endpoint, uplink_deliver, uplink_hop };
+enum class Hook { endpoint, uplink_deliver, uplink_hop, services };
 const char* hook_name(Hook hook);
 
 // A program of ours on an interface.

@@ -17,7 +17,7 @@ namespace mizar {
 
 namespace {
 
-constexpr std::array<const char*, 3> kNames = {"endpoint", "uplink-deliver", "uplink-hop"};
+constexpr std::array<const char*, 4> kNames = {"endpoint", "uplink-deliver", "uplink-hop", "services"};
 
 // Our filter's place where there are no links.
 constexpr unsigned kHandle = 1, kPriority = 1;

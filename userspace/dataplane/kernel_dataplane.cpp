@@ -18,6 +18,7 @@
 
 #include "bpf/clock.skel.h"
 #include "bpf/endpoint_egress.skel.h"
+#include "bpf/services_reply.skel.h"
 #include "bpf/uplink_deliver.skel.h"
 #include "bpf/uplink_hop.skel.h"
 #include "bpf/abi/hash.h"
@@ -38,6 +39,8 @@ using Egress = std::unique_ptr<mz_endpoint_egress,
 using Deliver = std::unique_ptr<mz_uplink_deliver,
                                 SkelFree<mz_uplink_deliver, mz_uplink_deliver__destroy>>;
 using Hop = std::unique_ptr<mz_uplink_hop, SkelFree<mz_uplink_hop, mz_uplink_hop__destroy>>;
+using Reply = std::unique_ptr<mz_services_reply,
+                              SkelFree<mz_services_reply, mz_services_reply__destroy>>;
 using Clock = std::unique_ptr<mz_clock, SkelFree<mz_clock, mz_clock__destroy>>;
 using Ring = std::unique_ptr<ring_buffer, SkelFree<ring_buffer, ring_buffer__free>>;
 
@@ -147,6 +150,7 @@ class KernelDataplane final : public Dataplane {
   Egress egress_;
   Deliver deliver_;
   Hop hop_;
+  Reply reply_;
   Clock clock_;
   Ring ring_;
   const std::function<void(const mz_event&)>* take_ = nullptr;
@@ -235,13 +239,19 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
   auto hop = load_one<Hop>(mz_uplink_hop__create_skeleton, mz_uplink_hop__load, "uplink_hop", cfg, directory);
   if (!hop) return tl::unexpected(hop.error());
 
+  auto reply = load_one<Reply>(mz_services_reply__create_skeleton, mz_services_reply__load,
+                               "services_reply", cfg, directory);
+  if (!reply) return tl::unexpected(reply.error());
+
   deliver_ = std::move(*deliver);
   egress_ = std::move(*egress);
   hop_ = std::move(*hop);
+  reply_ = std::move(*reply);
   MZ_CHECK(bind_tables());
   MZ_CHECK(pin_program(deliver_->progs.mz_uplink_deliver, "uplink_deliver"));
   MZ_CHECK(pin_program(egress_->progs.mz_endpoint_egress, "endpoint_egress"));
   MZ_CHECK(pin_program(hop_->progs.mz_uplink_hop, "uplink_hop"));
+  MZ_CHECK(pin_program(reply_->progs.mz_services_reply, "services_reply"));
   for (const Attachment& a : hooks_.list())
     MZ_CHECK(hooks_.attach(a.hook, a.ifindex, prog_fd(a.hook)));
   return {};
@@ -294,6 +304,8 @@ int KernelDataplane::prog_fd(Hook hook) const {
       return bpf_program__fd(deliver_->progs.mz_uplink_deliver);
     case Hook::uplink_hop:
       return bpf_program__fd(hop_->progs.mz_uplink_hop);
+    case Hook::services:
+      return bpf_program__fd(reply_->progs.mz_services_reply);
   }
   return -1;
 }

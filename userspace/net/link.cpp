@@ -164,6 +164,10 @@ Result<> Netlink::set_link(unsigned ifindex, const LinkChange& change) {
     header.ifi_change = IFF_UP;
     header.ifi_flags = *change.up ? IFF_UP : 0;
   }
+  if (change.arp) {
+    header.ifi_change |= IFF_NOARP;
+    if (!*change.arp) header.ifi_flags |= IFF_NOARP;
+  }
   Message m(RTM_SETLINK, NLM_F_ACK, header);
   if (change.mtu) m.put_u32(IFLA_MTU, *change.mtu);
   if (change.name) m.put_text(IFLA_IFNAME, *change.name);

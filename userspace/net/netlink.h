@@ -87,6 +87,7 @@ struct LinkChange {
   std::optional<std::string> name = std::nullopt;  // before Linux 6.2 the link must be down
   std::optional<unsigned> txqlen = std::nullopt;   // packets
   std::optional<MacBytes> mac = std::nullopt;
+  std::optional<bool> arp = std::nullopt;  // false: nobody is asked, every address is at the other end
 };
 
 struct Route {

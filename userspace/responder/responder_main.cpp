@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // transit-responder: DHCP, DNS and metadata for this host's endpoints.
+#include <grp.h>
+#include <pwd.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <csignal>
@@ -21,6 +24,7 @@ struct Options {
   bool verbose = false;
   std::string duid;
   unsigned idle_s = 10;
+  std::string user;
   ServerOptions server;
 };
 
@@ -46,7 +50,8 @@ Bytes duid_of(const std::string& hex) {
   return out;
 }
 
-void add_listeners(CLI::App& app, ServerOptions& o) {
+void add_listeners(CLI::App& app, Options& options) {
+  ServerOptions& o = options.server;
   const auto listener = [&app](const char* name, std::vector<Target>& out, const char* text) {
     app.add_option_function<std::vector<std::string>>(name, targets(out), text)
         ->type_name("ADDR:PORT")
@@ -57,6 +62,8 @@ void add_listeners(CLI::App& app, ServerOptions& o) {
            "Where to serve metadata (default: 169.254.169.254:80, [fd4d:5aff::a9fe:a9fe]:80)");
   listener("--dhcp4", o.dhcp4, "Where to serve DHCPv4 (default: 169.254.169.252:67)");
   listener("--dhcp6", o.dhcp6, "Where to serve DHCPv6 (default: [fd4d:5aff::547]:547)");
+  app.add_option("--netns", o.netns, "Serve endpoints in this network namespace: transitd's --services");
+  app.add_option("--user", options.user, "Become this user once the sockets are there (start as root)");
   app.add_option("--device", o.device, "Serve only what comes in by this interface");
 }
 
@@ -65,7 +72,7 @@ int parse(int argc, char** argv, Options& o) {
   app.set_version_flag("--version", MZ_VERSION);
   app.set_config("--config", "", "Read options from a file (KEY=VALUE lines)");
   app.add_option("--transitd", o.transitd, "Where transitd serves: unix:PATH")->capture_default_str();
-  add_listeners(app, o.server);
+  add_listeners(app, o);
   app.add_option("--peer-port", o.server.peer_port, "UDP port on the underlay where hosts ask each other for names; 0: they do not")->capture_default_str();
   app.add_option("--rate", o.server.rate, "Requests an endpoint may make a second; 0: any number")->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--burst", o.server.burst, "Requests an endpoint may make at once")->check(CLI::PositiveNumber)->capture_default_str();
@@ -90,6 +97,16 @@ int parse(int argc, char** argv, Options& o) {
   return -1;
 }
 
+// Every capability goes with the user id, in all threads.
+Result<> become(const std::string& user) {
+  if (user.empty()) return {};
+  const passwd* who = getpwnam(user.c_str());
+  if (!who) return fail(Code::not_found, "user {}: there is none", user);
+  if (initgroups(who->pw_name, who->pw_gid) != 0 || setgid(who->pw_gid) != 0 || setuid(who->pw_uid) != 0)
+    return fail_errno(Code::permission_denied, errno, fmt::format("become user {}", user));
+  return {};
+}
+
 Result<> run(const Options& o, const sigset_t& signals) {
   auto loop = EventLoop::create();
   if (!loop) return tl::unexpected(loop.error());
@@ -98,6 +115,7 @@ Result<> run(const Options& o, const sigset_t& signals) {
   Feed feed(**loop, o.transitd, [&server](auto snapshot) { server.install(std::move(snapshot)); });
   feed_at = &feed;
   MZ_CHECK(server.start());
+  MZ_CHECK(become(o.user));
 
   const UniqueFd stop(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
   MZ_CHECK((*loop)->watch(stop.get(), [&] { (*loop)->stop(); }));

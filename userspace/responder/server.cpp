@@ -9,6 +9,7 @@
 
 #include "bpf/abi/local.h"
 #include "userspace/base/log.h"
+#include "userspace/net/netns.h"
 #include "userspace/responder/metadata.h"
 
 namespace mizar::responder {
@@ -69,8 +70,23 @@ void Server::add_listener(Service service, const Target& at, int type) {
   open(*listeners_.back());
 }
 
+// A socket stays where it was made: only these are in the endpoints' namespace.
+Result<UniqueFd> Server::listen_for_endpoints(const Target& at, int type) const {
+  if (options_.netns.empty()) return listen_at(at, type, options_.device);
+  auto ns = net::NetnsRef::open(options_.netns);
+  if (!ns) return tl::unexpected(ns.error());
+  UniqueFd made;
+  MZ_CHECK(net::run_in(*ns, [&]() -> Result<> {
+    auto fd = listen_at(at, type, options_.device);
+    if (!fd) return tl::unexpected(fd.error());
+    made = std::move(*fd);
+    return {};
+  }));
+  return made;
+}
+
 void Server::open(Listener& l) {
-  auto fd = listen_at(l.at, l.type, l.service == Service::peers ? "" : options_.device);
+  auto fd = l.service == Service::peers ? listen_at(l.at, l.type, "") : listen_for_endpoints(l.at, l.type);
   const std::string problem = fd ? "" : fd.error().what;
   if (!fd && problem != l.problem) log::warning("{}; tried again until it can be had", problem);
   l.problem = problem;

@@ -22,6 +22,7 @@ namespace mizar::responder {
 struct ServerOptions {
   // Where to listen; where nothing is named, at the addresses of bpf/abi/local.h.
   std::vector<Target> dns, metadata, dhcp4, dhcp6;
+  std::string netns;              // where endpoints are served; empty: here
   std::string device;             // only what comes in by it; empty: any
   std::uint16_t peer_port = 6082;  // hosts ask each other for names; 0: they do not
   double rate = 100, burst = 200;  // requests of one endpoint a second, and at once
@@ -66,6 +67,7 @@ class Server {
   void add_listener(Service service, const Target& at, int type);
   void open(Listener& l);
   void listen_for_peers();
+  [[nodiscard]] Result<UniqueFd> listen_for_endpoints(const Target& at, int type) const;
   void on_datagrams(Listener& l);
   void on_connections(Listener& l);
   void on_datagram(Listener& l, const Target& from, View message, bool last_chance);

@@ -276,6 +276,7 @@ v1::GoalState Daemon::state() const {
 
 Result<SyncCounts> Daemon::reconcile() {
   MZ_CHECK(ensure_uplink());
+  ensure_services();
   MZ_CHECK(ensure_programs());
   MZ_CHECK(tables_.check(goal_));  // the first goal could not be, before they were loaded
   std::map<std::uint32_t, Addr> others;
@@ -285,6 +286,7 @@ Result<SyncCounts> Daemon::reconcile() {
   ensure_hops();
   auto counts = sync_endpoints(make_interfaces());
   if (!counts) return counts;
+  if (services_ != 0) MZ_CHECK(dp_.attach(Hook::services, services_));
   MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
   if (is_hop_host())
     MZ_CHECK(dp_.attach(Hook::uplink_hop, uplink_));
@@ -323,6 +325,9 @@ Result<> Daemon::ensure_programs() {
   cfg.hint_interval = static_cast<__u32>(options_.hint_interval.count() * hz_ / 1000);
   cfg.flags = (options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0u) |
               (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u);
+  cfg.services = services_;
+  cfg.second = hz_;
+  cfg.answers = options_.answers;
   for (std::size_t i = 0; i < options_.flow_seconds.size(); i++)
     cfg.flow_timeout[i] = options_.flow_seconds[i] * hz_;
   if (cfg_ && same_bytes(*cfg_, cfg)) return {};
@@ -337,6 +342,16 @@ Result<> Daemon::ensure_programs() {
   return loop_.watch(dp_.event_fd(), [this] {
     dp_.poll_events([this](const mz_event& e) { on_event(e); });
   });
+}
+
+// The namespace may come later than the goal: tried again until it is there.
+void Daemon::ensure_services() {
+  if (options_.services.empty()) return;
+  auto made = interfaces_.make_services(options_.services, endpoint_mtu());
+  const std::string problem = made ? "" : made.error().what;
+  if (!made && problem != services_problem_) log::warning("{}", problem);
+  services_problem_ = problem;
+  services_ = made ? *made : 0;
 }
 
 // The hops this host sends to are probed.
@@ -480,10 +495,20 @@ void Daemon::connect_pending() {
   if (auto counts = sync_endpoints(fresh); !counts) log::error("{}", counts.error().what);
 }
 
+void Daemon::connect_services() {
+  ensure_services();
+  if (services_ == 0) return;
+  auto rc = ensure_programs();
+  if (rc) rc = dp_.attach(Hook::services, services_);
+  if (!rc) services_problem_ = rc.error().what;
+  if (!rc) log::warning("services: {}", rc.error().what);
+}
+
 // Namespaces come and go without telling: look again at what is not ready.
 void Daemon::retry_pending() {
   if (!prober_ && !goal_.self.name.empty()) ensure_prober();
   if (!problems_.empty()) connect_pending();
+  if (!services_problem_.empty()) connect_services();
 }
 
 // ---- events -------------------------------------------------------------------
@@ -537,6 +562,12 @@ void Daemon::on_monitor() {
   }
   underlay_.on_changes(*changes);
   for (const unsigned gone : changes->gone_links) {
+    if (gone == services_) {
+      services_problem_ = "services: their interface is gone; waiting for their namespace";
+      log::warning("{}", services_problem_);
+      if (auto rc = dp_.detach(Hook::services, gone); !rc) log::warning("{}", rc.error().what);
+      services_ = 0;
+    }
     for (auto p = ports_.begin(); p != ports_.end(); ++p) {
       if (p->second.ifindex != gone) continue;
       log::warning("endpoint {}: its interface is gone", p->first);
@@ -555,6 +586,7 @@ void Daemon::on_monitor() {
   log::info("uplink {}: MTU {} -> {}", uplink_name_, uplink_mtu_, link->mtu);
   uplink_mtu_ = link->mtu;
   connect_pending();
+  ensure_services();
 }
 
 Result<v1::ReplaceProgramsReply> Daemon::replace_programs(const std::string& directory) {

@@ -39,6 +39,8 @@ struct DaemonOptions {
   bool xdp_deliver = false;
   std::chrono::seconds path_ttl{30};
   std::chrono::milliseconds hint_interval{1000};
+  std::string services;       // namespace of the host's services; empty: none
+  std::uint32_t answers = 2000;  // an endpoint gets a second; 0: any number
   bool no_flows = false;
   std::uint32_t max_flows = 32768;  // of an endpoint that does not say
   std::array<std::uint32_t, MZ_FLOW_TIMER_COUNT> flow_seconds = default_flow_seconds();
@@ -90,10 +92,12 @@ class Daemon {
   Result<SyncCounts> reconcile();
   Result<> ensure_programs();
   Result<> ensure_uplink();
+  void ensure_services();
   void ensure_hops();
   void ensure_prober();
   Result<SyncCounts> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
   void connect_pending();
+  void connect_services();
   std::vector<const EndpointSpec*> make_interfaces();
   void disconnect(const EndpointSpec& e);
   Result<> make_standalone(v1::GoalState& added) const;
@@ -151,6 +155,8 @@ class Daemon {
   std::string uplink_name_;
   unsigned uplink_mtu_ = 0;
   bool uplink_is_veth_ = false;
+  unsigned services_ = 0;          // ifindex of the services' veth, host end
+  std::string services_problem_;  // why there is none
   TableSync::Ports ports_;
   std::uint64_t generation_;  // of goal and ports; see GetLocalReply
   std::map<std::string, std::string> problems_;  // endpoint key -> why it is not ready

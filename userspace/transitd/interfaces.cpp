@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/transitd/interfaces.h"
 
+#include <arpa/inet.h>
+
 #include <cerrno>
 #include <chrono>
 #include <thread>
 
+#include "bpf/abi/local.h"
 #include "userspace/net/netns.h"
 #include "userspace/net/tap.h"
 
@@ -142,6 +145,63 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
     MZ_CHECK(configure6(*inside, inner->index, *e.address.v6, *network.cidr.v6));
   }
   return {};
+}
+
+constexpr const char* kServicesInside = "eth0";
+
+// Addresses of bpf/abi/local.h: the services', and on link all clients'.
+Result<> configure_services(net::Netlink& inside, unsigned ifindex) {
+  const auto six = [](std::uint32_t high, std::uint32_t low) {
+    return Addr(mz_addr{{htonl(high), 0, 0, htonl(low)}});
+  };
+  std::vector<Prefix> addresses, clients;
+  for (const std::uint32_t ip : {MZ_DHCP4_SERVER, MZ_DNS_SERVER4, MZ_METADATA4})
+    addresses.push_back({Addr::v4(ip), 32});
+  clients.push_back({Addr::v4(MZ_CLIENT4), 16});
+  for (const std::uint32_t low : {MZ_DHCP6_SERVER_LOW, 0x53u, 0xa9fea9feu})
+    addresses.push_back({six(MZ_SERVICES6_HIGH, low), 128});
+  clients.push_back({six(MZ_CLIENT6_HIGH, 0), 112});
+  for (const Prefix& p : addresses) MZ_CHECK(inside.add_address(ifindex, p));
+  for (const Prefix& p : clients) {
+    net::Route r;
+    r.dst = p;
+    r.ifindex = ifindex;
+    MZ_CHECK(inside.replace_route(r));
+  }
+  return {};
+}
+
+Result<unsigned> Interfaces::make_services(const std::string& netns, unsigned mtu) {
+  auto ns = net::NetnsRef::open(netns);
+  if (!ns) return wrap(ns.error(), "services");
+  auto inside = net::Netlink::open_in(*ns);
+  if (!inside) return tl::unexpected(inside.error());
+  auto host = netlink_.link(kServices);
+  auto inner = inside->link(kServicesInside);
+  if (host && (!inner || inner->index != host->peer_index)) {  // of an earlier namespace
+    MZ_CHECK(netlink_.delete_link(host->index));
+    host = fail(Code::not_found, "gone");
+  }
+  if (!host) {
+    net::VethSpec spec;
+    spec.host_name = kServices;
+    spec.ns = &*ns;
+    spec.inner_name = kServicesInside;
+    MZ_CHECK(netlink_.add_veth(spec));
+    host = netlink_.link(kServices);
+    if (!host) return tl::unexpected(host.error());
+    inner = inside->link(kServicesInside);
+  }
+  if (!inner) return tl::unexpected(inner.error());
+  net::LinkChange up;
+  up.up = true;
+  up.mtu = kHostEndMtu;
+  MZ_CHECK(netlink_.set_link(host->index, up));
+  up.mtu = mtu;
+  up.arp = false;
+  MZ_CHECK(inside->set_link(inner->index, up));
+  MZ_CHECK(configure_services(*inside, inner->index));
+  return host->index;
 }
 
 Result<> Interfaces::remove(const EndpointSpec& e) {

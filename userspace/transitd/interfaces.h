@@ -27,6 +27,12 @@ class Interfaces {
   // Removes it; gone already is no error. Returns without waiting for RCU.
   Result<> remove(const EndpointSpec& e);
 
+  // The veth into the namespace where the host's services listen, with their
+  // addresses and the way back to endpoints; made if it is not there yet, up.
+  // Errors: not_found (no such namespace), others as netlink gives them.
+  Result<unsigned> make_services(const std::string& netns, unsigned mtu);
+  static constexpr const char* kServices = "mzservices";  // its host end
+
   // Name of the host end: the same for the same endpoint.
   static std::string host_name(const EndpointSpec& e);
 

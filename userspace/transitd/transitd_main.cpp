@@ -91,6 +91,8 @@ int parse(int argc, char** argv, Options& o) {
          "--flow-timer", [&o](const std::vector<std::string>& all) { for (const auto& t : all) set_flow_timer(t, o.daemon); },
          "Seconds of silence a flow survives: " + flow_timer_names())
       ->type_name("NAME=SECONDS");
+  app.add_option("--services", o.daemon.services, "Namespace where transit-responder serves this host's endpoints; empty: none");
+  app.add_option("--answers", o.daemon.answers, "Answers (ARP, ND, ICMP, services) an endpoint gets a second; 0: any number")->capture_default_str();
   app.add_flag("--no-flows", o.daemon.no_flows, "Do not track flows");
   app.add_flag("--reset", o.reset, "Forget goal state, programs and tables, then exit; interfaces stay");
   app.add_flag("-v,--verbose", o.verbose, "Log more");
