@@ -18,21 +18,23 @@ install: all ## put daemon, command line, man pages and service file under PREFI
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/transitd.service
 	$(Q)[ -e $(DESTDIR)/etc/transitd.conf ] || \
 		install -D -m 644 userspace/transitd/systemd/transitd.conf $(DESTDIR)/etc/transitd.conf
+	$(Q)install -D -m 644 userspace/responder/systemd/mizar-services.service \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/mizar-services.service
 	$(Q)sed 's|@PREFIX@|$(PREFIX)|' userspace/responder/systemd/transit-responder.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/transit-responder.service
 	$(Q)[ -e $(DESTDIR)/etc/transit-responder.conf ] || \
 		install -D -m 644 userspace/responder/systemd/transit-responder.conf $(DESTDIR)/etc/transit-responder.conf
 	$(Q)install -D -m 644 userspace/responder/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/transit.conf
-	@echo 'installed under $(DESTDIR)$(PREFIX); next: systemd-sysusers; systemctl enable --now transitd transit-responder'
+	@echo 'installed under $(DESTDIR)$(PREFIX); next: systemd-sysusers; systemctl enable --now mizar-services transitd transit-responder'
 
 .PHONY: docs
 docs: ## make the reference in docs/reference from the code
 	$(Q)awk -f tools/dev/reasons.awk bpf/abi/reasons.h > docs/reference/reasons.md
 
 .PHONY: demo demo-down
-demo: ## two tenants on several hosts, under traffic (KEEP=1 leaves it up)
+demo: ## two tenants on several hosts, under traffic (KEEP=1 leaves it up; SCENARIO=)
 	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory -j2 all
-	$(Q)BIN=$(O)/bin KEEP=$(KEEP) tools/demo/demo.sh up
+	$(Q)BIN=$(O)/bin KEEP=$(KEEP) tools/demo/demo.sh up $(SCENARIO)
 demo-down: ## remove every trace of demos that were left up
 	$(Q)BIN=$(O)/bin tools/demo/demo.sh down

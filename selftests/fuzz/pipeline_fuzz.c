@@ -47,9 +47,9 @@ static void put_endpoint(struct mz_addr ip, uint32_t host, uint32_t ifindex)
 static void build_world(void)
 {
 	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = 1, .uplink = 1, .path_ttl = 1000,
-			      .hint_interval = 10 };
+			      .hint_interval = 10, .services = 9, .second = 250 };
 	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .ip6 = addr6(EP6_A),
-				.prefix6 = 64, .vpc = 3, .mtu = 1434 };
+				.prefix6 = 64, .vpc = 3, .mtu = 1434, .max_flows = 1000 };
 	struct mz_net_key nk = { .prefixlen = 32 + 96 + 24, .vni = htonl(7), .ip = addr4(IP4(198, 18, 1, 0)) };
 	struct mz_network net = { .shard = 0, .vpc = 3 };
 	struct mz_vpc vpc = { .shard = 128, .vpc = 3 };
@@ -73,9 +73,9 @@ static void build_world(void)
 
 		put("mz_shards", &row, &s);
 	}
-	put_endpoint(addr4(EP_A), 1, 2);
+	put_endpoint(addr4(EP_A), 1, 1);
 	put_endpoint(addr4(EP_R), 2, 0);
-	put_endpoint(addr6(EP6_A), 1, 2);
+	put_endpoint(addr6(EP6_A), 1, 1);
 	put_endpoint(addr6(EP6_R), 4, 0); // on the other family's underlay
 }
 
@@ -110,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	uint8_t *buffer;
 	struct mz_native_packet pkt = { .ifindex = 1, .headroom = HEADROOM };
+	static const char *const learned[] = { "mz_paths", "mz_flows", "mz_frags", "mz_links6" };
 	static int built;
 	uint32_t vpc = 0;
 
@@ -118,7 +119,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!built)
 		build_world();
 	built = 1;
-	mz_native_clear(mz_native_table("mz_paths"));
+	for (size_t i = 0; i < sizeof(learned) / sizeof(learned[0]); i++)
+		mz_native_clear(mz_native_table(learned[i]));
 	// Exactly as large as the frame: a read past its end is one past the buffer's.
 	// Or with room for an answer that is longer than the question.
 	pkt.tailroom = data[0] & 2 ? 128 : 0;
@@ -126,7 +128,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(buffer + HEADROOM, data + 1, size - 1);
 	pkt.data = buffer + HEADROOM;
 	pkt.len = (uint32_t)(size - 1);
-	if (data[0] & 1)
+	if (data[0] & 4)
+		mz_native_reply(&pkt);
+	else if (data[0] & 1)
 		mz_native_egress(&pkt);
 	else
 		mz_native_ingress(&pkt);
@@ -177,6 +181,21 @@ int main(int argc, char **argv)
 	save(argv[1], "extra", 0, TUNNEL(.extra_option = 1, .in = { .src = EP_A, .dst = EP_R }));
 	save(argv[1], "probe", 0, TUNNEL(.oam = 1, .flags = MZ_OPT_F_PROBE, .sport = 40000));
 	save(argv[1], "hint", 0, TUNNEL(.oam = 1, .flags = MZ_OPT_F_HINT));
+	save(argv[1], "tcp", 1, INNER(.dst = EP_R, .proto = 6));
+	save(argv[1], "first-fragment", 1, INNER(.dst = EP_R, .frag = 0x2000));
+	save(argv[1], "later-fragment", 1, INNER(.dst = EP_R, .frag = 0x0010));
+	save(argv[1], "unreachable", 0, TUNNEL(.in = { .proto = 1, .sport = 0x0301, .payload = 40 }));
+	save(argv[1], "unreachable6", 0, TUNNEL(.in = { .v6 = 1, .proto = 58, .sport = 0x0100, .payload = 60 }));
+	save(argv[1], "dns", 1, INNER(.dst = IP4(169, 254, 169, 253), .dport = 53));
+	save(argv[1], "dns6", 1, INNER(.v6 = 1, .dst6 = SVC6(0x53), .dport = 53));
+	save(argv[1], "dhcp", 1,
+	     INNER(.dmac = MAC_GROUP, .zero_src = 1, .dst = 0xffffffff, .sport = 68, .dport = 67, .payload = 240));
+	save(argv[1], "dhcp6", 1,
+	     INNER(.v6 = 1, .dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL_DHCP6, .sport = 546, .dport = 547));
+	save(argv[1], "reply", 4, INNER(.src = IP4(169, 254, 169, 253), .dst = IP4(100, 64, 0, 1), .sport = 53));
+	save(argv[1], "reply-dhcp", 4,
+	     INNER(.src = IP4(169, 254, 169, 252), .dst = IP4(100, 64, 0, 1), .sport = 67, .dport = 68, .payload = 240));
+	save(argv[1], "reply6", 4, INNER(.v6 = 1, .src6 = SVC6(0x547), .dst6 = CLIENT6(1), .sport = 547, .dport = 546));
 	save(argv[1], "ce", 0, TUNNEL(.tos = 3, .in = { .tos = 2 }));
 	return 0;
 }

@@ -82,6 +82,35 @@ TEST_F(TableSyncTest, SameAddressesOfTwoTenantsAreTwoEntries) {
   EXPECT_EQ(dp.ports().get(12)->mtu, 1434u);
 }
 
+TEST_F(TableSyncTest, APortDrainsUntilItIsToldOtherwise) {
+  auto sync = make();
+  const Goal g = goal_of(kState);
+  ASSERT_TRUE(sync.apply(g, {{"red/a", {12, true, 1434}}}));
+  sync.drain(12);
+  ASSERT_TRUE(sync.apply(without(g, "red"), {}));
+  EXPECT_FALSE(dp.endpoints().get(red));
+  EXPECT_EQ(dp.ports().get(12)->ifindex, 12u);
+  ASSERT_TRUE(sync.drained(12));
+  EXPECT_EQ(dp.ports().get(12)->ifindex, 0u);
+  ASSERT_TRUE(sync.drained(12));  // again is no error
+
+  ASSERT_TRUE(sync.apply(g, {{"red/a", {12, true, 1434}}}));
+  sync.drain(12);
+  sync.keep(12);
+  ASSERT_TRUE(sync.apply(without(g, "red"), {}));
+  EXPECT_EQ(dp.ports().get(12)->ifindex, 0u);
+}
+
+TEST_F(TableSyncTest, FlowsOfAnEndpointAreItsOwnOrTheHostsNumber) {
+  TableSync sync(dp, [](std::uint32_t, mz_host&) {}, 0ms, 77);
+  Goal g = goal_of(kState);
+  ASSERT_TRUE(sync.apply(g, {{"red/a", {12, true, 1434}}}));
+  EXPECT_EQ(dp.ports().get(12)->max_flows, 77u);
+  g.endpoints.at("red/a").max_flows = 5;
+  ASSERT_TRUE(sync.apply(g, {{"red/a", {12, true, 1434}}}));
+  EXPECT_EQ(dp.ports().get(12)->max_flows, 5u);
+}
+
 TEST_F(TableSyncTest, SameGoalAgainWritesNothing) {
   auto sync = make();
   const Goal g = goal_of(kState);

@@ -20,6 +20,10 @@ namespace mizar {
 namespace {
 
 constexpr const char* kGoal = "goal";
+// An endpoint that has moved away may answer what reached it for so long.
+constexpr std::chrono::milliseconds kDrain{100};
+
+std::string key_of(const EndpointSpec& e) { return object_key(e.vpc, e.name); }
 
 struct InterfaceAddress {
   std::string interface;
@@ -157,7 +161,7 @@ Result<> Daemon::recover() {
 Result<> Daemon::watch() {
   MZ_CHECK(loop_.watch(monitor_.fd(), [this] { on_monitor(); }));
   MZ_CHECK(loop_.every(std::chrono::milliseconds(250), [this] { retry_pending(); }));
-  MZ_CHECK(loop_.every(std::chrono::milliseconds(100), [this] { tend_flows(); }));
+  MZ_CHECK(loop_.every(std::chrono::milliseconds(100), [this] { tend(); }));
   return loop_.every(std::chrono::seconds(10), [this] {
     underlay_.refresh();
     recent_events_.clear();
@@ -183,9 +187,10 @@ Result<> Daemon::save(const v1::GoalState& applied, const v1::GoalState& added) 
 // Stored first: what a caller was told survives whatever happens next. When the
 // data plane refuses in spite of the checks, the old goal comes back.
 Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
-                                 const v1::GoalState& added) {
+                                 const v1::GoalState& added, bool moved) {
   if (dp_.loaded()) MZ_CHECK(tables_.check(next));
   MZ_CHECK(save(applied, added));
+  finish_leaving(std::chrono::steady_clock::time_point::max());
   Goal old = std::exchange(goal_, std::move(next));
   // An endpoint that is connected otherwise now makes room first; one that left
   // goes when the tables have forgotten it.
@@ -200,8 +205,11 @@ Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
     else if (now->second.address != e.address)
       grown_.insert(key);
   }
+  if (moved)
+    for (const EndpointSpec* e : left) let_drain(*e);
   auto counts = reconcile();
   if (!counts) {
+    for (const Leaving& l : std::exchange(leaving_, {})) tables_.keep(ports_.at(key_of(l.endpoint)).ifindex);
     goal_ = std::move(old);
     if (auto rc = save(applied_, added_); !rc) log::error("{}", rc.error().what);
     if (!goal_.self.name.empty())
@@ -211,7 +219,8 @@ Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
   applied_ = applied;
   added_ = added;
   generation_++;
-  for (const EndpointSpec* e : left) disconnect(*e);
+  if (!moved)
+    for (const EndpointSpec* e : left) disconnect(*e);
   retry_pending();  // what waited for their place
   return counts;
 }
@@ -256,7 +265,7 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
     if (dp_.loaded()) MZ_CHECK(tables_.check(*goal));
     return reply;
   }
-  auto counts = adopt(std::move(*goal), next, added);
+  auto counts = adopt(std::move(*goal), next, added, true);
   if (!counts) return tl::unexpected(counts.error());
   reply.set_added(counts->added);
   reply.set_changed(counts->changed);
@@ -485,6 +494,28 @@ void Daemon::disconnect(const EndpointSpec& e) {
   }
   problems_.erase(key);
   if (auto rc = interfaces_.remove(e); !rc) log::warning("endpoint {}: {}", key, rc.error().what);
+}
+
+// One that was never connected has nothing to drain.
+void Daemon::let_drain(const EndpointSpec& e) {
+  const auto port = ports_.find(key_of(e));
+  if (port == ports_.end()) {
+    disconnect(e);
+    return;
+  }
+  tables_.drain(port->second.ifindex);
+  leaving_.push_back({e, std::chrono::steady_clock::now() + kDrain});
+}
+
+bool Daemon::finish_leaving(std::chrono::steady_clock::time_point now) {
+  return std::erase_if(leaving_, [&](const Leaving& l) {
+    if (l.due > now) return false;
+    const auto port = ports_.find(key_of(l.endpoint));
+    if (port != ports_.end())
+      if (auto rc = tables_.drained(port->second.ifindex); !rc) log::warning("{}", rc.error().what);
+    disconnect(l.endpoint);
+    return true;
+  }) != 0;
 }
 
 // What can be connected now, or has another MTU. The tables are compared with the

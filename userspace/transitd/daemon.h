@@ -52,6 +52,8 @@ class Daemon {
   static Result<std::unique_ptr<Daemon>> start(EventLoop& loop, Dataplane& dp, Store& store,
                                                DaemonOptions options);
 
+  ~Daemon() { finish_leaving(std::chrono::steady_clock::time_point::max()); }
+
   // ---- what the service offers; all on the loop's thread -------------------
   Result<v1::ApplyReply> apply(const v1::ApplyRequest& request);
   [[nodiscard]] v1::GoalState state() const;
@@ -86,7 +88,10 @@ class Daemon {
 
   // Goal of both halves: what was applied, and what was added here.
   [[nodiscard]] Result<Goal> merged(const v1::GoalState& applied, const v1::GoalState& added) const;
-  Result<SyncCounts> adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added);
+  // `moved`: endpoints that are not in it any more live elsewhere now, and what
+  // they have in their sockets is still to be answered; else they go at once.
+  Result<SyncCounts> adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
+                           bool moved = false);
   Result<> save(const v1::GoalState& applied, const v1::GoalState& added);
   // Makes `goal_` true: programs, hosts, interfaces, tables.
   Result<SyncCounts> reconcile();
@@ -130,7 +135,10 @@ class Daemon {
   [[nodiscard]] Result<FlowFilter> flow_filter(const v1::FlowFilter& f) const;
   [[nodiscard]] v1::Flow flow_message(const Flows::Entry& entry, std::uint32_t now) const;
   [[nodiscard]] Result<v1::ListFlowsReply> second_look(const PendingTop& top) const;
-  void tend_flows();
+  void tend();  // what is due every 100 ms
+  void let_drain(const EndpointSpec& e);
+  // Disconnects those whose time is over by `now`; were there any?
+  bool finish_leaving(std::chrono::steady_clock::time_point now);
 
   EventLoop& loop_;
   Dataplane& dp_;
@@ -155,6 +163,11 @@ class Daemon {
   std::string uplink_name_;
   unsigned uplink_mtu_ = 0;
   bool uplink_is_veth_ = false;
+  struct Leaving {
+    EndpointSpec endpoint;
+    std::chrono::steady_clock::time_point due;
+  };
+  std::vector<Leaving> leaving_;
   unsigned services_ = 0;          // ifindex of the services' veth, host end
   std::string services_problem_;  // why there is none
   TableSync::Ports ports_;

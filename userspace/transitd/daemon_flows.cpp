@@ -176,10 +176,11 @@ Result<v1::ListFlowsReply> Daemon::second_look(const PendingTop& top) const {
   return reply;
 }
 
-void Daemon::tend_flows() {
+void Daemon::tend() {
   if (dp_.loaded() && !options_.no_flows)
     if (auto rc = flows_.step(); !rc) log::warning("flows: {}", rc.error().what);
   const auto now = std::chrono::steady_clock::now();
+  if (finish_leaving(now)) retry_pending();  // what waited for their place
   for (auto top = tops_.begin(); top != tops_.end();) {
     if (now < top->due) {
       ++top;

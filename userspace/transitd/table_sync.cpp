@@ -294,7 +294,18 @@ Result<TableSync::Wanted> TableSync::want(const Goal& goal, const Ports& ports) 
   MZ_CHECK(want_networks(goal, w));
   want_endpoints(goal, ports, w);
   keep_lingering(w);
+  for (const auto& [slot, port] : actual_.ports)
+    if (draining_.contains(port.ifindex)) w.ports.try_emplace(slot, port);
   return w;
+}
+
+Result<> TableSync::drained(unsigned ifindex) {
+  draining_.erase(ifindex);
+  const auto row = actual_.ports.find(ifindex % MZ_PORTS);
+  if (row == actual_.ports.end() || row->second.ifindex != ifindex) return {};
+  MZ_CHECK(dp_.ports().erase(row->first));
+  actual_.ports.erase(row);
+  return {};
 }
 
 // Additions from the ground up, removals from the top down: no packet meets a

@@ -52,6 +52,11 @@ class TableSync {
   // interfaces may send, and nothing is delivered to them yet.
   Result<SyncCounts> apply(const Goal& goal, const Ports& ports,
                            const std::function<void()>& ports_known = {});
+  // A port whose endpoint has left keeps its row for a while: what is still in its
+  // sockets may be answered. apply() spares it until drained().
+  void drain(unsigned ifindex) { draining_.insert(ifindex); }
+  Result<> drained(unsigned ifindex);
+  void keep(unsigned ifindex) { draining_.erase(ifindex); }  // it has not left after all
   // One host's next hop or liveness is another now.
   Result<> update_host(const Goal& goal, std::uint32_t id);
   // Removes what has lingered long enough at that time.
@@ -93,6 +98,7 @@ class TableSync {
   HostState host_state_;
   Clock::duration linger_;
   std::uint32_t max_flows_;
+  std::set<unsigned> draining_;
   Wanted actual_;
   std::map<std::uint32_t, std::uint32_t> slots_;            // VNI -> counter slot
   // Name -> first row. A network has a name for each of its blocks, all of
