@@ -16,8 +16,10 @@ static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 {
 	if (mz_defers_delivery())
 		return mz_end(p, MZ_ACT_DEFER, MZ_R_DELIVERED);
-	MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
-	MZ_TRY(mz_stage_flow(p, MZ_DIR_INGRESS, p->out_ifindex));
+	if (!(mz_cfg.flags & MZ_CFG_F_NO_FLOWS)) { /* else nobody looks at ports */
+		MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
+		MZ_TRY(mz_stage_flow(p, MZ_DIR_INGRESS, p->out_ifindex));
+	}
 	mz_learn(p);
 	return mz_decap(p);
 }
