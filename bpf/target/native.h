@@ -77,6 +77,7 @@ static inline __u32 mz_csum_diff(const void *from, const void *to, __u32 len)
 typedef struct mz_native_packet mz_ctx_t;
 
 #include "bpf/lib/pkt.h"
+#include "bpf/target/plain.h"
 
 static inline void mz_reload(struct mz_pkt *p)
 {
@@ -156,24 +157,6 @@ static inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 static inline int mz_shift_outer(struct mz_pkt *p, int v6)
 {
 	return v6 ? mz_push_head(p, 20) : mz_pop_outer(p, 20);
-}
-
-/* Changes the checksum at `off`, which covers a pseudo-header, by a difference;
- * `zero_means_none`: of UDP over IPv4. */
-static inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int zero_means_none)
-{
-	__be16 *check = mz_at(p, off, sizeof(*check));
-	__u32 sum;
-
-	if (!check)
-		return -1;
-	if (zero_means_none && !*check)
-		return 0;
-	sum = (__u16)~*check + (diff & 0xffff) + (diff >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (__u16)~((sum & 0xffff) + (sum >> 16));
-	*check = (__u16)(sum || !zero_means_none ? sum : 0xffff);
-	return 0;
 }
 
 static inline int mz_defers_delivery(void)

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What targets share whose packets are plain bytes: no offloads, nothing that a
+ * card will finish. */
+#ifndef MZ_TARGET_PLAIN_H
+#define MZ_TARGET_PLAIN_H
+
+#include "bpf/lib/pkt.h"
+
+/* Changes the checksum at `off`, which covers a pseudo-header, by a difference;
+ * `zero_means_none`: of UDP over IPv4. */
+static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int zero_means_none)
+{
+	__be16 *check = mz_at(p, off, sizeof(*check));
+	__u32 sum;
+
+	if (!check)
+		return -1;
+	if (zero_means_none && !*check)
+		return 0;
+	sum = (__u16)~*check + (diff & 0xffff) + (diff >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (__u16)~((sum & 0xffff) + (sum >> 16));
+	*check = (__u16)(sum || !zero_means_none ? sum : 0xffff);
+	return 0;
+}
+
+#endif
