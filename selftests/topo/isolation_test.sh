@@ -8,7 +8,7 @@ set -eu
 need_root
 topo_begin mzt-isolation
 trap topo_end EXIT
-standard_up
+SERVICES=1 standard_up
 INJECT="$(dirname "$0")/inject.py"
 W1=10.77.1.1
 [[ $UNDERLAY == 4 ]] || W1=fd77:1::1

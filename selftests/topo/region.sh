@@ -30,7 +30,11 @@ standard_hosts() {
 	topo_host b2 4 hop
 	topo_host d1 5 hop
 	local h
-	for h in "${TOPO_HOSTS[@]}"; do topo_daemon "$h" "$@"; done
+	for h in "${TOPO_HOSTS[@]}"; do
+		# SERVICES=1: with the namespace where endpoints find DHCP, DNS and metadata
+		[[ -z ${SERVICES:-} ]] || topo_ns "services-$h"
+		topo_daemon "$h" ${SERVICES:+--services "$(ns "services-$h")"} "$@"
+	done
 }
 
 # Which family the tests' traffic has (endpoints have both), and which the

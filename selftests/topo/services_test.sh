@@ -95,7 +95,8 @@ ok "one that cannot be reached by unicast yet gets it by broadcast" \
 bare blue-a
 dhclient_() { # FAMILY
 	on blue-a timeout 20 dhclient "$1" -1 -sf /bin/true -lf "$TOPO_DIR/leases$1" -pf "$TOPO_DIR/dhclient$1" eth0
-	kill "$(< "$TOPO_DIR/dhclient$1")" 2> /dev/null || true
+	wait_for 5 test -s "$TOPO_DIR/dhclient$1" # its child writes it, a moment later
+	kill "$(< "$TOPO_DIR/dhclient$1")"
 }
 ok "dhclient gets a lease" dhclient_ -4
 ok "... of its address, by the right server" grep -q 'fixed-address 10.0.1.5' "$TOPO_DIR/leases-4"

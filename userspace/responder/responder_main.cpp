@@ -2,15 +2,13 @@
 // transit-responder: DHCP, DNS and metadata for this host's endpoints.
 #include <grp.h>
 #include <pwd.h>
-#include <sys/signalfd.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <csignal>
 #include <cstdio>
 
 #include "userspace/base/log.h"
+#include "userspace/base/service.h"
 #include "userspace/responder/feed.h"
 #include "userspace/responder/server.h"
 
@@ -107,7 +105,7 @@ Result<> become(const std::string& user) {
   return {};
 }
 
-Result<> run(const Options& o, const sigset_t& signals) {
+Result<> run(const Options& o) {
   auto loop = EventLoop::create();
   if (!loop) return tl::unexpected(loop.error());
   Feed* feed_at = nullptr;
@@ -117,15 +115,8 @@ Result<> run(const Options& o, const sigset_t& signals) {
   MZ_CHECK(server.start());
   MZ_CHECK(become(o.user));
 
-  const UniqueFd stop(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  MZ_CHECK((*loop)->watch(stop.get(), [&] { (*loop)->stop(); }));
-  std::uint64_t watchdog_us = 0;
-  if (sd_watchdog_enabled(0, &watchdog_us) > 0)
-    MZ_CHECK((*loop)->every(std::chrono::milliseconds(watchdog_us / 3000), [] { sd_notify(0, "WATCHDOG=1"); }));
   log::info("serving the endpoints of transitd at {}", o.transitd);
-  sd_notify(0, "READY=1");
-  (*loop)->run();
-  sd_notify(0, "STOPPING=1");
+  MZ_CHECK(serve_until_stopped(**loop));
   log::info("stopped");
   return {};
 }
@@ -136,14 +127,8 @@ int main(int argc, char** argv) {
   Options o;
   if (const int rc = parse(argc, argv, o); rc >= 0) return rc;
   log::set_level(o.verbose ? log::Level::debug : log::Level::info);
-  // Before any thread is made, so that all of them leave signals to the loop.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  if (auto rc = run(o, signals); !rc) {
+  block_signals();
+  if (auto rc = run(o); !rc) {
     log::error("{}", rc.error().what);
     return 1;
   }

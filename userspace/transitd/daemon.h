@@ -169,6 +169,7 @@ class Daemon {
   };
   std::vector<Leaving> leaving_;
   unsigned services_ = 0;          // ifindex of the services' veth, host end
+  unsigned services_mtu_ = 0;
   std::string services_problem_;  // why there is none
   TableSync::Ports ports_;
   std::uint64_t generation_;  // of goal and ports; see GetLocalReply

@@ -64,19 +64,11 @@ bool FlowFilter::matches(const mz_flow_key& k, const mz_flow& f) const {
   return !port || ntohs(k.local_port) == *port || ntohs(k.remote_port) == *port;
 }
 
-Result<> Flows::begin_walk(Clock::time_point now) {
-  walk_.emplace();
-  counted_.clear();
-  next_walk_ = now + kPause;
-  return {};
-}
-
 // Read once more: a packet may have come since the walk read it.
-Result<bool> Flows::remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports) {
-  const auto now = dp_.clock();
-  if (!now) return tl::unexpected(now.error());
+Result<bool> Flows::remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports,
+                                    std::uint32_t jiffies) {
   const auto f = dp_.flows().get(key);
-  if (!f || (!has_ended(*f, *now) && ports.contains(f->ifindex))) return false;
+  if (!f || (!has_ended(*f, jiffies) && ports.contains(f->ifindex))) return false;
   auto rc = dp_.flows().erase(key);
   if (!rc && rc.error().code != Code::not_found) return tl::unexpected(rc.error());
   if (rc) removed_++;
@@ -108,7 +100,11 @@ Result<> Flows::end_walk(const std::set<unsigned>& ports) {
 
 Result<> Flows::step(Clock::time_point now) {
   if (!walk_ && now < next_walk_) return {};
-  if (!walk_) MZ_CHECK(begin_walk(now));
+  if (!walk_) {
+    walk_.emplace();
+    counted_.clear();
+    next_walk_ = now + kPause;
+  }
   const auto jiffies = dp_.clock();
   if (!jiffies) return tl::unexpected(jiffies.error());
   auto some = dp_.flows().next(*walk_);
@@ -119,7 +115,7 @@ Result<> Flows::step(Clock::time_point now) {
   const auto ports = ports_();
   for (const auto& [key, f] : *some) {
     if (has_ended(f, *jiffies) || !ports.contains(f.ifindex)) {
-      auto gone = remove_if_ended(key, ports);
+      auto gone = remove_if_ended(key, ports, *jiffies);
       if (!gone) return tl::unexpected(gone.error());
       if (*gone) continue;
     }

@@ -64,9 +64,8 @@ class Flows {
   static constexpr std::chrono::seconds kPause{5};
 
  private:
-  Result<> begin_walk(Clock::time_point now);
   Result<> end_walk(const std::set<unsigned>& ports);
-  Result<bool> remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports);
+  Result<bool> remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports, std::uint32_t jiffies);
 
   Dataplane& dp_;
   std::function<std::set<unsigned>()> ports_;

@@ -1,22 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // transitd: the host daemon.
 #include <sys/file.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <systemd/sd-daemon.h>
 #include <fcntl.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <csignal>
 #include <cstring>
 #include <filesystem>
 
 #include "userspace/base/log.h"
+#include "userspace/base/service.h"
 #include "userspace/dataplane/kernel_dataplane.h"
 #include "userspace/transitd/daemon.h"
 #include "userspace/transitd/service.h"
@@ -157,19 +155,8 @@ Result<> run(const Options& o) {
   auto local_server = serve_local(**loop, **daemon, local, o.local_group);
   if (!local_server) return tl::unexpected(local_server.error());
 
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  const UniqueFd stop(signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  MZ_CHECK((*loop)->watch(stop.get(), [&] { (*loop)->stop(); }));
-  std::uint64_t watchdog_us = 0;
-  if (sd_watchdog_enabled(0, &watchdog_us) > 0)
-    MZ_CHECK((*loop)->every(std::chrono::milliseconds(watchdog_us / 3000), [] { sd_notify(0, "WATCHDOG=1"); }));
   log::info("serving on {}", o.socket);
-  sd_notify(0, "READY=1");
-  (*loop)->run();
-  sd_notify(0, "STOPPING=1");
+  MZ_CHECK(serve_until_stopped(**loop));
   log::info("stopped; packets go on without me");
   return {};
 }
@@ -184,13 +171,7 @@ int main(int argc, char** argv) {
     log::error("transitd needs root, or CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON from its service file");
     return 1;
   }
-  // Before any thread is made, so that all of them leave signals to the loop.
-  sigset_t signals;
-  sigemptyset(&signals);
-  sigaddset(&signals, SIGTERM);
-  sigaddset(&signals, SIGINT);
-  sigprocmask(SIG_BLOCK, &signals, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
+  block_signals();
   auto locks = lock(o);
   if (!locks) {
     log::error("{}", locks.error().what);

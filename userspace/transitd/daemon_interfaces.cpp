@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+// Interfaces as the daemon sees to them: endpoints come, wait for their namespace
+// and leave; the services' veth.
+#include "userspace/base/log.h"
+#include "userspace/base/names.h"
+#include "userspace/transitd/daemon.h"
+
+namespace mizar {
+
+namespace {
+
+// An endpoint that has moved away may answer what reached it for so long.
+constexpr std::chrono::milliseconds kDrain{100};
+
+std::string key_of(const EndpointSpec& e) { return object_key(e.vpc, e.name); }
+
+}  // namespace
+
+void Daemon::report(const std::string& key, const Result<>& rc) {
+  if (rc) {
+    problems_.erase(key);
+    return;
+  }
+  const auto before = problems_.find(key);
+  if (before == problems_.end() || before->second != rc.error().what)
+    log::warning("endpoint {}: {}", key, rc.error().what);
+  problems_[key] = rc.error().what;
+}
+
+// New interfaces are made, down, and guarded by their program before anything
+// else; after a restart the tables must not lose those that carry traffic. They
+// come up when the table of ports knows them, so that their first ARP is
+// answered, and before anything is delivered to them.
+Result<SyncCounts> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
+  auto counts = tables_.apply(goal_, ports_, [&] {
+    for (const EndpointSpec* e : fresh)
+      report(object_key(e->vpc, e->name),
+             interfaces_.bring_up(*e, goal_.networks.find(object_key(e->vpc, e->network))->second,
+                                  ports_.at(object_key(e->vpc, e->name))));
+  });
+  if (!counts) return counts;
+  // A path learned while it lived elsewhere must not outlive its coming here.
+  for (const EndpointSpec* e : fresh)
+    for (const Addr& ip : e->address.all()) {
+      auto rc = dp_.paths().erase(endpoint_key(e->vni, ip));
+      if (!rc && rc.error().code != Code::not_found) return tl::unexpected(rc.error());
+    }
+  return counts;
+}
+
+// Local endpoints whose interface is not known or not well yet, or has another
+// MTU or one more address now: it is made, or found.
+std::vector<const EndpointSpec*> Daemon::make_interfaces() {
+  std::vector<const EndpointSpec*> fresh;
+  for (const auto& [key, e] : goal_.endpoints) {
+    if (!goal_.local(e)) continue;
+    const auto known = ports_.find(key);
+    if (known != ports_.end() && known->second.mtu == endpoint_mtu() && !problems_.contains(key) &&
+        !grown_.contains(key))
+      continue;
+    auto port = interfaces_.make(e, endpoint_mtu());
+    const Result<> rc = port ? dp_.attach(Hook::endpoint, port->ifindex) : tl::unexpected(port.error());
+    if (!rc) {
+      report(key, rc);
+      continue;
+    }
+    ports_[key] = *port;
+    generation_++;
+    fresh.push_back(&e);
+  }
+  grown_.clear();
+  return fresh;
+}
+
+void Daemon::disconnect(const EndpointSpec& e) {
+  const std::string key = object_key(e.vpc, e.name);
+  if (const auto port = ports_.find(key); port != ports_.end()) {
+    if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
+    ports_.erase(port);
+    flows_.hurry();
+    generation_++;
+  }
+  problems_.erase(key);
+  if (auto rc = interfaces_.remove(e); !rc) log::warning("endpoint {}: {}", key, rc.error().what);
+}
+
+// One that was never connected has nothing to drain.
+void Daemon::let_drain(const EndpointSpec& e) {
+  const auto port = ports_.find(key_of(e));
+  if (port == ports_.end()) {
+    disconnect(e);
+    return;
+  }
+  tables_.drain(port->second.ifindex);
+  leaving_.push_back({e, std::chrono::steady_clock::now() + kDrain});
+}
+
+bool Daemon::finish_leaving(std::chrono::steady_clock::time_point now) {
+  return std::erase_if(leaving_, [&](const Leaving& l) {
+    if (l.due > now) return false;
+    const auto port = ports_.find(key_of(l.endpoint));
+    if (port != ports_.end())
+      if (auto rc = tables_.drained(port->second.ifindex); !rc) log::warning("{}", rc.error().what);
+    disconnect(l.endpoint);
+    return true;
+  }) != 0;
+}
+
+// What can be connected now, or has another MTU. The tables are compared with the
+// goal only if there is something.
+void Daemon::connect_pending() {
+  const auto fresh = make_interfaces();
+  if (fresh.empty()) return;
+  if (auto counts = sync_endpoints(fresh); !counts) log::error("{}", counts.error().what);
+}
+
+void Daemon::connect_services() {
+  ensure_services();
+  if (services_ == 0) return;
+  auto rc = ensure_programs();
+  if (rc) rc = dp_.attach(Hook::services, services_);
+  if (!rc) services_problem_ = rc.error().what;
+  if (!rc) log::warning("services: {}", rc.error().what);
+}
+
+// Namespaces come and go without telling: look again at what is not ready.
+void Daemon::retry_pending() {
+  if (!prober_ && !goal_.self.name.empty()) ensure_prober();
+  if (!problems_.empty()) connect_pending();
+  if (!services_problem_.empty()) connect_services();
+}
+
+// The namespace may come later than the goal: tried again until it is there.
+void Daemon::ensure_services() {
+  if (options_.services.empty() || (services_ != 0 && services_mtu_ == endpoint_mtu())) return;
+  auto made = interfaces_.make_services(options_.services, endpoint_mtu());
+  const std::string problem = made ? "" : made.error().what;
+  if (!made && problem != services_problem_) log::warning("{}", problem);
+  services_problem_ = problem;
+  services_ = made ? *made : 0;
+  services_mtu_ = endpoint_mtu();
+}
+
+}  // namespace mizar
