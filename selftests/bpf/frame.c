@@ -59,6 +59,8 @@ struct mz_addr addr6(uint32_t a)
 		r.w[3] = htonl(0x00010002);
 	if (subnet == 0x5aff || subnet == 0x5a00)
 		r = (struct mz_addr){ .w = { htonl(0xfd4d0000 | subnet), 0, 0, htonl(host) } };
+	if (subnet == 0x5a01)
+		r = (struct mz_addr){ .w = { htonl(0xfd4d5a00), 0, 0, htonl(0x10000u | host) } };
 	if (subnet == 0x5afe)
 		r = (struct mz_addr){ .w = { htonl(0xfd4d5aff), htonl(1), 0, htonl(host) } };
 	if (a == LL6_GW) {

@@ -45,6 +45,8 @@ void test_local_requests(void **state)
 		  DROPPED, MZ_R_MULTICAST },
 		{ "DHCP's server port from another port", 0,
 		  ASK(.dmac = MAC_GROUP, .zero_src = 1, .dst = EVERYBODY, .dport = 67), DROPPED, MZ_R_MULTICAST },
+		{ "DHCP's client port to another port", 0,
+		  ASK(.dmac = MAC_GROUP, .zero_src = 1, .dst = EVERYBODY, .sport = 68), DROPPED, MZ_R_MULTICAST },
 		{ "an endpoint that plays the DHCP server", 0,
 		  ASK(.dmac = MAC_GROUP, .dst = EVERYBODY, .sport = 67, .dport = 68), DROPPED, MZ_R_MULTICAST },
 		{ "DHCP in fragments", 0,
@@ -80,6 +82,11 @@ void test_local_requests(void **state)
 		  ASK6(.dmac = MAC_GROUP6, .dst6 = ALL_DHCP6, DHCP6_PORTS), DROPPED, MZ_R_MULTICAST },
 		{ "DHCPv6's server port from another port", 0,
 		  ASK6(.dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL_DHCP6, .dport = 547), DROPPED, MZ_R_SRC_IP },
+		{ "DHCPv6 to another group", 0, ASK6(.dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL6, DHCP6_PORTS), DROPPED,
+		  MZ_R_SRC_IP },
+		{ "DHCPv6 in fragments", 0,
+		  INNER(.v6 = 1, .dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL_DHCP6, DHCP6_PORTS, .ext = "\x2c", .exts = 1,
+			.frag = 1), DROPPED, MZ_R_SRC_IP },
 		{ "DHCPv6, by an endpoint without IPv6", W_NO_IP6,
 		  ASK6(.dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL_DHCP6, DHCP6_PORTS), DROPPED, MZ_R_SRC_IP },
 		{ "DHCPv4's port over IPv6", 0, ASK6(.dst6 = SVC6(0x53), .dport = 67), DROPPED, MZ_R_LOCAL_PORT },
@@ -87,6 +94,20 @@ void test_local_requests(void **state)
 	};
 
 	RUN_TABLE(rows, MZ_DIR_EGRESS);
+
+	// The answer will go to where the question came from; a described one is none.
+	struct run run = { .dir = MZ_DIR_EGRESS, .trace = true };
+	const struct frame ask = ASK6(.dmac = MAC_GROUP6, .src6 = LL6_A, .dst6 = ALL_DHCP6, DHCP6_PORTS);
+	struct mz_addr link, wanted = addr6(LL6_A);
+
+	build_world(0);
+	for (int described = 1; described >= 0; described--) {
+		run.trace = described;
+		run.frame = ask;
+		assert_int_equal(T->run(&run), 0);
+		assert_int_equal(T->lookup("mz_links6", &T->ifindex, &link) != 0, described);
+	}
+	assert_memory_equal(&link, &wanted, sizeof(link));
 }
 
 #define SERVED(...) INNER(.smac = MAC_OTHER, .sums = 1, ##__VA_ARGS__)
@@ -133,6 +154,11 @@ void test_local_replies(void **state)
 		{ "to an endpoint without IPv6", W_NO_IP6, TO_CLIENT6(.src6 = SVC6(0x53), .sport = 53), DROPPED,
 		  MZ_R_LOCAL_STRAY },
 		{ "IPv6: from something else", 0, TO_CLIENT6(.src6 = EP6_B, .sport = 53), DROPPED, MZ_R_LOCAL_STRAY },
+		{ "IPv6: to another block", 0, INNER(.v6 = 1, .src6 = SVC6(0x53), .dst6 = SVC6(1), .sport = 53), DROPPED,
+		  MZ_R_LOCAL_STRAY, .no_vpc = 1 },
+		{ "IPv6: to a slot past the last", 0,
+		  INNER(.v6 = 1, .src6 = SVC6(0x53), .dst6 = NO_CLIENT6(1), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY,
+		  .no_vpc = 1 },
 		{ "IPv6: to something else", 0, INNER(.v6 = 1, .src6 = SVC6(0x53), .dst6 = EP6_A, .sport = 53), DROPPED,
 		  MZ_R_LOCAL_STRAY, .no_vpc = 1 },
 	};
