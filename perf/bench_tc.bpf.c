@@ -51,7 +51,7 @@ BENCH_OP(flow)
 {
 	struct mz_pkt p = bench_packet(ctx);
 
-	bench.sink += (__u64)mz_stage_flow(&p, MZ_DIR_EGRESS, 1);
+	bench.sink += (__u64)mz_stage_flow(&p, 0, MZ_DIR_EGRESS, 1);
 	return BENCH_DONE;
 }
 
@@ -61,8 +61,8 @@ BENCH_OP(flow_lookup)
 	struct mz_pkt p = bench_packet(ctx);
 	const struct mz_flow *f;
 
-	mz_flow_key_of(&p.flow, &p, MZ_DIR_EGRESS);
-	f = mz_lookup(mz_flows, &p.flow);
+	mz_flow_key_of(&p.talk.flow, &p, MZ_DIR_EGRESS);
+	f = mz_lookup(mz_flows, &p.talk.flow);
 	bench.sink += f ? f->state : 0;
 	return BENCH_DONE;
 }
@@ -72,8 +72,8 @@ BENCH_OP(flow_update)
 	struct mz_pkt p = bench_packet(ctx);
 	struct mz_flow f = { .seen = 1, .ifindex = 1 };
 
-	mz_flow_key_of(&p.flow, &p, MZ_DIR_EGRESS);
-	bench.sink += (__u64)mz_insert(mz_flows, &p.flow, &f);
+	mz_flow_key_of(&p.talk.flow, &p, MZ_DIR_EGRESS);
+	bench.sink += (__u64)mz_insert(mz_flows, &p.talk.flow, &f);
 	return BENCH_DONE;
 }
 

@@ -82,7 +82,11 @@
 	X(LOCAL_REPLY, DELIVER, "answer of this host's DHCP, DNS or metadata service", "") \
 	X(LOCAL_PORT, DROP, "to a service's address, but for nothing that services offer", "DHCP, DNS (53) and metadata (TCP 80) are offered") \
 	X(LOCAL_STRAY, DROP, "the services' namespace sent something that is no answer to an endpoint", "look what runs there besides transit-responder") \
-	X(ANSWER_RATE, DROP, "the endpoint asks its network more often than it is answered", "transitd --answers; look what the endpoint does")
+	X(ANSWER_RATE, DROP, "the endpoint asks its network more often than it is answered", "transitd --answers; look what the endpoint does") \
+	/* balanced services */ \
+	X(SERVICE_EMPTY, ANSWER, "to a service that no backend serves; refused", "transit service list; look at its backends") \
+	X(SERVICE_PORT, ANSWER, "to a service's address, but no port it offers; refused", "transit service list") \
+	X(FLOW_CLASH, DROP, "its ports are those of another flow between the same two, by way of a service", "the sender tries again from another port")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */
@@ -108,6 +112,7 @@ _Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
 	X(SPOOF, "anti-spoofing") \
 	X(RESPOND, "responder") \
 	X(FLOWS, "flows table") \
+	X(SERVICE, "service") \
 	X(SENDER, "known sender") \
 	X(TUNNEL, "tunnel header") \
 	X(ENDPOINTS, "endpoints table") \
@@ -129,7 +134,7 @@ enum mz_stage {
 #define MZ_OBJECTS(X) \
 	X(NONE, "") X(PORT, "interface") X(ENDPOINT, "endpoint") X(NETWORK, "network") \
 	X(VPC, "vpc") X(BUCKET, "bucket") X(HOST, "host") X(MISS, "no entry") \
-	X(FLOW, "flow")
+	X(FLOW, "flow") X(VIP, "service") X(BACKEND, "backend")
 
 enum mz_object {
 #define X(name, text) MZ_OBJ_##name,

@@ -7,9 +7,10 @@
 
 #include "bpf/abi/flows.h"
 #include "bpf/abi/types.h"
+#include "bpf/abi/vips.h"
 
 /* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v3"
+#define MZ_ABI_VERSION "v4"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {
@@ -29,6 +30,7 @@ struct mz_endpoint {
 MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 20);
 
 #define MZ_EP_F_PEER 0x1 /* behind a veth: deliver with bpf_redirect_peer */
+#define MZ_EP_F_VIPS 0x2 /* of a port: its VPC has services */
 
 /* What the host believes of an interface: slot ifindex % MZ_PORTS. */
 struct mz_port {

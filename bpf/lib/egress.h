@@ -9,7 +9,9 @@
 #include "bpf/lib/icmp.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/local.h"
+#include "bpf/lib/nat.h"
 #include "bpf/lib/nd.h"
+#include "bpf/lib/refuse.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 
@@ -35,8 +37,12 @@ static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port 
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
-	if (mz_is_nd(p))
-		return mz_stage_nd(p, port, total);
+	if (mz_is_nd(p)) {
+		mz_stage_nd(p, port, total);
+		if (p->act == MZ_ACT_ANSWER) /* here: the stack is short there */
+			mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, 0);
+		return MZ_END;
+	}
 	if (p->proto == MZ_ICMP6)
 		MZ_TRY(mz_stage_echo6(p, port));
 	p->asks_dhcp = (__u8)mz_is_dhcp6(p, port);
@@ -61,7 +67,7 @@ static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port 
 /* A function of its own, as the second of its kind: room for spills is short. */
 static __noinline int mz_receivers_flow(struct mz_pkt *p)
 {
-	return mz_stage_flow(p, MZ_DIR_INGRESS, p->out_ifindex);
+	return mz_stage_flow(p, 0, MZ_DIR_INGRESS, p->out_ifindex);
 }
 
 static __always_inline int mz_egress_stages(struct mz_pkt *p)
@@ -82,12 +88,15 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_local(p, port));
 	if (mz_unlikely(p->size > port->mtu))
 		return mz_too_big(p, port);
-	MZ_TRY(mz_stage_flow(p, MZ_DIR_EGRESS, port->ifindex));
+	if (mz_stage_flow(p, port->flags & MZ_EP_F_VIPS, MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
+		return p->act == MZ_ACT_REFUSE ? mz_refuse(p, port, p->why) : MZ_END;
 	MZ_TRY(mz_egress_route(p));
 	if (p->out_ifindex) {
 		MZ_TRY(mz_receivers_flow(p));
+		MZ_TRY(mz_stage_translate(p));
 		return mz_address_frame(p);
 	}
+	MZ_TRY(mz_stage_translate(p));
 	MZ_TRY(mz_stage_host(p, &act));
 	return mz_encap(p, port, act);
 }

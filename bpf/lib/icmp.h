@@ -17,6 +17,7 @@
 #define MZ_QUOTE4     548u  /* 576 - 28 */
 #define MZ_QUOTE4_MIN 28u
 #define MZ_QUOTE6     1232u /* 1280 - 48 */
+#define MZ_QUOTE6_MIN 48u
 
 struct mz_icmp {
 	__u8   type, code;
@@ -82,16 +83,16 @@ static __always_inline int mz_icmp4_quote(struct mz_pkt *p, const struct mz_port
 	return mz_end(p, MZ_ACT_ANSWER, why);
 }
 
-static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port *port, __u8 type, __u8 code,
-					  __u32 word, enum mz_reason why)
+static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port *port, __u32 quote, __u8 type,
+					  __u8 code, __u32 word, enum mz_reason why)
 {
 	struct mz_eth *eth;
 	struct mz_icmp *icmp;
 	struct mz_ip6 *ip;
 
-	if (mz_resize(p, ETH_HLEN + MZ_QUOTE6) || mz_push_head(p, 48))
+	if (mz_resize(p, ETH_HLEN + quote) || mz_push_head(p, 48))
 		return mz_drop(p, MZ_R_NO_ROOM);
-	eth = mz_at(p, 0, ETH_HLEN + 48 + MZ_QUOTE6);
+	eth = mz_at(p, 0, ETH_HLEN + 48 + quote);
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
 	ip = (struct mz_ip6 *)(eth + 1);
@@ -99,7 +100,7 @@ static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port
 	mz_set_macs(eth, port->mac, mz_gateway());
 	eth->proto = mz_htons(ETH_P_IPV6);
 	ip->flow = mz_htonl(6u << 28);
-	ip->payload = mz_htons(8 + MZ_QUOTE6);
+	ip->payload = mz_htons((__u16)(8 + quote));
 	ip->next = MZ_ICMP6;
 	ip->hops = 64;
 	ip->src = mz_error_source6(p, port);
@@ -108,10 +109,16 @@ static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port
 	icmp->code = code;
 	icmp->word = mz_htonl(word);
 	icmp->check = 0;
-	icmp->check = mz_fold(mz_sum(&ip->src, 32 + 8 + MZ_QUOTE6,
-				     mz_htons(8 + MZ_QUOTE6) + (__u32)mz_htons(MZ_ICMP6)));
+	icmp->check = mz_fold(mz_sum(&ip->src, 32 + 8 + quote,
+				     mz_htons((__u16)(8 + quote)) + (__u32)mz_htons(MZ_ICMP6)));
 	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, word);
 	return mz_end(p, MZ_ACT_ANSWER, why);
+}
+
+/* With the shortest quote there is. */
+static __noinline int mz_unreachable4(struct mz_pkt *p, const struct mz_port *port, __u8 code, __u32 word, __u32 why)
+{
+	return mz_icmp4_quote(p, port, MZ_QUOTE4_MIN, MZ_ICMP4_UNREACHABLE, code, word, (enum mz_reason)why);
 }
 
 /* The packet is larger than the endpoint's MTU. IPv4 without DF would have to go in
@@ -123,13 +130,12 @@ static __noinline int mz_too_big(struct mz_pkt *p, const struct mz_port *port)
 	if (p->v6) {
 		if (p->len < ETH_HLEN + MZ_QUOTE6)
 			return mz_drop(p, MZ_R_TOO_BIG);
-		return mz_icmp6_quote(p, port, MZ_ICMP6_TOO_BIG, 0, port->mtu, MZ_R_TOO_BIG_REPLY);
+		return mz_icmp6_quote(p, port, MZ_QUOTE6, MZ_ICMP6_TOO_BIG, 0, port->mtu, MZ_R_TOO_BIG_REPLY);
 	}
 	if (p->len >= ETH_HLEN + MZ_QUOTE4)
 		return mz_icmp4_quote(p, port, MZ_QUOTE4, MZ_ICMP4_UNREACHABLE, MZ_ICMP4_FRAG_NEEDED, port->mtu,
 				      MZ_R_TOO_BIG_REPLY);
-	return mz_icmp4_quote(p, port, MZ_QUOTE4_MIN, MZ_ICMP4_UNREACHABLE, MZ_ICMP4_FRAG_NEEDED, port->mtu,
-			      MZ_R_TOO_BIG_REPLY);
+	return mz_unreachable4(p, port, MZ_ICMP4_FRAG_NEEDED, port->mtu, MZ_R_TOO_BIG_REPLY);
 }
 
 #endif

@@ -8,6 +8,7 @@
 #include "bpf/lib/flow.h"
 #include "bpf/lib/geneve.h"
 #include "bpf/lib/inner.h"
+#include "bpf/lib/nat.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 #include "bpf/lib/sender.h"
@@ -18,9 +19,12 @@ static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 		return mz_end(p, MZ_ACT_DEFER, MZ_R_DELIVERED);
 	if (!(mz_cfg.flags & MZ_CFG_F_NO_FLOWS)) { /* else nobody looks at ports */
 		MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
-		MZ_TRY(mz_stage_flow(p, MZ_DIR_INGRESS, p->out_ifindex));
+		mz_learn(p); /* of the sender as the network sees it */
+		MZ_TRY(mz_stage_flow(p, 0, MZ_DIR_INGRESS, p->out_ifindex));
+		MZ_TRY(mz_stage_translate(p));
+	} else {
+		mz_learn(p);
 	}
-	mz_learn(p);
 	return mz_decap(p);
 }
 

@@ -55,7 +55,7 @@ MZ_MAP(mz_counters, PERCPU_ARRAY, __u32, struct mz_count, 256 * MZ_DIRS * MZ_REA
 
 /* (VNI, local and remote address and port, protocol) -> flow. Writer: the data
  * plane; the daemon takes ended ones out. Reader: every packet of or to a local
- * endpoint. LRU: 131,072 x 168 B = 21 MiB; full means that the flow longest
+ * endpoint. LRU: 131,072 x 192 B = 24 MiB; full means that the flow longest
  * without a packet is forgotten, and begun again by its next packet. */
 MZ_MAP(mz_flows, LRU_HASH, struct mz_flow_key, struct mz_flow, 131072, 0);
 
@@ -70,6 +70,28 @@ MZ_MAP(mz_frags, LRU_HASH, struct mz_frag_key, struct mz_frag, 4096, 0);
 
 /* Writer: packets that open a flow, on their own CPU. Reader: daemon. */
 MZ_MAP(mz_flow_stats, PERCPU_ARRAY, __u32, struct mz_flow_stats, 1, 0);
+
+/* Where a CPU puts an entry together: its stack is short. */
+MZ_MAP(mz_new_flow, PERCPU_ARRAY, __u32, struct mz_flow, 1, 0);
+
+/* (VNI, VIP, port, protocol) -> service. Writer: daemon. Reader: packets that open a
+ * flow, in VPCs that have services. 88 B an entry, allocated when written; full
+ * refuses the goal state. */
+MZ_MAP(mz_vips, HASH, struct mz_vip_key, struct mz_vip, 16384, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* Maglev tables, one behind the other: row -> backend id, 0 = none. Writer: daemon.
+ * Reader: packets that open a flow to a service. 1,048,576 x 8 B = 8 MiB; full
+ * refuses the goal state. */
+MZ_MAP(mz_vip_rows, ARRAY, __u32, __u32, 1048576, MZ_MAP_RDONLY);
+
+/* Backend id -> address and port. Writer: daemon. Reader: as above. 80 B an entry,
+ * allocated when written; full refuses the goal state. */
+MZ_MAP(mz_backends, HASH, __u32, struct mz_backend, 65536, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* (service, client) -> backend, for services whose clients stay. Writer and reader:
+ * packets that open a flow to one. LRU: 16,384 x 88 B = 1.4 MiB; full means that
+ * the client longest without a new flow is balanced anew. */
+MZ_MAP(mz_stickies, LRU_HASH, struct mz_sticky_key, struct mz_sticky, 16384, 0);
 
 /* ifindex % MZ_PORTS -> how often this endpoint was answered lately. Writer and
  * reader: packets that are answered. 65,536 x 8 B = 512 KiB. */

@@ -144,8 +144,7 @@ static __always_inline void mz_nd_head(struct mz_pkt *p, struct mz_nd *nd, const
 }
 
 /* `size` bytes of frame, a constant. */
-static __always_inline int mz_nd_finish(struct mz_pkt *p, const struct mz_port *port, __u32 size,
-					enum mz_reason why)
+static __always_inline int mz_nd_finish(struct mz_pkt *p, __u32 size, enum mz_reason why)
 {
 	__u8 *at = mz_at(p, 0, size);
 	struct mz_nd *nd = (struct mz_nd *)at;
@@ -154,7 +153,6 @@ static __always_inline int mz_nd_finish(struct mz_pkt *p, const struct mz_port *
 		return mz_drop(p, MZ_R_NO_ROOM);
 	/* Addresses stand right in front of the message. */
 	nd->check = mz_fold(mz_sum(&nd->ip.src, size - ETH_HLEN - 8, mz_nd_seed(size - MZ_ND_L4)));
-	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, 0);
 	return mz_end(p, MZ_ACT_ANSWER, why);
 }
 
@@ -187,7 +185,7 @@ static __always_inline int mz_nd_solicit(struct mz_pkt *p, const struct mz_port 
 	t->ll.type = MZ_ND_OPT_TARGET;
 	t->ll.len = 1;
 	mz_mac_copy(t->ll.mac, mz_gateway());
-	return mz_nd_finish(p, port, sizeof(*t), MZ_R_ND_REPLY);
+	return mz_nd_finish(p, sizeof(*t), MZ_R_ND_REPLY);
 }
 
 static __always_inline __u32 mz_prefix_mask(__u32 bits)
@@ -247,7 +245,7 @@ static __always_inline int mz_nd_router(struct mz_pkt *p, const struct mz_port *
 	r->preferred = mz_htonl(MZ_ND_PREFIX_PREFERRED);
 	r->reserved = 0;
 	r->prefix = mz_prefix_of(&port->ip6, port->prefix6);
-	return mz_nd_finish(p, port, sizeof(*r), MZ_R_RA_REPLY);
+	return mz_nd_finish(p, sizeof(*r), MZ_R_RA_REPLY);
 }
 
 /* All that happens to an endpoint's neighbour discovery. Only routers advertise

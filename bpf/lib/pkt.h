@@ -55,6 +55,19 @@ enum mz_act {
 	MZ_ACT_RESOLVE, /* the same, MAC addresses by the kernel */
 	MZ_ACT_DELIVER, /* to the endpoint behind p->out_ifindex */
 	MZ_ACT_ANSWER,  /* back out of the interface it came from */
+	MZ_ACT_REFUSE,  /* dropped, unless its sender can be told */
+};
+
+/* A packet's flow, for functions that are verified by themselves: they can be given
+ * numbers only, and a packet has pointers. */
+struct mz_talk {
+	struct mz_flow_key flow;
+	struct mz_addr to; /* with `nat`: as in struct mz_flow */
+	__be16 to_port, from_port;
+	__u8 nat;    /* MZ_FLOW_F_NAT, _SELF; 0 = not translated */
+	__u8 opens;  /* the flow is new: its entries are to be written */
+	__u8 trace;
+	__u8 event;
 };
 
 struct mz_pkt {
@@ -106,11 +119,12 @@ struct mz_pkt {
 	__u8 deliver_flags; /* MZ_EP_F_* of the endpoint delivered to */
 	__u8 trace;
 	__u16 why;
+	__u8 translated; /* src, dst and ports are not yet what stands in the packet */
 	__u32 to_host;     /* host id to send to */
 	__u32 out_ifindex;
 	__u8 mac[MZ_ETH_ALEN] __attribute__((aligned(2))); /* delivered to */
 	union { /* not needed at once, and a program's stack is 512 bytes */
-		struct mz_flow_key flow; /* of the endpoint that sends or receives */
+		struct mz_talk talk; /* of the endpoint that sends or receives */
 		struct mz_host nh;       /* the host sent to, copied from its table */
 	};
 };

@@ -120,12 +120,22 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
 /* The way towards p->to_host: its address, and the interface and MACs the
  * daemon keeps fresh in the hosts table. Where it has none, the kernel's FIB
  * answers, and, on TC, the kernel's neighbour code also waits for ARP. */
+static __noinline void mz_ask_neighbour(struct mz_pkt *p)
+{
+	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = p->to_host };
+
+	if (!p->trace)
+		mz_ring_output(mz_events, &e, sizeof(e));
+}
+
 static __noinline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
 {
-	struct bpf_fib_lookup fib = { .ifindex = mz_cfg.uplink };
-	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = p->to_host };
+	struct bpf_fib_lookup fib;
 	int rc;
 
+	mz_ask_neighbour(p); /* a function: the stack has no room for both */
+	__builtin_memset(&fib, 0, sizeof(fib));
+	fib.ifindex = mz_cfg.uplink;
 	if (mz_is_ip4(&p->nh.ip)) {
 		fib.family = 2 /* AF_INET */;
 		fib.ipv4_src = mz_cfg.self_ip4.w[3];
@@ -137,8 +147,6 @@ static __noinline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
 	}
 	rc = mz_fib(p, &fib);
 	mz_note(p, MZ_ST_NEXTHOP, MZ_OBJ_HOST, p->to_host, (__u32)rc);
-	if (!p->trace)
-		mz_ring_output(mz_events, &e, sizeof(e));
 	p->nh.ifindex = fib.ifindex ? fib.ifindex : mz_cfg.uplink;
 	if (rc == BPF_FIB_LKUP_RET_SUCCESS) {
 		mz_mac_copy(p->nh.dmac, fib.dmac);

@@ -6,13 +6,14 @@
 
 #include "bpf/lib/pkt.h"
 
-/* Changes the checksum at `off`, which covers a pseudo-header, by a difference;
- * `zero_means_none`: of UDP over IPv4. */
-static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int zero_means_none)
+/* Changes the checksum at `off` by a difference; `pseudo`: in what its
+ * pseudo-header covers; `zero_means_none`: of UDP over IPv4. */
+static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int pseudo, int zero_means_none)
 {
 	__be16 *check = mz_at(p, off, sizeof(*check));
 	__u32 sum;
 
+	(void)pseudo;
 	if (!check)
 		return -1;
 	if (zero_means_none && !*check)

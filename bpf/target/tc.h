@@ -126,11 +126,12 @@ static __always_inline int mz_resize(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
-/* Changes the checksum at `off`, which covers a pseudo-header, by a difference;
- * `zero_means_none`: of UDP over IPv4. The kernel knows what the card will finish. */
-static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int zero_means_none)
+/* Changes the checksum at `off` by a difference; `pseudo`: in what its
+ * pseudo-header covers, which is all that stands there where a card finishes it;
+ * `zero_means_none`: of UDP over IPv4. */
+static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int pseudo, int zero_means_none)
 {
-	__u64 flags = BPF_F_PSEUDO_HDR | (zero_means_none ? BPF_F_MARK_MANGLED_0 : 0);
+	__u64 flags = (pseudo ? BPF_F_PSEUDO_HDR : 0) | (zero_means_none ? BPF_F_MARK_MANGLED_0 : 0);
 
 	if (bpf_l4_csum_replace(p->ctx, off, 0, diff, flags))
 		return -1;

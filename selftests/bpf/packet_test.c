@@ -126,6 +126,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_flow_local),       cmocka_unit_test(test_flow_fragments),
 		cmocka_unit_test(test_flow_errors),      cmocka_unit_test(test_flow_trace),
 		cmocka_unit_test(test_local_requests),   cmocka_unit_test(test_local_replies),
+		cmocka_unit_test(test_vip_ways),         cmocka_unit_test(test_vip_stays),
+		cmocka_unit_test(test_vip_sticky),       cmocka_unit_test(test_vip_local),
+		cmocka_unit_test(test_vip_refused),
 		cmocka_unit_test(test_trace),            cmocka_unit_test(test_every_reason),
 	};
 	const struct CMUnitTest wrong[] = { cmocka_unit_test(test_broken) };

@@ -31,3 +31,9 @@ void test_flow_local(void **state);
 void test_flow_fragments(void **state);
 void test_flow_errors(void **state);
 void test_flow_trace(void **state);
+// rows_vip.c
+void test_vip_ways(void **state);
+void test_vip_stays(void **state);
+void test_vip_sticky(void **state);
+void test_vip_local(void **state);
+void test_vip_refused(void **state);

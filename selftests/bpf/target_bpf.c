@@ -125,6 +125,9 @@ static void reset(void)
 	wipe("mz_endpoints", 0);
 	wipe("mz_paths", 0);
 	wipe("mz_flows", 0);
+	wipe("mz_vips", 0);
+	wipe("mz_backends", 0);
+	wipe("mz_stickies", 0);
 	wipe("mz_frags", 0);
 	wipe("mz_flow_use", 8);
 	wipe("mz_answered", 4);

@@ -20,8 +20,8 @@
 #include "bpf/abi/tables.h"
 
 #define FLAGS 7u // bits of mz_cfg.flags in use
-#define MAX_INSNS    6144u   // with the answers (ND, ARP, ICMP), functions off the usual way
-#define MAX_VERIFIED 100000u // a tenth of what the kernel allows
+#define MAX_INSNS    8192u   // with the answers (ND, ARP, ICMP, RST), functions off the usual way
+#define MAX_VERIFIED 131072u // an eighth of what the kernel allows
 
 struct object {
 	const char *file, *program;

@@ -65,6 +65,51 @@ TEST_F(FlowsTest, WhatHasEndedGoesAndNothingElse) {
   EXPECT_EQ(flows.used(), 2u);
 }
 
+// The key of a backend's answers: it lives as long as its flow does, and is no flow.
+TEST_F(FlowsTest, TheSecondKeyOfATranslatedFlowGoesWithIt) {
+  const auto translated = [&](std::uint16_t port, std::uint32_t idle) {
+    mz_flow f{};
+    f.seen = dp.jiffies - idle;
+    f.timeout = kTimeout;
+    f.ifindex = 10;
+    f.flags = MZ_FLOW_F_NAT;
+    f.to = Addr::v4(0xc6120009).abi();
+    f.to_port = htons(5353);
+    ASSERT_TRUE(dp.flows().put(key(port), f));
+    mz_flow_key second = key(port);
+    second.remote = f.to;
+    second.remote_port = f.to_port;
+    mz_flow back{};
+    back.seen = dp.jiffies - kTimeout * 2;  // packets touch the flow alone
+    back.ifindex = 10;
+    back.flags = MZ_FLOW_F_REVERSE;
+    back.to = key(port).remote;
+    back.to_port = key(port).remote_port;
+    ASSERT_TRUE(dp.flows().put(second, back));
+  };
+  const auto has_second = [&](std::uint16_t port) {
+    mz_flow_key k = key(port);
+    k.remote = Addr::v4(0xc6120009).abi();
+    k.remote_port = htons(5353);
+    return dp.flows().get(k).has_value();
+  };
+  translated(1, 0);
+  translated(2, kTimeout + 1);
+  walk(start);
+  EXPECT_TRUE(has(1));
+  EXPECT_TRUE(has_second(1));
+  EXPECT_FALSE(has(2));
+  EXPECT_FALSE(has_second(2));
+  EXPECT_EQ(flows.used(), 2u);
+  EXPECT_EQ(count({}), 1u);
+  // The flow goes elsewhere by now.
+  auto other = *dp.flows().get(key(1));
+  other.to_port = htons(5354);
+  ASSERT_TRUE(dp.flows().put(key(1), other));
+  walk(start + Flows::kPause);
+  EXPECT_FALSE(has_second(1));
+}
+
 TEST_F(FlowsTest, APacketFromTheFutureKeepsItsFlow) {
   put(1, static_cast<std::uint32_t>(-3));  // another CPU's clock tick came first
   walk(start);

@@ -64,11 +64,21 @@ bool FlowFilter::matches(const mz_flow_key& k, const mz_flow& f) const {
   return !port || ntohs(k.local_port) == *port || ntohs(k.remote_port) == *port;
 }
 
+bool Flows::over(const mz_flow_key& key, const mz_flow& f, std::uint32_t now) const {
+  if ((f.flags & MZ_FLOW_F_REVERSE) == 0) return has_ended(f, now);
+  mz_flow_key behind = key;
+  behind.remote = f.to;
+  behind.remote_port = f.to_port;
+  const auto flow = dp_.flows().get(behind);
+  return !flow || (flow->flags & MZ_FLOW_F_NAT) == 0 || flow->to_port != key.remote_port ||
+         Addr(flow->to) != Addr(key.remote) || has_ended(*flow, now);
+}
+
 // Read once more: a packet may have come since the walk read it.
 Result<bool> Flows::remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports,
                                     std::uint32_t jiffies) {
   const auto f = dp_.flows().get(key);
-  if (!f || (!has_ended(*f, jiffies) && ports.contains(f->ifindex))) return false;
+  if (!f || (!over(key, *f, jiffies) && ports.contains(f->ifindex))) return false;
   auto rc = dp_.flows().erase(key);
   if (!rc && rc.error().code != Code::not_found) return tl::unexpected(rc.error());
   if (rc) removed_++;
@@ -114,7 +124,7 @@ Result<> Flows::step(Clock::time_point now) {
   }
   const auto ports = ports_();
   for (const auto& [key, f] : *some) {
-    if (has_ended(f, *jiffies) || !ports.contains(f.ifindex)) {
+    if (over(key, f, *jiffies) || !ports.contains(f.ifindex)) {
       auto gone = remove_if_ended(key, ports, *jiffies);
       if (!gone) return tl::unexpected(gone.error());
       if (*gone) continue;
@@ -132,6 +142,7 @@ Result<Flows::Found> Flows::find(const FlowFilter& filter, std::size_t limit) co
     auto some = dp_.flows().next(at);
     if (!some) return tl::unexpected(some.error());
     for (const Entry& e : *some) {
+      if ((e.second.flags & MZ_FLOW_F_REVERSE) != 0) continue;  // its flow is there, too
       if (!filter.matches(e.first, e.second) || has_ended(e.second, *now)) continue;
       if (limit != 0 && found.flows.size() >= limit)
         found.more++;

@@ -64,6 +64,8 @@ class Flows {
   static constexpr std::chrono::seconds kPause{5};
 
  private:
+  // Ended; of a translated flow's second key: its flow has.
+  [[nodiscard]] bool over(const mz_flow_key& key, const mz_flow& f, std::uint32_t now) const;
   Result<> end_walk(const std::set<unsigned>& ports);
   Result<bool> remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports, std::uint32_t jiffies);
 

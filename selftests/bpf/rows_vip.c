@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: Apache-2.0
+// Balanced services: which backend a flow gets, what becomes of its packets on both
+// ways, and what is refused.
+#include "selftests/bpf/rows.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "selftests/bpf/row.h"
+
+#define VIP   IP4(198, 18, 1, 50)
+#define VIP6  A6(1, 0x50)
+#define EP_R2 IP4(198, 18, 1, 10) // on PEER, too
+#define OUT MZ_DIR_EGRESS
+#define IN  MZ_DIR_INGRESS
+
+#define TCP_SYN 0x02
+#define TCP_RST 0x04
+
+// Port 2000 of the VIP is port 2001 of its backends.
+enum { B_R = 1, B_R6 = 2, B_A = 3, B_B = 4, B_R2 = 5 };
+#define FIRST 100u // row of the table in use
+#define SIZE  7u
+
+static const uint8_t protos[] = { 6, 17, 132 };
+
+static void put_vip(struct mz_addr ip, uint32_t size, uint32_t sticky)
+{
+	struct mz_vip_key k = { .vni = VNI, .ip = ip };
+	struct mz_vip v = { .first = FIRST, .size = size, .sticky = sticky, .id = 9 };
+
+	put("mz_vips", &k, &v);
+	k.port = htons(2000);
+	for (size_t i = 0; i < sizeof(protos); i++) {
+		k.proto = protos[i];
+		put("mz_vips", &k, &v);
+	}
+}
+
+static void put_backend(uint32_t id, struct mz_addr ip, uint16_t port, uint16_t flags)
+{
+	struct mz_backend b = { .vni = VNI, .ip = ip, .port = htons(port), .flags = flags };
+
+	put("mz_backends", &id, &b);
+}
+
+static void put_rows(const uint32_t ids[SIZE])
+{
+	for (uint32_t i = 0; i < SIZE; i++) {
+		uint32_t row = FIRST + i;
+
+		put("mz_vip_rows", &row, &ids[i]);
+	}
+}
+#define ROWS_OF(id) ((const uint32_t[SIZE]){ id, id, id, id, id, id, id })
+
+// A is the client, and all rows of the service's table name `backend`.
+static void vip_world(uint32_t backend, uint32_t sticky)
+{
+	struct mz_ep_key a4 = { .vni = VNI, .ip = addr4(EP_A) }, a6 = { .vni = VNI, .ip = addr6(EP6_A) };
+	struct mz_ep_key r2 = { .vni = VNI, .ip = addr4(EP_R2) };
+	struct mz_endpoint e = { .host = SELF, .ifindex = T->ifindex, .vpc = VPC_SLOT };
+	struct mz_path path = { .host = PEER, .seen = T->now() };
+	struct mz_port port;
+
+	build_world(W_PATH);
+	memcpy(e.mac, mac_bytes(MAC_A), 6);
+	put("mz_endpoints", &a4, &e);
+	put("mz_endpoints", &a6, &e);
+	put("mz_paths", &r2, &path);
+	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
+	port.flags |= MZ_EP_F_VIPS;
+	put("mz_ports", &T->ifindex, &port);
+	put_backend(B_R, addr4(EP_R), 2001, 0);
+	put_backend(B_R6, addr6(EP6_R), 2001, 0);
+	put_backend(B_A, addr4(EP_A), 2001, 0);
+	put_backend(B_B, addr4(EP_B), 2001, 0);
+	put_backend(B_R2, addr4(EP_R2), 2001, 0);
+	put_vip(addr4(VIP), backend ? SIZE : 0, sticky);
+	put_vip(addr6(VIP6), backend ? SIZE : 0, sticky);
+	put_rows(ROWS_OF(backend));
+}
+
+// One packet, the reason it ends with, and what comes out.
+static void pass(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why, struct frame out)
+{
+	static struct counts before, after;
+	struct run run = { .dir = dir, .frame = in };
+	uint32_t slot = (VPC_SLOT * MZ_DIRS + dir) * MZ_REASON_SLOTS + why;
+
+	print_message("# %s: %s\n", T->name, name);
+	read_counts(&before);
+	assert_int_equal(T->run(&run), 0);
+	read_counts(&after);
+	assert_int_equal(after.c[slot].packets, before.c[slot].packets + 1);
+	reached[why] = true;
+	if (!out.len)
+		return;
+	assert_int_equal(run.frame.len, out.len);
+	assert_memory_equal(run.frame.b, out.b, out.len);
+}
+
+#define TO_VIP(...)  INNER(.dst = VIP, .sums = 1, ##__VA_ARGS__)
+#define TO_VIP6(...) INNER(.v6 = 1, .dst6 = VIP6, .sums = 1, ##__VA_ARGS__)
+#define TO_BACKEND(...) SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .dport = 2001, .sums = 1, ##__VA_ARGS__)
+#define ANSWER(...) TUNNEL(.in = { .src = EP_R, .dst = EP_A, .sport = 2001, .dport = 1000, .sums = 1, ##__VA_ARGS__ })
+#define ANSWERED_BY_VIP(...) \
+	as_delivered(INNER(.src = VIP, .dst = EP_A, .sport = 2000, .dport = 1000, .sums = 1, ##__VA_ARGS__), MAC_A)
+
+static struct mz_flow flow_of(uint32_t proto, uint16_t local_port)
+{
+	struct mz_flow_key k = { .vni = VNI, .proto = proto, .local = addr4(EP_A), .remote = addr4(VIP),
+				 .local_port = htons(local_port), .remote_port = htons(2000) };
+	struct mz_flow f = { 0 };
+
+	assert_int_equal(T->lookup("mz_flows", &k, &f), 0);
+	return f;
+}
+
+void test_vip_ways(void **state)
+{
+	(void)state;
+	struct mz_flow f;
+
+	vip_world(B_R, 0);
+	pass("TCP: SYN to the VIP", OUT, TO_VIP(.proto = 6, .flags = TCP_SYN), MZ_R_DIRECT, TO_BACKEND(.proto = 6, .flags = TCP_SYN));
+	pass("TCP: its answer", IN, ANSWER(.proto = 6, .flags = 0x12), MZ_R_DELIVERED, ANSWERED_BY_VIP(.proto = 6, .flags = 0x12));
+	pass("TCP: ACK", OUT, TO_VIP(.proto = 6), MZ_R_DIRECT, TO_BACKEND(.proto = 6));
+	pass("TCP: data back", IN, ANSWER(.proto = 6), MZ_R_DELIVERED, ANSWERED_BY_VIP(.proto = 6));
+	f = flow_of(6, 1000);
+	assert_int_equal(f.state, MZ_FLOW_ESTABLISHED);
+	assert_int_equal(f.packets[OUT], 2);
+	assert_int_equal(f.packets[IN], 2);
+	pass("UDP", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	pass("UDP: back", IN, ANSWER(), MZ_R_DELIVERED, ANSWERED_BY_VIP());
+	pass("UDP: zero checksum stays", OUT, INNER(.dst = VIP), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .dport = 2001));
+	put_rows(ROWS_OF(B_R6));
+	pass("TCP of IPv6", OUT, TO_VIP6(.proto = 6, .flags = TCP_SYN), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, .dport = 2001, .proto = 6, .flags = TCP_SYN, .sums = 1));
+	pass("TCP of IPv6: back", IN,
+	     TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = EP6_A, .sport = 2001, .dport = 1000, .proto = 6, .flags = 0x12, .sums = 1 }),
+	     MZ_R_DELIVERED,
+	     as_delivered(INNER(.v6 = 1, .src6 = VIP6, .dst6 = EP6_A, .sport = 2000, .dport = 1000, .proto = 6, .flags = 0x12, .sums = 1), MAC_A));
+	pass("a direct packet to the backend is not the service's", OUT,
+	     INNER(.dst = EP_R, .sport = 1001, .dport = 2001, .sums = 1), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .sport = 1001, .dport = 2001, .sums = 1));
+}
+
+// What backends come and go: a flow stays where it is.
+void test_vip_stays(void **state)
+{
+	(void)state;
+	struct mz_flow_key k = { .vni = VNI, .proto = 17, .local = addr4(EP_A), .remote = addr4(VIP),
+				 .local_port = htons(1000), .remote_port = htons(2000) };
+	struct mz_flow f;
+
+	vip_world(B_R, 0);
+	pass("a flow", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	put_rows(ROWS_OF(B_R2));
+	pass("stays when the table changes", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	pass("another goes by the new one", OUT, TO_VIP(.sport = 1001), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .sport = 1001, .dport = 2001, .sums = 1));
+	f = flow_of(17, 1000);
+	f.seen = T->now() - f.timeout - 1000;
+	put("mz_flows", &k, &f);
+	pass("a backend speaks after the flow's end", IN, ANSWER(), MZ_R_DELIVERED, ANSWERED_BY_VIP());
+	f = flow_of(17, 1000);
+	assert_int_equal(f.opener, IN);
+	pass("... and is answered", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	f = flow_of(17, 1000);
+	f.seen = T->now() - f.timeout - 1000;
+	put("mz_flows", &k, &f);
+	pass("a client after it is balanced anew", OUT, TO_VIP(), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .dport = 2001, .sums = 1));
+	pass("what the old backend still says is not the flow's", IN, ANSWER(), MZ_R_DELIVERED,
+	     as_delivered(INNER(.src = EP_R, .dst = EP_A, .sport = 2001, .dport = 1000, .sums = 1), MAC_A));
+}
+
+void test_vip_sticky(void **state)
+{
+	(void)state;
+	struct mz_sticky_key k = { .vip = 9, .client = addr4(EP_A) };
+	struct mz_sticky s = { 0 };
+
+	vip_world(B_R, 5000);
+	pass("a client's first", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	put_rows(ROWS_OF(B_R2));
+	pass("its second stays with the backend", OUT, TO_VIP(.sport = 1001), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .sport = 1001, .dport = 2001, .sums = 1));
+	put_backend(B_R, addr4(EP_R), 2001, MZ_BACKEND_F_DRAIN);
+	pass("unless it drains", OUT, TO_VIP(.sport = 1002), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .sport = 1002, .dport = 2001, .sums = 1));
+	assert_int_equal(T->lookup("mz_stickies", &k, &s), 0);
+	assert_int_equal(s.backend, B_R2);
+	put_rows(ROWS_OF(B_R));
+	s.seen = T->now() - 5001;
+	put("mz_stickies", &k, &s);
+	pass("or it was silent too long", OUT, TO_VIP(.sport = 1003), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .sport = 1003, .dport = 2001, .sums = 1));
+}
+
+// Both on this host, and one that is its own backend.
+void test_vip_local(void **state)
+{
+	(void)state;
+	vip_world(B_B, 0);
+	pass("a backend on this host", OUT, TO_VIP(), MZ_R_LOCAL,
+	     as_delivered(INNER(.src = EP_A, .dst = EP_B, .dport = 2001, .sums = 1), MAC_B));
+	vip_world(B_A, 0);
+	pass("itself: comes from the service", OUT, TO_VIP(), MZ_R_LOCAL,
+	     as_delivered(INNER(.src = VIP, .dst = EP_A, .sport = 1000, .dport = 2001, .sums = 1), MAC_A));
+	pass("its answer goes there", OUT, TO_VIP(.sport = 2001, .dport = 1000), MZ_R_LOCAL,
+	     as_delivered(INNER(.src = VIP, .dst = EP_A, .sport = 2000, .dport = 1000, .sums = 1), MAC_A));
+	pass("and again", OUT, TO_VIP(), MZ_R_LOCAL,
+	     as_delivered(INNER(.src = VIP, .dst = EP_A, .sport = 1000, .dport = 2001, .sums = 1), MAC_A));
+}
+
+static uint32_t words(const uint8_t *at, uint32_t len)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < len; i++)
+		sum += i % 2 ? at[i] : (uint32_t)at[i] << 8;
+	return sum;
+}
+
+// What the endpoint is told: to itself, from the service's address, with sound sums.
+// Returns the transport header.
+static const uint8_t *refusal(const char *name, struct frame in, enum mz_reason why, struct frame *out, uint32_t l4,
+			      uint8_t proto)
+{
+	struct run run = { .dir = OUT, .frame = in };
+	int v6 = l4 == 54;
+	uint32_t sum;
+
+	pass(name, OUT, in, why, (struct frame){ 0 });
+	assert_int_equal(T->run(&run), 0);
+	assert_int_equal(run.verdict, T->same_interface);
+	*out = run.frame;
+	assert_memory_equal(out->b, mac_bytes(MAC_A), 6);
+	assert_memory_equal(out->b + 6, mac_bytes(MAC_GW), 6);
+	assert_int_equal(out->b[v6 ? 20 : 23], proto);
+	assert_memory_equal(out->b + (v6 ? 38 : 30), in.b + (v6 ? 22 : 26), v6 ? 16 : 4); // to who sent it
+	sum = words(out->b + l4, out->len - l4);
+	if (proto != 1)
+		sum += words(out->b + (v6 ? 22 : 26), v6 ? 32 : 8) + proto + out->len - l4;
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	assert_int_equal(sum, 0xffff);
+	if (!v6) {
+		sum = words(out->b + 14, 20);
+		while (sum >> 16)
+			sum = (sum & 0xffff) + (sum >> 16);
+		assert_int_equal(sum, 0xffff);
+	}
+	return out->b + l4;
+}
+
+// RFC 9293 3.10.7.1 for a closed port: without ACK from 0 and with an ACK of all that
+// came, with ACK from where it points.
+static void check_rst(const char *name, int v6, uint8_t flags, enum mz_reason why)
+{
+	const uint8_t answer[20] = { 7, 208, 3, 232, 0, 0, 0, 0, 0xa0, 0xb0, 0xc0, 0xe1, 0x50, 0x14 };
+	const uint8_t plain[20] = { 7, 208, 3, 232, 1, 2, 3, 4, 0, 0, 0, 0, 0x50, 0x04 };
+	struct frame in = v6 ? TO_VIP6(.proto = 6, .flags = flags) : TO_VIP(.proto = 6, .flags = flags), out;
+	uint32_t l4 = v6 ? 54 : 34;
+	const uint8_t *tcp;
+
+	memcpy(in.b + l4 + 4, "\xa0\xb0\xc0\xd6" "\1\2\3\4", 8); // 10 bytes of data follow
+	tcp = refusal(name, in, why, &out, l4, 6);
+	assert_int_equal(out.len, l4 + 20);
+	assert_memory_equal(tcp, flags & 0x10 ? plain : answer, 14);
+}
+
+static void check_unreachable(const char *name, int v6, struct frame in, enum mz_reason why)
+{
+	struct frame out;
+	const uint8_t *icmp = refusal(name, in, why, &out, v6 ? 54 : 34, v6 ? 58 : 1);
+
+	assert_int_equal(icmp[0], v6 ? 1 : 3); // RFC 4443 3.1, RFC 792
+	assert_int_equal(icmp[1], v6 ? 4 : 3);
+	assert_memory_equal(icmp + 8, in.b + 14, v6 ? 48 : 28);
+}
+
+void test_vip_refused(void **state)
+{
+	(void)state;
+	struct mz_flow_key direct = { .vni = VNI, .proto = 17, .local = addr4(EP_A), .remote = addr4(EP_R),
+				      .local_port = htons(1000), .remote_port = htons(2001) };
+	struct mz_flow f = { 0 };
+
+	vip_world(0, 0);
+	check_rst("no backend: SYN", 0, TCP_SYN, MZ_R_SERVICE_EMPTY);
+	check_rst("no backend: data", 0, 0x10, MZ_R_SERVICE_EMPTY);
+	vip_world(0, 0); // as many answers again
+	check_rst("no backend: SYN of IPv6", 1, TCP_SYN, MZ_R_SERVICE_EMPTY);
+	vip_world(0, 0);
+	check_unreachable("no backend: UDP", 0, TO_VIP(), MZ_R_SERVICE_EMPTY);
+	check_unreachable("no backend: UDP of IPv6", 1, TO_VIP6(), MZ_R_SERVICE_EMPTY);
+	vip_world(B_R, 0);
+	check_unreachable("a port not offered", 0, TO_VIP(.dport = 2002), MZ_R_SERVICE_PORT);
+	vip_world(0, 0);
+	pass("a RST is not answered", OUT, TO_VIP(.proto = 6, .flags = TCP_RST), MZ_R_SERVICE_EMPTY, (struct frame){ 0 });
+	vip_world(B_R, 0);
+	pass("a direct flow", OUT, INNER(.dst = EP_R, .dport = 2001, .sums = 1), MZ_R_DIRECT, (struct frame){ 0 });
+	pass("one to the service that would look the same", OUT, TO_VIP(), MZ_R_FLOW_CLASH, (struct frame){ 0 });
+	assert_int_equal(T->lookup("mz_flows", &direct, &f), 0);
+	assert_int_equal(f.flags & MZ_FLOW_F_REVERSE, 0);
+	put_rows((const uint32_t[SIZE]){ B_R, B_R2, B_R, B_R2, B_R, B_R2, B_R2 });
+	pass("... goes to the next backend", OUT, TO_VIP(), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .dport = 2001, .sums = 1));
+}
