@@ -157,6 +157,10 @@ void test_vip_stays(void **state)
 
 	vip_world(B_R, 0);
 	pass("a flow", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	f = flow_of(17, 1000);
+	f.seen = T->now() - f.timeout - 1000;
+	put("mz_flows", &k, &f);
+	pass("the same again after its end", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
 	put_rows(ROWS_OF(B_R2));
 	pass("stays when the table changes", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
 	pass("another goes by the new one", OUT, TO_VIP(.sport = 1001), MZ_R_DIRECT,
@@ -289,6 +293,7 @@ void test_vip_refused(void **state)
 	struct mz_flow_key direct = { .vni = VNI, .proto = 17, .local = addr4(EP_A), .remote = addr4(EP_R),
 				      .local_port = htons(1000), .remote_port = htons(2001) };
 	struct mz_flow f = { 0 };
+	struct run run = { .dir = OUT };
 
 	vip_world(0, 0);
 	check_rst("no backend: SYN", 0, TCP_SYN, MZ_R_SERVICE_EMPTY);
@@ -302,6 +307,9 @@ void test_vip_refused(void **state)
 	check_unreachable("a port not offered", 0, TO_VIP(.dport = 2002), MZ_R_SERVICE_PORT);
 	vip_world(0, 0);
 	pass("a RST is not answered", OUT, TO_VIP(.proto = 6, .flags = TCP_RST), MZ_R_SERVICE_EMPTY, (struct frame){ 0 });
+	run.frame = TO_VIP(.proto = 6, .flags = TCP_RST);
+	assert_int_equal(T->run(&run), 0);
+	assert_int_equal(run.verdict, V_DROP);
 	vip_world(B_R, 0);
 	pass("a direct flow", OUT, INNER(.dst = EP_R, .dport = 2001, .sums = 1), MZ_R_DIRECT, (struct frame){ 0 });
 	pass("one to the service that would look the same", OUT, TO_VIP(), MZ_R_FLOW_CLASH, (struct frame){ 0 });
