@@ -67,6 +67,7 @@ class DaemonTest : public ::testing::Test {
 
   void start(DaemonOptions options) {
     daemon_.reset();
+    dp_.loads = 0;  // a new process has loaded nothing
     daemon_ = must(Daemon::start(*loop_, dp_, *store_, std::move(options)));
   }
   unsigned link(const char* name, const net::NetnsRef& other_end) {
@@ -372,6 +373,105 @@ TEST_F(DaemonTest, NamesGoWithTheirObjects) {
   gone.set_name("red");
   ASSERT_OK(daemon_->remove(gone));
   EXPECT_EQ(daemon_->local(0).state().names_size(), 0);
+}
+
+constexpr const char* kServices = R"(services:
+  - {name: www, vpc: red, address: 10.0.9.1, ports: [{protocol: tcp, port: 80}],
+     backends: [{name: a, address: 10.0.1.5}, {name: b, address: 10.0.1.6}]}
+)";
+mz_vip_key www() { return {7, Addr::parse("10.0.9.1")->abi(), htons(80), 6}; }
+
+TEST_F(DaemonTest, ServicesComeStayAndGo) {
+  ASSERT_OK(apply(std::string(kState) + kServices));
+  const auto vip = dp_.vips().get(www());
+  ASSERT_TRUE(vip);
+  EXPECT_EQ(vip->size, 251u);
+  EXPECT_NE(dp_.ports().get(endpoint("a").ifindex() % MZ_PORTS)->flags & MZ_EP_F_VIPS, 0u);
+  const auto tables = [this] {
+    std::map<std::string, std::uint64_t> used;
+    const auto s = daemon_->status();
+    for (const auto& t : s.tables()) used[t.name()] = t.used();
+    return used;
+  };
+  EXPECT_EQ(tables().at("vips"), 2u);
+  EXPECT_EQ(tables().at("backends"), 2u);
+  // A daemon that starts again takes up what stands.
+  const auto writes = dp_.vips().writes + dp_.vip_rows().writes + dp_.backends().writes;
+  start({});
+  EXPECT_EQ(dp_.vips().writes + dp_.vip_rows().writes + dp_.backends().writes, writes);
+  // Its addresses are nobody else's; the VPC is in use.
+  EXPECT_EQ(add("{name: x, netns: a, interface: eth1, vpc: red, network: m, cidr: 10.0.9.0/24, address: 10.0.9.2}").error().what,
+            "service red/www: address: network red/m: 10.0.9.1 is the network's gateway");
+  v1::DeleteRequest gone;
+  gone.set_kind(v1::KIND_ENDPOINT);
+  gone.set_name("red/a");
+  ASSERT_OK(daemon_->remove(gone));
+  gone.set_kind(v1::KIND_NETWORK);
+  gone.set_name("red/n");
+  ASSERT_OK(daemon_->remove(gone));
+  gone.set_kind(v1::KIND_VPC);
+  gone.set_name("red");
+  EXPECT_EQ(daemon_->remove(gone).error().what, "red: still used by service red/www; delete that first");
+  gone.set_kind(v1::KIND_SERVICE);
+  gone.set_name("red/www");
+  ASSERT_OK(daemon_->remove(gone));
+  EXPECT_FALSE(dp_.vips().get(www()));
+  EXPECT_EQ(daemon_->remove(gone).error().code, Code::not_found);
+}
+
+// The next packet of a flow to a backend that is none any more chooses anew.
+TEST_F(DaemonTest, FlowsToAGoneBackendAreForgotten) {
+  ASSERT_OK(apply(std::string(kState) + kServices));
+  const auto flow_to = [this](const char* backend, std::uint16_t port) {
+    mz_flow_key k{7, addr("10.0.1.5").abi(), addr("10.0.9.1").abi(), htons(port), htons(80), 6};
+    mz_flow f{};
+    f.flags = MZ_FLOW_F_NAT;
+    f.seen = dp_.jiffies;
+    f.timeout = 1000;
+    f.ifindex = endpoint("a").ifindex();
+    f.to = addr(backend).abi();
+    f.to_port = htons(80);
+    EXPECT_OK(dp_.flows().put(k, f));
+    return k;
+  };
+  const auto stays = flow_to("10.0.1.5", 1), goes = flow_to("10.0.1.6", 2);
+  std::string less = std::string(kState) + kServices;
+  less.replace(less.find(", {name: b, address: 10.0.1.6}"), 30, "");
+  ASSERT_OK(apply(less));
+  EXPECT_TRUE(dp_.flows().get(stays));
+  EXPECT_FALSE(dp_.flows().get(goes));
+  // Or while no daemon ran.
+  const auto late = flow_to("10.0.1.6", 3);
+  start({});
+  EXPECT_TRUE(dp_.flows().get(stays));
+  EXPECT_FALSE(dp_.flows().get(late));
+}
+
+TEST_F(DaemonTest, ServicesNeedFlows) {
+  DaemonOptions o;
+  o.no_flows = true;
+  start(o);
+  EXPECT_EQ(apply(std::string(kState) + kServices).error().what,
+            "service red/www: needs flows, which are off on this host; start transitd without --no-flows");
+  ASSERT_OK(apply(kState));
+}
+
+TEST_F(DaemonTest, ATraceNamesTheServiceAndTheBackend) {
+  ASSERT_OK(apply(std::string(kState) + kServices));
+  const auto row = dp_.vip_rows().get(dp_.vips().get(www())->first);
+  dp_.tracing.notes = {{MZ_ST_SERVICE, MZ_OBJ_VIP, dp_.vips().get(www())->id, 251},
+                       {MZ_ST_SERVICE, MZ_OBJ_BACKEND, *row, 0},
+                       {MZ_ST_SERVICE, MZ_OBJ_VIP, dp_.vips().get(www())->id, 0}};
+  v1::TraceRequest r;
+  r.set_endpoint("red/a");
+  r.set_destination("10.0.9.1");
+  r.set_protocol("tcp");
+  const auto steps = must(daemon_->trace(r));
+  ASSERT_EQ(steps.steps_size(), 3);
+  EXPECT_EQ(steps.steps(0).decision(), "red/www tcp 80: one of 251 rows");
+  EXPECT_TRUE(steps.steps(1).decision() == "backend 10.0.1.5 (red/a), port 80" ||
+              steps.steps(1).decision() == "backend 10.0.1.6, port 80") << steps.steps(1).decision();
+  EXPECT_EQ(steps.steps(2).decision(), "red/www tcp 80: nobody serves it");
 }
 
 // A host nobody planned for takes the uplink's address.

@@ -28,6 +28,9 @@ TableSizes small() {
   s.shard_tables = 2;
   s.hosts = 16;
   s.vpc_slots = 3;
+  s.vips = 3;
+  s.vip_rows = 600;
+  s.backends = 2;
   return s;
 }
 
@@ -131,6 +134,28 @@ TEST_P(Contract, AWalkInStepsFindsAll) {
     for (const auto& [k, f] : *some) ports.insert(k.local_port);
   }
   EXPECT_EQ(ports, (std::set<unsigned>{0, 1, 2, 3, 4}));
+}
+
+TEST_P(Contract, TablesOfServicesKeepTheirSizes) {
+  const auto vip = [](__u16 port) { return mz_vip_key{7, Addr::v4(0x0a000001).abi(), port, 6}; };
+  for (__u16 port = 0; port < 3; port++) ASSERT_TRUE(dp_->vips().put(vip(port), {0, 251, 0, port}));
+  EXPECT_FALSE(dp_->vips().put(vip(3), {}));
+  EXPECT_EQ(dp_->vips().get(vip(2))->id, 2u);
+  ASSERT_TRUE(dp_->vip_rows().put(599, 70000));
+  EXPECT_EQ(dp_->vip_rows().get(599), 70000u);
+  EXPECT_EQ(dp_->vip_rows().get(598), 0u);
+  EXPECT_FALSE(dp_->vip_rows().put(600, 1));
+  ASSERT_TRUE(dp_->backends().put(70000, {7, Addr::v4(0x0a000002).abi(), 0, MZ_BACKEND_F_DRAIN}));
+  ASSERT_TRUE(dp_->backends().put(70001, {}));
+  EXPECT_FALSE(dp_->backends().put(70002, {}));
+  EXPECT_EQ(dp_->backends().get(70000)->flags, MZ_BACKEND_F_DRAIN);
+  ASSERT_TRUE(dp_->backends().erase(70001));
+  EXPECT_EQ(dp_->backends().entries()->size(), 1u);
+  ASSERT_TRUE(dp_->stickies().put({1, Addr::v4(0x0a000009).abi()}, {70000, 5}));
+  const auto stickies = dp_->stickies().entries();
+  ASSERT_TRUE(stickies);
+  ASSERT_EQ(stickies->size(), 1u);
+  EXPECT_EQ(stickies->front().second.backend, 70000u);
 }
 
 TEST_P(Contract, NoFlowsNoFlowStatistics) {

@@ -65,6 +65,39 @@ TEST_F(FlowsTest, WhatHasEndedGoesAndNothingElse) {
   EXPECT_EQ(flows.used(), 2u);
 }
 
+// The entry that answers find goes with its flow: it would bring the flow back.
+TEST_F(FlowsTest, WhatNobodyServesAnyMoreIsForgotten) {
+  const auto to = [&](std::uint16_t port, std::uint16_t backend, std::uint32_t idle = 0) {
+    mz_flow f{};
+    f.seen = dp.jiffies - idle;
+    f.timeout = kTimeout;
+    f.ifindex = 10;
+    f.flags = MZ_FLOW_F_NAT;
+    f.to = Addr::v4(0xc6120009).abi();
+    f.to_port = htons(backend);
+    ASSERT_TRUE(dp.flows().put(key(port), f));
+    mz_flow_key answers = key(port);
+    answers.remote = f.to;
+    answers.remote_port = f.to_port;
+    mz_flow back{};
+    back.ifindex = 10;
+    back.flags = MZ_FLOW_F_REVERSE;
+    back.to = key(port).remote;
+    back.to_port = key(port).remote_port;
+    ASSERT_TRUE(dp.flows().put(answers, back));
+  };
+  to(1, 8001);
+  to(2, 8002);
+  to(3, 8001, kTimeout + 1);  // ended, and not yet taken out
+  put(4);
+  ASSERT_TRUE(flows.forget_unless([](const mz_flow_key&, const mz_flow& f) { return f.to_port == htons(8002); }));
+  EXPECT_FALSE(has(1));
+  EXPECT_TRUE(has(2));
+  EXPECT_FALSE(has(3));
+  EXPECT_TRUE(has(4)) << "no service's";
+  EXPECT_EQ(dp.flows().entries()->size(), 3u) << "flow 2, the key of its answers, flow 4";
+}
+
 // The key of a backend's answers: it lives as long as its flow does, and is no flow.
 TEST_F(FlowsTest, TheSecondKeyOfATranslatedFlowGoesWithIt) {
   const auto translated = [&](std::uint16_t port, std::uint32_t idle) {

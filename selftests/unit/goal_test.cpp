@@ -37,6 +37,11 @@ endpoints:
   - {name: six, vpc: a, network: six, address6: "fd00:a:6::2", host: b1}
 names:
   - {name: far, vpc: a, network: unknown-here, address: 10.0.7.7, address6: "fd00:a:7::7"}
+services:
+  - {name: www, vpc: a, address: 10.0.9.1, address6: "fd00:a:9::1", sticky_seconds: 60,
+     ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: udp, port: 80}],
+     backends: [{name: web, address: 10.0.1.2, weight: 3}, {name: six, address6: "fd00:a:6::2"},
+                {name: far, address: 10.0.7.7, weight: 0}]}
 )",
                                "sound", s);
   EXPECT_TRUE(read) << read.error().what;
@@ -84,6 +89,26 @@ TEST(Goal, ReadsWhatNetworksDoForEndpoints) {
   EXPECT_TRUE(goal->networks.at("a/back").services.dhcp);  // unless it says no
   EXPECT_EQ(goal->endpoints.at("a/web").user_data, "hello");
   EXPECT_EQ(goal->names.at("a/far").address.text(), "10.0.7.7 fd00:a:7::7");
+}
+
+TEST(Goal, ReadsServices) {
+  const auto goal = parse_goal(sound());
+  ASSERT_TRUE(goal) << goal.error().what;
+  const ServiceSpec& s = goal->services.at("a/www");
+  EXPECT_EQ(s.vni, 7u);
+  EXPECT_EQ(s.address.text(), "10.0.9.1 fd00:a:9::1");
+  EXPECT_EQ(s.sticky_seconds, 60u);
+  ASSERT_EQ(s.ports.size(), 2u);
+  EXPECT_EQ(s.ports[0].backend_port, 8080);
+  EXPECT_EQ(s.ports[1].backend_port, 80) << "the port itself, unless it says";
+  ASSERT_EQ(s.backends.size(), 3u);
+  EXPECT_EQ(s.backends[0].weight, 3u);
+  EXPECT_EQ(s.backends[1].weight, 1u);
+  EXPECT_EQ(s.backends[1].address.text(), "fd00:a:6::2");
+  EXPECT_EQ(s.backends[2].weight, 0u);
+  auto again = parse_goal(to_state(*goal));
+  ASSERT_TRUE(again) << again.error().what;
+  EXPECT_EQ(again->services, goal->services);
 }
 
 TEST(Goal, ReadsBothFamilies) {
@@ -321,6 +346,75 @@ const BadCase kBad[] = {
        s.mutable_endpoints(1)->set_address("10.0.1.2");
      },
      "endpoint a/db: address: 10.0.1.2 is already that of endpoint a/web"},
+    {"service_vpc", [](S& s) { s.mutable_services(0)->set_vpc("c"); },
+     "service c/www: vpc: 'c' does not stand in vpcs"},
+    {"service_name", [](S& s) { s.mutable_services(0)->set_name("W"); },
+     "services[0]: name: 'W' has a character other than a-z 0-9 . -"},
+    {"service_twice",
+     [](S& s) {
+       *s.add_services() = s.services(0);
+       s.mutable_services(1)->set_address("10.0.9.2");
+       s.mutable_services(1)->clear_address6();
+     },
+     "service a/www: name: another service of the vpc has the same"},
+    {"service_vip_twice",
+     [](S& s) {
+       *s.add_services() = s.services(0);
+       s.mutable_services(1)->set_name("api");
+     },
+     "service a/api: address: 10.0.9.1 is already that of service a/www"},
+    {"service_vip_of_endpoint", [](S& s) { s.mutable_services(0)->set_address("10.0.1.2"); },
+     "service a/www: address: 10.0.1.2 is already that of endpoint a/web"},
+    {"service_vip_of_gateway", [](S& s) { s.mutable_services(0)->set_address("10.0.1.1"); },
+     "service a/www: address: network a/front: 10.0.1.1 is the network's gateway"},
+    {"service_vip_broadcast", [](S& s) { s.mutable_services(0)->set_address("10.0.2.255"); },
+     "service a/www: address: network a/back: 10.0.2.255 is the network's broadcast address"},
+    {"service_vip_outside", [](S& s) { s.mutable_services(0)->set_address("10.1.9.1"); },
+     "service a/www: address: 10.1.9.1/32 is outside vpc a's 10.0.0.0/16"},
+    {"service_vip6_outside", [](S& s) { s.mutable_services(0)->set_address6("fd00:b::1"); },
+     "service a/www: address6: fd00:b::1/128 is outside vpc a's fd00:a::/32"},
+    {"service_without_address",
+     [](S& s) {
+       s.mutable_services(0)->clear_address();
+       s.mutable_services(0)->clear_address6();
+     },
+     "service a/www: address: is missing"},
+    {"service_without_ports", [](S& s) { s.mutable_services(0)->clear_ports(); },
+     "service a/www: ports: there is none; give at least one"},
+    {"service_port_twice", [](S& s) { s.mutable_services(0)->mutable_ports(1)->set_protocol("tcp"); },
+     "service a/www: ports: tcp 80 is given twice"},
+    {"service_port_zero", [](S& s) { s.mutable_services(0)->mutable_ports(1)->set_port(0); },
+     "service a/www: ports[1]: port: 0 is out of range, must be 1..65535"},
+    {"service_port_large", [](S& s) { s.mutable_services(0)->mutable_ports(1)->set_port(65536); },
+     "service a/www: ports[1]: port: 65536 is out of range, must be 1..65535"},
+    {"service_backend_port_large", [](S& s) { s.mutable_services(0)->mutable_ports(1)->set_backend_port(65536); },
+     "service a/www: ports[1]: backend_port: 65536 is out of range, must be 1..65535"},
+    {"service_protocol", [](S& s) { s.mutable_services(0)->mutable_ports(1)->set_protocol("icmp"); },
+     "service a/www: ports[1]: protocol: 'icmp' must be tcp, udp or sctp"},
+    {"service_sctp",
+     [](S& s) {
+       s.mutable_services(0)->mutable_ports(1)->set_protocol("sctp");
+       s.mutable_services(0)->mutable_ports(1)->set_backend_port(81);
+     },
+     "service a/www: ports[1]: backend_port: 81 must be 80: SCTP's checksum covers it"},
+    {"service_backend_nowhere", [](S& s) { s.mutable_services(0)->mutable_backends(0)->clear_address(); },
+     "service a/www: backends[0]: address: is missing"},
+    {"service_backend_outside", [](S& s) { s.mutable_services(0)->mutable_backends(0)->set_address("10.1.0.1"); },
+     "service a/www: backends[0]: address: 10.1.0.1/32 is outside vpc a's 10.0.0.0/16"},
+    {"service_backend_itself", [](S& s) { s.mutable_services(0)->mutable_backends(0)->set_address("10.0.9.1"); },
+     "service a/www: backends[0]: address: 10.0.9.1 is the service's own"},
+    {"service_backend_twice", [](S& s) { s.mutable_services(0)->mutable_backends(0)->set_address("10.0.7.7"); },
+     "service a/www: backends[2]: address: 10.0.7.7 is already that of service a/www: backends[0]"},
+    {"service_weight", [](S& s) { s.mutable_services(0)->mutable_backends(0)->set_weight(1001); },
+     "service a/www: backends[0]: weight: 1001 is out of range, must be at most 1000"},
+    {"service_sticky", [](S& s) { s.mutable_services(0)->set_sticky_seconds(86401); },
+     "service a/www: sticky_seconds: 86401 is out of range, must be at most 86400"},
+    {"service_backends",
+     [](S& s) {
+       for (int i = 0; i < 653; i++)
+         s.mutable_services(0)->add_backends()->set_address(fmt::format("10.0.{}.{}", 16 + i / 200, 1 + i % 200));
+     },
+     "service a/www: backends: 656 is out of range, must be at most 655"},
     {"vpc_domain_letters", [](S& s) { s.mutable_vpcs(0)->set_domain("Corp.example"); },
      "vpc a: domain: 'Corp.example' is no domain name of a-z 0-9 -"},
     {"vpc_domain_last_dot", [](S& s) { s.mutable_vpcs(0)->set_domain("corp.example."); },

@@ -82,6 +82,20 @@ TEST_F(TableSyncTest, SameAddressesOfTwoTenantsAreTwoEntries) {
   EXPECT_EQ(dp.ports().get(12)->mtu, 1434u);
 }
 
+// Only who may meet a service pays for the look-up.
+TEST_F(TableSyncTest, PortsOfVpcsWithServicesSaySo) {
+  auto sync = make();
+  std::string text = kState;
+  text.replace(text.rfind("host: w2}"), 9, "host: w1}");
+  const TableSync::Ports ports = {{"red/a", {12, true, 1434}}, {"blue/a", {13, true, 1434}}};
+  ASSERT_TRUE(sync.apply(goal_of(text + "services: [{name: s, vpc: red, address: 198.18.9.1, ports: [{protocol: tcp, port: 80}]}]\n"), ports));
+  EXPECT_EQ(dp.ports().get(12)->flags, MZ_EP_F_PEER | MZ_EP_F_VIPS);
+  EXPECT_EQ(dp.ports().get(13)->flags, MZ_EP_F_PEER);
+  EXPECT_EQ(dp.endpoints().get(red)->flags, MZ_EP_F_PEER);
+  ASSERT_TRUE(sync.apply(goal_of(text), ports));
+  EXPECT_EQ(dp.ports().get(12)->flags, MZ_EP_F_PEER);
+}
+
 TEST_F(TableSyncTest, APortDrainsUntilItIsToldOtherwise) {
   auto sync = make();
   const Goal g = goal_of(kState);

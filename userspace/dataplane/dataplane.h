@@ -55,6 +55,9 @@ struct TableSizes {
   std::uint32_t hosts = 65536;        // highest host id + 1
   std::uint32_t vpc_slots = 256;      // VPCs with counters of their own
   std::uint32_t flows = 131072;
+  std::uint32_t vips = 16384;
+  std::uint32_t vip_rows = 1048576;
+  std::uint32_t backends = 65536;
 };
 
 enum class Hook { endpoint, uplink_deliver, uplink_hop, services };
@@ -105,6 +108,11 @@ class Dataplane {
   virtual Table<mz_addr, std::uint32_t>& host_ids() = 0;
   virtual Table<mz_flow_key, mz_flow>& flows() = 0;
   virtual Table<std::uint32_t, std::uint32_t>& flow_use() = 0;  // by ifindex % MZ_PORTS
+
+  virtual Table<mz_vip_key, mz_vip>& vips() = 0;
+  virtual Table<std::uint32_t, std::uint32_t>& vip_rows() = 0;  // backend ids
+  virtual Table<std::uint32_t, mz_backend>& backends() = 0;     // by id
+  virtual Table<mz_sticky_key, mz_sticky>& stickies() = 0;
 
   // Sums over CPUs, since the tables were made.
   virtual Result<mz_flow_stats> flow_stats() = 0;

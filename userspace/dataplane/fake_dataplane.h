@@ -86,6 +86,10 @@ class FakeDataplane final : public Dataplane {
         host_ids_("mz_host_ids", s.hosts, false),
         flows_("mz_flows", s.flows, false),
         flow_use_("mz_flow_use", MZ_PORTS, true),
+        vips_("mz_vips", s.vips, false),
+        vip_rows_("mz_vip_rows", s.vip_rows, true),
+        backends_("mz_backends", s.backends, false),
+        stickies_("mz_stickies", 16384, false),
         vpc_slots_(s.vpc_slots) {}
 
   Result<> load(const mz_cfg& cfg, const std::string& = {}) override {
@@ -118,6 +122,10 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_addr, std::uint32_t>& host_ids() override { return host_ids_; }
   FakeTable<mz_flow_key, mz_flow>& flows() override { return flows_; }
   FakeTable<std::uint32_t, std::uint32_t>& flow_use() override { return flow_use_; }
+  FakeTable<mz_vip_key, mz_vip>& vips() override { return vips_; }
+  FakeTable<std::uint32_t, std::uint32_t>& vip_rows() override { return vip_rows_; }
+  FakeTable<std::uint32_t, mz_backend>& backends() override { return backends_; }
+  FakeTable<mz_sticky_key, mz_sticky>& stickies() override { return stickies_; }
 
   Result<mz_flow_stats> flow_stats() override { return stats; }
 
@@ -130,7 +138,7 @@ class FakeDataplane final : public Dataplane {
     return {};
   }
   Result<TraceResult> trace(Hook, unsigned, std::span<const std::uint8_t> frame) override {
-    TraceResult t;
+    TraceResult t = tracing;
     t.frame.assign(frame.begin(), frame.end());
     return t;
   }
@@ -143,6 +151,7 @@ class FakeDataplane final : public Dataplane {
   unsigned loads = 0;
   std::uint32_t jiffies = 1000;
   mz_flow_stats stats{};
+  TraceResult tracing;  // what trace() answers, the frame apart
 
  private:
   std::set<std::pair<Hook, unsigned>> hooks_;
@@ -156,6 +165,10 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_addr, std::uint32_t> host_ids_;
   FakeTable<mz_flow_key, mz_flow> flows_;
   FakeTable<std::uint32_t, std::uint32_t> flow_use_;
+  FakeTable<mz_vip_key, mz_vip> vips_;
+  FakeTable<std::uint32_t, std::uint32_t> vip_rows_;
+  FakeTable<std::uint32_t, mz_backend> backends_;
+  FakeTable<mz_sticky_key, mz_sticky> stickies_;
   std::uint32_t vpc_slots_;
 };
 

@@ -66,6 +66,9 @@ void set_sizes(bpf_object* obj, const TableSizes& s) {
       {"mz_host_ids", s.hosts},
       {"mz_counters", s.vpc_slots * MZ_DIRS * MZ_REASON_SLOTS},
       {"mz_flows", s.flows},
+      {"mz_vips", s.vips},
+      {"mz_vip_rows", s.vip_rows},
+      {"mz_backends", s.backends},
   };
   for (const auto& [name, n] : sizes)
     bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, name), n);
@@ -117,6 +120,10 @@ class KernelDataplane final : public Dataplane {
   Table<mz_addr, std::uint32_t>& host_ids() override { return host_ids_; }
   Table<mz_flow_key, mz_flow>& flows() override { return flows_; }
   Table<std::uint32_t, std::uint32_t>& flow_use() override { return flow_use_; }
+  Table<mz_vip_key, mz_vip>& vips() override { return vips_; }
+  Table<std::uint32_t, std::uint32_t>& vip_rows() override { return vip_rows_; }
+  Table<std::uint32_t, mz_backend>& backends() override { return backends_; }
+  Table<mz_sticky_key, mz_sticky>& stickies() override { return stickies_; }
 
   Result<mz_flow_stats> flow_stats() override;
 
@@ -165,6 +172,10 @@ class KernelDataplane final : public Dataplane {
   KernelTable<mz_addr, std::uint32_t> host_ids_;
   KernelTable<mz_flow_key, mz_flow> flows_;
   KernelTable<std::uint32_t, std::uint32_t> flow_use_;
+  KernelTable<mz_vip_key, mz_vip> vips_;
+  KernelTable<std::uint32_t, std::uint32_t> vip_rows_;
+  KernelTable<std::uint32_t, mz_backend> backends_;
+  KernelTable<mz_sticky_key, mz_sticky> stickies_;
 };
 
 Result<> KernelDataplane::prepare() {
@@ -272,6 +283,10 @@ Result<> KernelDataplane::bind_tables() {
   bind(host_ids_, "mz_host_ids", false);
   bind(flows_, "mz_flows", false);
   bind(flow_use_, "mz_flow_use", true);
+  bind(vips_, "mz_vips", false);
+  bind(vip_rows_, "mz_vip_rows", true);
+  bind(backends_, "mz_backends", false);
+  bind(stickies_, "mz_stickies", false);
   if (ring_) return {};  // the ring is pinned: the same one
   ring_.reset(ring_buffer__new(
       map_fd("mz_events"),

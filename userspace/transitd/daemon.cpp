@@ -111,6 +111,7 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
                   }),
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
               options_.path_ttl, options_.max_flows),
+      vips_(dp),
       flows_(dp, [this] { return port_interfaces(); }),
       generation_(std::random_device{}()) {
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
@@ -173,6 +174,15 @@ Result<Goal> Daemon::merged(const v1::GoalState& applied, const v1::GoalState& a
   return parse_goal(all);
 }
 
+Result<> Daemon::check(const Goal& goal) const {
+  if (options_.no_flows && !goal.services.empty())
+    return fail(Code::failed_precondition,
+                "service {}: needs flows, which are off on this host; start transitd without --no-flows",
+                goal.services.begin()->first);
+  MZ_CHECK(tables_.check(goal));
+  return vips_.check(goal);
+}
+
 Result<> Daemon::save(const v1::GoalState& applied, const v1::GoalState& added) {
   v1::StoredGoal stored;
   *stored.mutable_applied() = applied;
@@ -184,7 +194,7 @@ Result<> Daemon::save(const v1::GoalState& applied, const v1::GoalState& added) 
 // data plane refuses in spite of the checks, the old goal comes back.
 Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
                                  const v1::GoalState& added, bool moved) {
-  if (dp_.loaded()) MZ_CHECK(tables_.check(next));
+  if (dp_.loaded()) MZ_CHECK(check(next));
   MZ_CHECK(save(applied, added));
   finish_leaving(std::chrono::steady_clock::time_point::max());
   Goal old = std::exchange(goal_, std::move(next));
@@ -258,7 +268,7 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
   v1::ApplyReply reply;
   reply.set_revision(next.revision());
   if (request.dry_run()) {
-    if (dp_.loaded()) MZ_CHECK(tables_.check(*goal));
+    if (dp_.loaded()) MZ_CHECK(check(*goal));
     return reply;
   }
   auto counts = adopt(std::move(*goal), next, added, true);
@@ -283,7 +293,8 @@ Result<SyncCounts> Daemon::reconcile() {
   MZ_CHECK(ensure_uplink());
   ensure_services();
   MZ_CHECK(ensure_programs());
-  MZ_CHECK(tables_.check(goal_));  // the first goal could not be, before they were loaded
+  MZ_CHECK(check(goal_));  // the first goal could not be, before they were loaded
+  MZ_CHECK(ensure_vips());  // before ports say that there are any
   std::map<std::uint32_t, Addr> others;
   for (const auto& [name, h] : goal_.hosts)
     if (const auto ip = goal_.reach(h.id); ip && h.id != goal_.self.id) others.emplace(h.id, *ip);
@@ -341,12 +352,20 @@ Result<> Daemon::ensure_programs() {
   cfg_ = cfg;
   if (!first) return {};
   MZ_CHECK(tables_.recover());
+  MZ_CHECK(vips_.recover());
   for (const auto& [id, h] : goal_.host_names)
     if (const auto entry = dp_.hosts().get(id)) down_[id] = (entry->flags & MZ_HOST_F_DOWN) != 0;
   if (dp_.event_fd() < 0) return {};  // it never tells anything
   return loop_.watch(dp_.event_fd(), [this] {
     dp_.poll_events([this](const mz_event& e) { on_event(e); });
   });
+}
+
+Result<> Daemon::ensure_vips() {
+  const auto doubtful = vips_.apply(goal_, hz_);
+  if (!doubtful) return tl::unexpected(doubtful.error());
+  if (!*doubtful) return {};
+  return flows_.forget_unless([this](const mz_flow_key& key, const mz_flow& flow) { return vips_.serves(key, flow); });
 }
 
 // The hops this host sends to are probed.

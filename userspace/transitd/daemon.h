@@ -23,6 +23,7 @@
 #include "userspace/transitd/store.h"
 #include "userspace/transitd/table_sync.h"
 #include "userspace/transitd/underlay.h"
+#include "userspace/transitd/vips.h"
 
 namespace mizar {
 
@@ -92,12 +93,16 @@ class Daemon {
   // they have in their sockets is still to be answered; else they go at once.
   Result<SyncCounts> adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
                            bool moved = false);
+  // Would the goal fit in the tables, and can these programs do what it asks?
+  // Errors: resource_exhausted, failed_precondition.
+  [[nodiscard]] Result<> check(const Goal& goal) const;
   Result<> save(const v1::GoalState& applied, const v1::GoalState& added);
   // Makes `goal_` true: programs, hosts, interfaces, tables.
   Result<SyncCounts> reconcile();
   Result<> ensure_programs();
   Result<> ensure_uplink();
   void ensure_services();
+  Result<> ensure_vips();
   void ensure_hops();
   void ensure_prober();
   Result<SyncCounts> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
@@ -120,6 +125,7 @@ class Daemon {
   [[nodiscard]] std::string endpoint_by_ifindex(unsigned ifindex) const;
   [[nodiscard]] std::vector<std::string> roles() const;
   [[nodiscard]] std::string describe(const mz_note& note, const std::vector<std::uint8_t>& frame) const;
+  [[nodiscard]] std::string describe_service(const mz_note& note) const;
   [[nodiscard]] std::string host_label(std::uint32_t id) const;
   Result<v1::EndpointStatus> endpoint_status(const std::string& key) const;
 
@@ -149,6 +155,7 @@ class Daemon {
   Underlay underlay_;
   Interfaces interfaces_;
   TableSync tables_;
+  Vips vips_;
   Flows flows_;
   std::vector<PendingTop> tops_;
   std::unique_ptr<Prober> prober_;

@@ -82,6 +82,12 @@ v1::Flow Daemon::flow_message(const Flows::Entry& entry, std::uint32_t now) cons
   m.set_idle_ms(ms(idle));
   m.set_ends_ms(ms(f.timeout > idle ? f.timeout - idle : 0));
   m.set_icmp_errors(f.errors);
+  // Of a client that serves itself the entry it has as a backend leads to no other.
+  const bool serves_itself = (f.flags & MZ_FLOW_F_SELF) != 0 && f.opener == MZ_DIR_INGRESS;
+  if ((f.flags & MZ_FLOW_F_NAT) != 0 && !serves_itself) {
+    m.set_backend_address(Addr(f.to).text());
+    m.set_backend_port(ntohs(f.to_port));
+  }
   return m;
 }
 

@@ -44,6 +44,9 @@ Result<> check_unused(const v1::DeleteRequest& r, const v1::GoalState& all) {
   for (const auto& n : all.networks())
     if (r.kind() == v1::KIND_VPC && n.vpc() == r.name())
       return still_used(r, "network " + object_key(n.vpc(), n.name()));
+  for (const auto& s : all.services())
+    if (r.kind() == v1::KIND_VPC && s.vpc() == r.name())
+      return still_used(r, "service " + object_key(s.vpc(), s.name()));
   if (r.kind() == v1::KIND_HOST && all.host() == r.name()) return still_used(r, "this very host");
   return {};
 }
@@ -68,6 +71,9 @@ bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
       drop_names(s, [&](const auto& n) { return object_key(n.vpc(), n.name()) == r.name(); });
       return take(s.mutable_endpoints(),
                   [&](const auto& e) { return object_key(e.vpc(), e.name()) == r.name(); });
+    case v1::KIND_SERVICE:
+      return take(s.mutable_services(),
+                  [&](const auto& x) { return object_key(x.vpc(), x.name()) == r.name(); });
     default:
       return false;
   }
@@ -77,7 +83,7 @@ bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
 
 Result<> Daemon::remove(const v1::DeleteRequest& r) {
   if (r.kind() == v1::KIND_UNSPECIFIED || !v1::Kind_IsValid(r.kind()))
-    return fail(Code::invalid_argument, "delete: kind: must be host, vpc, network or endpoint");
+    return fail(Code::invalid_argument, "delete: kind: must be host, vpc, network, endpoint or service");
   v1::GoalState applied = applied_, added = added_;
   if (!take_object(applied, r) && !take_object(added, r))
     return fail(Code::not_found, "{}: there is none", r.name());
@@ -182,6 +188,10 @@ Result<> Daemon::choose_addresses(const v1::GoalState& all, v1::Endpoint& e) con
   for (const auto& other : all.endpoints())
     if (other.vpc() == e.vpc())
       if (const auto a = parse_addresses(other.address(), other.address6()))
+        for (const Addr& ip : a->all()) taken.insert(ip);
+  for (const auto& s : all.services())
+    if (s.vpc() == e.vpc())
+      if (const auto a = parse_addresses(s.address(), s.address6()))
         for (const Addr& ip : a->all()) taken.insert(ip);
   const auto lowest = [&](const Prefix& block) -> Result<std::string> {
     for (std::uint64_t i = 2; i <= taken.size() + 2; i++) {

@@ -81,10 +81,13 @@ v1::Status Daemon::status() {
       {"endpoints", dp_.endpoints().capacity()}, {"networks", dp_.networks().capacity()},
       {"vpcs", dp_.vpcs().capacity()},           {"hosts", dp_.hosts().capacity()},
       {"ports", dp_.ports().capacity()},         {"shard-tables", dp_.shards().capacity() / MZ_BUCKETS},
-      {"paths", dp_.paths().capacity()},         {"flows", dp_.flows().capacity()}};
+      {"paths", dp_.paths().capacity()},         {"flows", dp_.flows().capacity()},
+      {"vips", dp_.vips().capacity()},           {"backends", dp_.backends().capacity()},
+      {"vip-rows", dp_.vip_rows().capacity()}};
   auto used = tables_.used();
   if (auto paths = dp_.paths().entries()) used["paths"] = paths->size();
   used["flows"] = flows_.used();
+  if (!goal_.services.empty()) used.merge(vips_.used());
   for (const auto& [name, n] : used) {
     auto* t = s.add_tables();
     t->set_name(name);

@@ -63,6 +63,8 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
       if (n.object != MZ_OBJ_FLOW) return fmt::format("{}: none yet", whose);
       return fmt::format("{}: {}", whose, flow_state_name(n.id));
     }
+    case MZ_ST_SERVICE:
+      return describe_service(n);
     case MZ_ST_ENDPOINTS:
       if (n.object == MZ_OBJ_PORT) return fmt::format("local: {}", endpoint_by_ifindex(n.id));
       if (n.object == MZ_OBJ_HOST) return fmt::format("this host bounces for it: on {}", host_label(n.id));
@@ -98,6 +100,26 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
     default:
       return fmt::format("{} {}", n.id, n.value);
   }
+}
+
+// Which service's address and port, or which of its backends was chosen.
+std::string Daemon::describe_service(const mz_note& n) const {
+  if (n.object == MZ_OBJ_BACKEND) {
+    const auto b = vips_.backend_of(n.id);
+    if (!b) return fmt::format("backend {}", n.id);
+    const std::string port = fmt::format("port {}", ntohs(b->port));
+    for (const auto& [key, e] : goal_.endpoints)
+      if (e.vni == b->vni && (e.address.v4 == Addr(b->ip) || e.address.v6 == Addr(b->ip)))
+        return fmt::format("backend {} ({}), {}", Addr(b->ip).text(), key, port);
+    return fmt::format("backend {}, {}", Addr(b->ip).text(), port);
+  }
+  const auto vip = vips_.vip_of(n.id);
+  if (!vip) return fmt::format("VIP {}", n.id);
+  std::string name = Addr(vip->ip).text();
+  for (const auto& [key, s] : goal_.services)
+    if (s.vni == vip->vni && (s.address.v4 == Addr(vip->ip) || s.address.v6 == Addr(vip->ip))) name = key;
+  const std::string what = fmt::format("{} {} {}", name, service_protocol(vip->proto), ntohs(vip->port));
+  return n.value ? fmt::format("{}: one of {} rows", what, n.value) : fmt::format("{}: nobody serves it", what);
 }
 
 Result<v1::TraceReply> Daemon::trace(const v1::TraceRequest& r) {

@@ -74,14 +74,20 @@ bool Flows::over(const mz_flow_key& key, const mz_flow& f, std::uint32_t now) co
          Addr(flow->to) != Addr(key.remote) || has_ended(*flow, now);
 }
 
+// What is gone already is no error.
+Result<> Flows::remove(const mz_flow_key& key) {
+  auto rc = dp_.flows().erase(key);
+  if (!rc && rc.error().code != Code::not_found) return rc;
+  removed_ += rc ? 1 : 0;
+  return {};
+}
+
 // Read once more: a packet may have come since the walk read it.
 Result<bool> Flows::remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports,
                                     std::uint32_t jiffies) {
   const auto f = dp_.flows().get(key);
   if (!f || (!over(key, *f, jiffies) && ports.contains(f->ifindex))) return false;
-  auto rc = dp_.flows().erase(key);
-  if (!rc && rc.error().code != Code::not_found) return tl::unexpected(rc.error());
-  if (rc) removed_++;
+  MZ_CHECK(remove(key));
   return true;
 }
 
@@ -151,6 +157,28 @@ Result<Flows::Found> Flows::find(const FlowFilter& filter, std::size_t limit) co
     }
   }
   return found;
+}
+
+// An ended flow, too: its backend could bring it back. The entry that answers find goes
+// first, or an answer in between would make the flow anew, with the same backend.
+Result<> Flows::forget_unless(const Serves& serves) {
+  for (TablePosition at; !at.end;) {
+    auto some = dp_.flows().next(at);
+    if (!some) return tl::unexpected(some.error());
+    for (const auto& [key, f] : *some) {
+      if ((f.flags & MZ_FLOW_F_NAT) == 0 || serves(key, f)) continue;
+      mz_flow_key answers = key;
+      answers.remote = f.to;
+      answers.remote_port = f.to_port;
+      const auto behind = dp_.flows().get(answers);
+      if (behind && (behind->flags & MZ_FLOW_F_REVERSE) != 0 && same_bytes(behind->to, key.remote) &&
+          behind->to_port == key.remote_port)
+        MZ_CHECK(remove(answers));
+      MZ_CHECK(remove(key));
+    }
+  }
+  hurry();
+  return {};
 }
 
 Result<std::uint64_t> Flows::flush(const FlowFilter& filter) {

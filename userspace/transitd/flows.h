@@ -58,6 +58,10 @@ class Flows {
   };
   // In no order. `limit` 0: all. One whole walk: some 0.2 us an entry.
   [[nodiscard]] Result<Found> find(const FlowFilter& filter, std::size_t limit) const;
+  // Flows to services of which `serves` says no: their next packets open them anew,
+  // to whoever serves then.
+  using Serves = std::function<bool(const mz_flow_key&, const mz_flow&)>;
+  Result<> forget_unless(const Serves& serves);
   // Returns how many it removed.
   Result<std::uint64_t> flush(const FlowFilter& filter);
 
@@ -67,6 +71,7 @@ class Flows {
   // Ended; of a translated flow's second key: its flow has.
   [[nodiscard]] bool over(const mz_flow_key& key, const mz_flow& f, std::uint32_t now) const;
   Result<> end_walk(const std::set<unsigned>& ports);
+  Result<> remove(const mz_flow_key& key);
   Result<bool> remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports, std::uint32_t jiffies);
 
   Dataplane& dp_;

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "bpf/abi/wire.h"
+#include "userspace/base/balance.h"
 #include "userspace/base/names.h"
 #include "userspace/base/unique.h"
 
@@ -19,7 +20,7 @@ Failure bad(std::string_view object, const char* field, fmt::format_string<A...>
 }
 
 // Reads one message into one Goal. A step for each kind, in the order of
-// references: hosts, VPCs, networks, endpoints.
+// references: hosts, VPCs, networks, endpoints, services.
 class Reader {
  public:
   explicit Reader(const v1::GoalState& state) : in_(state) {}
@@ -32,6 +33,7 @@ class Reader {
     for (int i = 0; i < in_.networks_size(); i++) MZ_CHECK(network(in_.networks(i), i));
     for (int i = 0; i < in_.endpoints_size(); i++) MZ_CHECK(endpoint(in_.endpoints(i), i));
     for (int i = 0; i < in_.names_size(); i++) MZ_CHECK(name(in_.names(i), i));
+    for (int i = 0; i < in_.services_size(); i++) MZ_CHECK(service(in_.services(i), i));
     return std::move(out_);
   }
 
@@ -42,6 +44,9 @@ class Reader {
   Result<> network(const v1::Network& n, int index);
   Result<> endpoint(const v1::Endpoint& e, int index);
   Result<> name(const v1::Name& n, int index);
+  Result<> service(const v1::Service& s, int index);
+  Result<> backends(const v1::Service& s, const Cidrs& vpc, const std::string& object,
+                    ServiceSpec& spec) const;
   Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> shards(const v1::ShardTable& t, const std::string& object, const char* field,
@@ -164,6 +169,55 @@ Result<> Reader::name(const v1::Name& n, int index) {
   return {};
 }
 
+// Behind the endpoints: its addresses are none of theirs.
+Result<> Reader::service(const v1::Service& s, int index) {
+  auto object = named("service", "services", index, s.vpc(), s.name());
+  if (!object) return Failure(object.error());
+  const auto vpc = out_.vpcs.find(s.vpc());
+  if (vpc == out_.vpcs.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", s.vpc());
+  ServiceSpec spec{s.name(), s.vpc(), vpc->second.vni, {}, {}, {}, s.sticky_seconds()};
+  auto ip = parse_addresses(s.address(), s.address6());
+  if (!ip) return wrap(ip.error(), *object);
+  spec.address = *ip;
+  const auto place = [&](const Addr& a) -> Result<> {
+    MZ_CHECK(check_in_vpc(a, s.vpc(), vpc->second.cidr));
+    for (const auto& [key, n] : out_.networks)
+      if (n.vpc == s.vpc()) MZ_CHECK(check_place(a, key, n.cidr));
+    return addresses_[s.vpc()].claim(a, *object, a.text());
+  };
+  MZ_CHECK(each_family(*ip, *object, "address", place));
+  auto ports = parse_service_ports(s.ports());
+  if (!ports) return wrap(ports.error(), *object);
+  spec.ports = std::move(*ports);
+  MZ_CHECK(backends(s, vpc->second.cidr, *object, spec));
+  MZ_CHECK(at_field(check_sticky(s.sticky_seconds()), *object, "sticky_seconds"));
+  if (!out_.services.emplace(object_key(s.vpc(), s.name()), std::move(spec)).second)
+    return bad(*object, "name", "another service of the vpc has the same");
+  return {};
+}
+
+Result<> Reader::backends(const v1::Service& s, const Cidrs& vpc, const std::string& object,
+                          ServiceSpec& spec) const {
+  Unique<Addr> taken;
+  for (int i = 0; i < s.backends_size(); i++) {
+    const auto& b = s.backends(i);
+    const std::string place = fmt::format("{}: backends[{}]", object, i);
+    auto at = parse_addresses(b.address(), b.address6());
+    if (!at) return wrap(at.error(), place);
+    const auto check = [&](const Addr& a) -> Result<> {
+      MZ_CHECK(check_in_vpc(a, s.vpc(), vpc));
+      if (a == spec.address.v4 || a == spec.address.v6)
+        return fail(Code::invalid_argument, "{} is the service's own", a.text());
+      return taken.claim(a, place, a.text());
+    };
+    MZ_CHECK(each_family(*at, place, "address", check));
+    const std::uint32_t weight = b.has_weight() ? b.weight() : 1;
+    MZ_CHECK(at_field(check_weight(weight), place, "weight"));
+    spec.backends.push_back({b.name(), *at, weight});
+  }
+  return at_field(check_backends(spec.backends.size()), object, "backends");
+}
+
 Result<> Reader::address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object) {
   const auto vpc = out_.vpcs.find(e.vpc());
   if (vpc == out_.vpcs.end()) return bad(object, "vpc", "'{}' does not stand in vpcs", e.vpc());
@@ -276,6 +330,20 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   }
 }
 
+void write_service(const ServiceSpec& s, v1::Service& out) {
+  out.set_name(s.name);
+  out.set_vpc(s.vpc);
+  write_addresses(s.address, out);
+  out.set_sticky_seconds(s.sticky_seconds);
+  write_service_ports(s.ports, *out.mutable_ports());
+  for (const BackendSpec& b : s.backends) {
+    auto* backend = out.add_backends();
+    backend->set_name(b.name);
+    write_addresses(b.address, *backend);
+    backend->set_weight(b.weight);
+  }
+}
+
 }  // namespace
 
 std::string object_key(std::string_view vpc, std::string_view name) {
@@ -340,6 +408,7 @@ v1::GoalState to_state(const Goal& goal) {
     name->set_name(n.name);
     write_addresses(n.address, *name);
   }
+  for (const auto& [key, s] : goal.services) write_service(s, *out.add_services());
   return out;
 }
 

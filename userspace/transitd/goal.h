@@ -11,10 +11,12 @@
 #include <optional>
 #include <string>
 #include <variant>
+#include <vector>
 
 #include "bpf/abi/hash.h"
 #include "bpf/abi/tables.h"
 #include "userspace/base/addr.h"
+#include "userspace/base/balance.h"
 #include "userspace/base/result.h"
 #include "userspace/base/services.h"
 #include "userspace/proto/transit.pb.h"
@@ -83,6 +85,23 @@ struct NameSpec {
   bool operator==(const NameSpec&) const = default;
 };
 
+struct BackendSpec {
+  std::string name;
+  Addrs address;
+  std::uint32_t weight = 1;  // 0: drains
+  bool operator==(const BackendSpec&) const = default;
+};
+struct ServiceSpec {
+  std::string name;
+  std::string vpc;
+  std::uint32_t vni = 0;
+  Addrs address;
+  std::vector<ServicePortSpec> ports;
+  std::vector<BackendSpec> backends;
+  std::uint32_t sticky_seconds = 0;
+  bool operator==(const ServiceSpec&) const = default;
+};
+
 // Ordered by key, so two goals compare and print alike. Keys of networks and
 // endpoints are "VPC/NAME".
 struct Goal {
@@ -97,6 +116,7 @@ struct Goal {
   Table<NetworkSpec> networks;
   Table<EndpointSpec> endpoints;
   Table<NameSpec> names;
+  Table<ServiceSpec> services;
 
   [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
   // Where this host reaches another, if they have a family in common.

@@ -217,6 +217,8 @@ Result<> TableSync::want_networks(const Goal& goal, Wanted& w) {
 }
 
 void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const {
+  std::set<std::uint32_t> balanced;  // VPCs with services
+  for (const auto& [key, s] : goal.services) balanced.insert(s.vni);
   for (const auto& [key, e] : goal.endpoints) {
     mz_endpoint entry{};
     entry.host = e.host_id;
@@ -243,7 +245,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       p.label = e.label;
       p.vpc = entry.vpc;
       p.mtu = port->second.mtu;
-      p.flags = entry.flags;
+      p.flags = entry.flags | (balanced.contains(e.vni) ? MZ_EP_F_VIPS : 0u);
       p.max_flows = e.max_flows ? e.max_flows : max_flows_;
       w.ports.emplace(p.ifindex % MZ_PORTS, p);
     }

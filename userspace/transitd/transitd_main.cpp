@@ -84,6 +84,9 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--max-hosts", o.kernel.sizes.hosts, "Highest host id + 1")->capture_default_str();
   app.add_option("--max-vpc-slots", o.kernel.sizes.vpc_slots, "VPCs with counters of their own")->capture_default_str();
   app.add_option("--max-flows", o.kernel.sizes.flows, "Flows of all endpoints; 168 bytes each, from the start")->capture_default_str();
+  app.add_option("--max-vips", o.kernel.sizes.vips, "Services' addresses, and ports of each")->capture_default_str();
+  app.add_option("--max-backends", o.kernel.sizes.backends, "Backends of each address and port")->capture_default_str();
+  app.add_option("--max-vip-rows", o.kernel.sizes.vip_rows, "Rows of backends: some 100 to 200 a backend; 8 bytes each, from the start")->capture_default_str();
   app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->capture_default_str();
   app.add_option_function<std::vector<std::string>>(
          "--flow-timer", [&o](const std::vector<std::string>& all) { for (const auto& t : all) set_flow_timer(t, o.daemon); },

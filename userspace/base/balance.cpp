@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/base/balance.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
+
+#include "userspace/base/names.h"
+
+namespace mizar {
+
+namespace {
+
+constexpr std::array<std::pair<const char*, std::uint16_t>, 3> kProtocols = {
+    {{"tcp", IPPROTO_TCP}, {"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}}};
+
+Result<> at_most(std::size_t n, std::size_t most) {
+  if (n <= most) return {};
+  return fail(Code::invalid_argument, "{} is out of range, must be at most {}", n, most);
+}
+
+}  // namespace
+
+Result<> check_in_vpc(const Addr& ip, const std::string& vpc, const Cidrs& cidr) {
+  MZ_CHECK(check_unicast(ip));
+  return check_inside(Prefix{ip, ip.is_v4() ? 32u : 128u}, vpc, cidr);
+}
+
+Result<> check_place(const Addr& ip, const std::string& network, const Cidrs& cidr) {
+  const auto& block = cidr.of(ip.family());
+  if (!block || !block->contains(ip)) return {};
+  if (auto rc = check_inside(ip, cidr); !rc) return wrap(rc.error(), "network " + network);
+  return {};
+}
+
+Result<> check_weight(std::uint32_t weight) { return at_most(weight, kWeightMax); }
+Result<> check_backends(std::size_t count) { return at_most(count, kBackendsMax); }
+Result<> check_sticky(std::uint32_t seconds) { return at_most(seconds, kStickyMax); }
+
+Result<ServicePortSpec> parse_service_port(const std::string& protocol, std::uint32_t port,
+                                           std::uint32_t backend_port) {
+  const auto* known = std::find_if(kProtocols.begin(), kProtocols.end(),
+                                   [&](const auto& k) { return protocol == k.first; });
+  if (known == kProtocols.end())
+    return fail(Code::invalid_argument, "protocol: '{}' must be tcp, udp or sctp", protocol);
+  if (port == 0 || port > 65535)
+    return fail(Code::invalid_argument, "port: {} is out of range, must be 1..65535", port);
+  if (backend_port > 65535)
+    return fail(Code::invalid_argument, "backend_port: {} is out of range, must be 1..65535", backend_port);
+  const std::uint32_t to = backend_port == 0 ? port : backend_port;
+  if (known->second == IPPROTO_SCTP && to != port)
+    return fail(Code::invalid_argument, "backend_port: {} must be {}: SCTP's checksum covers it", to, port);
+  return ServicePortSpec{known->second, static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(to)};
+}
+
+const char* service_protocol(std::uint16_t protocol) {
+  for (const auto& [name, number] : kProtocols)
+    if (number == protocol) return name;
+  return "?";
+}
+
+}  // namespace mizar

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tables of balanced services (bpf/abi/vips.h) as the goal wants them. A changed
+// Maglev table is written beside the old one before the VIP's row leads to it: no
+// packet meets half of one. Lives in the daemon's loop.
+//
+// A backend has an id of its own in each port of each service it serves, and no id is
+// ever handed out twice: what a client's sticky entry names is that backend, or gone.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "userspace/base/bytes.h"
+#include "userspace/dataplane/dataplane.h"
+#include "userspace/transitd/goal.h"
+
+namespace mizar {
+
+class Vips {
+ public:
+  explicit Vips(Dataplane& dp) : dp_(dp) {}
+
+  // Reads the tables of an earlier run: what stands keeps its ids and rows.
+  Result<> recover();
+  // Would the goal fit? Error: resource_exhausted, names the table.
+  [[nodiscard]] Result<> check(const Goal& goal) const;
+  // `hz`: jiffies in a second. Returns whether flows may stand that nobody serves any
+  // more (serves()). On an error call it again with the goal that was in force.
+  Result<bool> apply(const Goal& goal, unsigned hz);
+
+  // Is the backend that this translated flow goes to still one of the port it was
+  // opened to? Draining ones are.
+  [[nodiscard]] bool serves(const mz_flow_key& key, const mz_flow& flow) const;
+  // Whose ids these are, for traces; nothing if nobody's.
+  [[nodiscard]] std::optional<mz_vip_key> vip_of(std::uint32_t vip) const;
+  [[nodiscard]] std::optional<mz_backend> backend_of(std::uint32_t backend) const;
+  // Entries in use, by table name.
+  [[nodiscard]] std::map<std::string, std::uint64_t> used() const;
+
+ private:
+  template <class K, class V>
+  using Rows = std::map<K, V, ByBytes>;
+  using Ids = std::vector<std::uint32_t>;
+  // A backend of a VIP's port. Its flags are 0 here.
+  struct Member {
+    mz_vip_key vip;
+    mz_backend backend;
+  };
+  struct WantedVip {
+    Ids rows;                  // of backend ids
+    std::uint32_t sticky = 0;  // jiffies
+  };
+  struct Wanted {
+    Rows<mz_vip_key, WantedVip> vips;
+    Rows<std::uint32_t, mz_backend> backends;
+    Rows<Member, std::uint32_t> members;
+    std::uint32_t last_backend = 0;
+  };
+  struct Piece {
+    std::uint32_t first = 0, size = 0;
+  };
+
+  [[nodiscard]] Wanted want(const Goal& goal, unsigned hz) const;
+  // Where `size` rows are that no VIP in force uses, nor did a moment ago. Error:
+  // resource_exhausted.
+  [[nodiscard]] Result<std::uint32_t> free_rows(std::uint32_t size) const;
+  Result<> put_vip(const mz_vip_key& key, const WantedVip& wanted);
+  Result<> erase_unwanted(const Wanted& w);
+
+  Dataplane& dp_;
+  Rows<mz_vip_key, mz_vip> vips_;
+  Rows<mz_vip_key, Ids> rows_;  // of those in vips_
+  Rows<std::uint32_t, mz_backend> backends_;
+  Rows<Member, std::uint32_t> members_;  // -> backend id
+  std::uint32_t last_vip_ = 0, last_backend_ = 0;  // highest ids ever handed out
+  std::vector<Piece> left_;  // by the apply() under way: a packet may still read there
+  bool doubtful_ = false;    // flows stand that nobody has looked at yet
+};
+
+}  // namespace mizar
