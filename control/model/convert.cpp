@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/model/convert.h"
 
+#include <algorithm>
+
 #include "control/model/validate.h"
 #include "userspace/base/names.h"
 
@@ -70,6 +72,17 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   return out;
 }
 
+Result<Service> service(const v1::Service& m, int index) {
+  const auto object = called("service", "services", index, m.vpc(), m.name());
+  auto ip = mizar::parse_addresses(m.address(), m.address6());
+  if (!ip) return mizar::wrap(ip.error(), object);
+  auto ports = mizar::parse_service_ports(m.ports());
+  if (!ports) return mizar::wrap(ports.error(), object);
+  Service out{m.name(), m.vpc(), *ip, std::move(*ports), {}, m.sticky_seconds()};
+  for (const auto& b : m.backends()) out.backends.push_back({b.endpoint(), b.has_weight() ? b.weight() : 1});
+  return out;
+}
+
 // Converts a whole list with one of the functions above.
 template <class Messages, class T, class Convert>
 Result<> each(const Messages& from, std::vector<T>& to, Convert convert) {
@@ -118,6 +131,27 @@ void write_name(const Endpoint& e, mizar::v1::Name& out) {
   mizar::write_addresses(e.address, out);
 }
 
+// Its backends' addresses: those of the families it has itself.
+void write_service(const Service& s, const Region& region, mizar::v1::Service& out) {
+  out.set_name(s.name);
+  out.set_vpc(s.vpc);
+  mizar::write_addresses(s.address, out);
+  mizar::write_service_ports(s.ports, *out.mutable_ports());
+  out.set_sticky_seconds(s.sticky_seconds);
+  for (const Backend& b : s.backends) {
+    const auto e = std::find_if(region.endpoints.begin(), region.endpoints.end(), [&](const Endpoint& x) {
+      return x.vpc == s.vpc && x.name == b.endpoint;
+    });
+    mizar::Addrs at = e->address;
+    if (!s.address.v4) at.v4.reset();
+    if (!s.address.v6) at.v6.reset();
+    auto* to = out.add_backends();
+    to->set_name(b.endpoint);
+    mizar::write_addresses(at, *to);
+    if (b.weight != 1) to->set_weight(b.weight);
+  }
+}
+
 }  // namespace
 
 Result<Region> parse_region(const v1::Region& m) {
@@ -127,6 +161,7 @@ Result<Region> parse_region(const v1::Region& m) {
   MZ_CHECK(each(m.vpcs(), out.vpcs, vpc));
   MZ_CHECK(each(m.networks(), out.networks, network));
   MZ_CHECK(each(m.endpoints(), out.endpoints, endpoint));
+  MZ_CHECK(each(m.services(), out.services, service));
   MZ_CHECK(validate(out));
   return out;
 }
@@ -167,6 +202,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
     write_endpoint(e, vnis.at(e.vpc), e.host == region.hosts[host].name, *out.add_endpoints());
   }
   for (const auto i : share.names) write_name(region.endpoints[i], *out.add_names());
+  for (const auto i : share.services) write_service(region.services[i], region, *out.add_services());
   return out;
 }
 

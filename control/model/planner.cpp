@@ -75,17 +75,20 @@ class Builder {
       for (const auto id : servers(plan_.dividers[v])) needs_[by_id_.at(id)].vpcs.insert(v);
     for (size_t n = 0; n < region_.networks.size(); n++) network(n);
     for (size_t e = 0; e < region_.endpoints.size(); e++) endpoint(e);
+    for (size_t s = 0; s < region_.services.size(); s++) service(s);
     for (auto& need : needs_)
       plan_.hosts.push_back({{need.vpcs.begin(), need.vpcs.end()},
                              {need.networks.begin(), need.networks.end()},
                              {need.endpoints.begin(), need.endpoints.end()},
-                             {need.names.begin(), need.names.end()}});
+                             {need.names.begin(), need.names.end()},
+                             {need.services.begin(), need.services.end()}});
     return std::move(plan_);
   }
 
  private:
   struct Need {
-    std::set<size_t> vpcs, networks, endpoints, names;
+    std::set<size_t> vpcs, networks, endpoints, names, services;
+    std::set<std::string> clients;  // VPCs it has endpoints of
   };
 
   void share() {
@@ -121,6 +124,7 @@ class Builder {
     const size_t owner = by_name_.at(spec.host);
     network_at(owner, n);
     needs_[owner].endpoints.insert(e);
+    needs_[owner].clients.insert(spec.vpc);
     name(e);
     if (!plan_.bouncers[n]) return;
     for (const auto& address : spec.address.all()) {
@@ -144,6 +148,11 @@ class Builder {
     for (const auto b : buckets)
       for (const auto id : {(*dividers)[b].primary, (*dividers)[b].backup})
         if (id != 0) needs_[by_id_.at(id)].names.insert(e);
+  }
+
+  void service(size_t s) {
+    for (auto& need : needs_)
+      if (need.clients.contains(region_.services[s].vpc)) need.services.insert(s);
   }
 
   const Region& region_;

@@ -30,6 +30,7 @@ struct HostPlan {
   std::vector<std::size_t> networks;
   std::vector<std::size_t> endpoints;
   std::vector<std::size_t> names;  // endpoints it is asked about as divider
+  std::vector<std::size_t> services;  // of the VPCs it has endpoints of: it may be a client's host
 };
 
 struct Plan {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "userspace/base/addr.h"
+#include "userspace/base/balance.h"
 #include "userspace/base/services.h"
 
 namespace centaurus {
@@ -53,12 +54,28 @@ struct Endpoint {
   std::string user_data = {};
 };
 
+struct Backend {
+  std::string endpoint;  // of the service's VPC
+  std::uint32_t weight = 1;
+};
+
+// A virtual address whose ports endpoints serve.
+struct Service {
+  std::string name;  // unique in its VPC
+  std::string vpc;
+  mizar::Addrs address;
+  std::vector<mizar::ServicePortSpec> ports;
+  std::vector<Backend> backends;
+  std::uint32_t sticky_seconds = 0;
+};
+
 struct Region {
   std::uint64_t revision = 0;
   std::vector<Host> hosts;
   std::vector<Vpc> vpcs;
   std::vector<Network> networks;
   std::vector<Endpoint> endpoints;
+  std::vector<Service> services;
 };
 
 }  // namespace centaurus

@@ -46,6 +46,7 @@ class Validator {
     for (size_t i = 0; i < region_.networks.size(); i++) MZ_CHECK(network(region_.networks[i], i));
     for (size_t i = 0; i < region_.endpoints.size(); i++)
       MZ_CHECK(endpoint(region_.endpoints[i], i));
+    for (size_t i = 0; i < region_.services.size(); i++) MZ_CHECK(service(region_.services[i], i));
     return {};
   }
 
@@ -56,12 +57,15 @@ class Validator {
   Result<> network(const Network& n, size_t index);
   Result<> endpoint(const Endpoint& e, size_t index);
   Result<> attach(const Endpoint& e, const std::string& object);
+  Result<> service(const Service& s, size_t index);
+  Result<> backends(const Service& s, const std::string& object) const;
 
   const Region& region_;
   std::uint32_t bouncers_ = 0, dividers_ = 0;  // sizes of the pools
   std::map<std::string, const Vpc*> vpcs_;
   std::map<std::string, const Network*> networks_;
-  Unique<std::string> endpoints_;
+  Unique<std::string> endpoints_, services_;
+  std::map<std::string, const Endpoint*> endpoint_of_;
   Unique<std::uint32_t> host_ids_, vnis_;
   Unique<mizar::Addr> host_addresses_;
   std::map<std::string, DisjointBlocks> blocks_;   // by VPC
@@ -142,6 +146,7 @@ Result<> Validator::endpoint(const Endpoint& e, size_t index) {
     return bad(*object, "network", "'{}' is no network of vpc {}", e.network, e.vpc);
   if (!endpoints_.claim(key(e.vpc, e.name), *object, e.name))
     return bad(*object, "name", "another endpoint of the vpc has the same");
+  endpoint_of_.emplace(key(e.vpc, e.name), &e);
   const auto place = [&](const mizar::Addr& a) -> Result<> {
     MZ_CHECK(mizar::check_unicast(a));
     MZ_CHECK(mizar::check_inside(a, network->second->cidr));
@@ -168,6 +173,54 @@ Result<> Validator::attach(const Endpoint& e, const std::string& object) {
   if (e.tap.empty()) return {};
   MZ_CHECK(at_field(mizar::check_interface(e.tap), object, "tap"));
   return at_field(interfaces_.claim(e.host + " tap " + e.tap, object, e.tap), object, "tap");
+}
+
+// Behind the endpoints: its addresses are none of theirs.
+Result<> Validator::service(const Service& s, size_t index) {
+  auto object = named("service", "services", index, s.name, key(s.vpc, s.name));
+  if (!object) return Failure(object.error());
+  const auto vpc = vpcs_.find(s.vpc);
+  if (vpc == vpcs_.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", s.vpc);
+  if (!services_.claim(key(s.vpc, s.name), *object, s.name))
+    return bad(*object, "name", "another service of the vpc has the same");
+  if (endpoint_of_.contains(key(s.vpc, s.name)))
+    return bad(*object, "name", "an endpoint of the vpc has the same, and both have a name in DNS; choose another");
+  const auto place = [&](const mizar::Addr& a) -> Result<> {
+    MZ_CHECK(mizar::check_in_vpc(a, s.vpc, vpc->second->cidr));
+    for (const auto& [name, n] : networks_)
+      if (n->vpc == s.vpc) MZ_CHECK(mizar::check_place(a, name, n->cidr));
+    return addresses_[s.vpc].claim(a, *object, a.text());
+  };
+  MZ_CHECK(each_family(s.address, *object, "address", place));
+  MZ_CHECK(backends(s, *object));
+  return at_field(mizar::check_sticky(s.sticky_seconds), *object, "sticky_seconds");
+}
+
+// Each serves what it has addresses for; a family that nobody serves is a mistake.
+Result<> Validator::backends(const Service& s, const std::string& object) const {
+  MZ_CHECK(at_field(mizar::check_backends(s.backends.size()), object, "backends"));
+  Unique<std::string> taken;
+  mizar::PerFamily<bool> served;
+  for (size_t i = 0; i < s.backends.size(); i++) {
+    const std::string place = fmt::format("{}: backends[{}]", object, i);
+    const auto e = endpoint_of_.find(key(s.vpc, s.backends[i].endpoint));
+    if (e == endpoint_of_.end())
+      return bad(place, "endpoint", "'{}' is no endpoint of vpc {}", s.backends[i].endpoint, s.vpc);
+    MZ_CHECK(at_field(taken.claim(e->first, object, s.backends[i].endpoint), place, "endpoint"));
+    MZ_CHECK(at_field(mizar::check_weight(s.backends[i].weight), place, "weight"));
+    const mizar::Addrs& has = e->second->address;
+    if (!(s.address.v4 && has.v4) && !(s.address.v6 && has.v6))
+      return bad(place, "endpoint", "'{}' has no {} address, as the service has; give it one, or take it out",
+                 s.backends[i].endpoint, s.address.v4 ? "IPv4" : "IPv6");
+    if (has.v4) served.v4 = true;
+    if (has.v6) served.v6 = true;
+  }
+  if (s.backends.empty()) return {};
+  if (s.address.v4 && !served.v4)
+    return bad(object, "address", "no backend has an IPv4 address; give one an address, or leave this out");
+  if (s.address.v6 && !served.v6)
+    return bad(object, "address6", "no backend has an IPv6 address; give one an address6, or leave this out");
+  return {};
 }
 
 }  // namespace

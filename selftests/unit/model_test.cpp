@@ -37,6 +37,9 @@ endpoints:
   - {name: web, vpc: a, network: front, address: 10.0.1.2, host: w1, netns: a-web}
   - {name: db, vpc: a, network: back, address: 10.0.2.2, host: w2, tap: t0}
   - {name: web, vpc: b, network: front, address: 10.0.1.2, host: w1, netns: b-web}
+services:
+  - {name: www, vpc: a, address: 10.0.9.1, ports: [{protocol: tcp, port: 80, backend_port: 8080}],
+     sticky_seconds: 30, backends: [{endpoint: web, weight: 0}, {endpoint: db}]}
 )",
                                       "sound", r);
   EXPECT_TRUE(read) << read.error().what;
@@ -199,6 +202,63 @@ const BadCase kBad[] = {
      "endpoint a/web: interface: 'a b' is no interface name: space, / or :"},
     {"interface_without_netns", [](R& r) { r.mutable_endpoints(1)->set_interface("eth1"); },
      "endpoint a/db: interface: is that in a netns, and the endpoint has none"},
+    {"service_vpc", [](R& r) { r.mutable_services(0)->set_vpc("c"); },
+     "service c/www: vpc: 'c' does not stand in vpcs"},
+    {"service_twice",
+     [](R& r) {
+       *r.add_services() = r.services(0);
+       r.mutable_services(1)->set_address("10.0.9.2");
+     },
+     "service a/www: name: another service of the vpc has the same"},
+    {"service_name_of_endpoint", [](R& r) { r.mutable_services(0)->set_name("web"); },
+     "service a/web: name: an endpoint of the vpc has the same, and both have a name in DNS; choose another"},
+    {"service_vip_of_endpoint", [](R& r) { r.mutable_services(0)->set_address("10.0.2.2"); },
+     "service a/www: address: 10.0.2.2 is already that of endpoint a/db"},
+    {"service_vip_of_gateway", [](R& r) { r.mutable_services(0)->set_address("10.0.2.1"); },
+     "service a/www: address: network a/back: 10.0.2.1 is the network's gateway"},
+    {"service_vip_outside", [](R& r) { r.mutable_services(0)->set_address("10.1.0.1"); },
+     "service a/www: address: 10.1.0.1/32 is outside vpc a's 10.0.0.0/16"},
+    {"service_vip_multicast",
+     [](R& r) {
+       r.mutable_vpcs(0)->set_cidr("0.0.0.0/0");
+       r.mutable_services(0)->set_address("224.0.0.9");
+     },
+     "service a/www: address: 224.0.0.9 is no address a host can have"},
+    {"service_vip_twice",
+     [](R& r) {
+       *r.add_services() = r.services(0);
+       r.mutable_services(1)->set_name("api");
+     },
+     "service a/api: address: 10.0.9.1 is already that of service a/www"},
+    {"service_vip6", [](R& r) { r.mutable_services(0)->set_address6("fd00::1"); },
+     "service a/www: address6: fd00::1/128: vpc a has no cidr6"},
+    {"service_ports", [](R& r) { r.mutable_services(0)->clear_ports(); },
+     "service a/www: ports: there is none; give at least one"},
+    {"service_port_twice", [](R& r) { *r.mutable_services(0)->add_ports() = r.services(0).ports(0); },
+     "service a/www: ports: tcp 80 is given twice"},
+    {"service_backend", [](R& r) { r.mutable_services(0)->mutable_backends(1)->set_endpoint("x"); },
+     "service a/www: backends[1]: endpoint: 'x' is no endpoint of vpc a"},
+    {"service_backend_of_other_vpc", [](R& r) { r.mutable_services(0)->set_vpc("b"); },
+     "service b/www: backends[1]: endpoint: 'db' is no endpoint of vpc b"},
+    {"service_backend_twice", [](R& r) { r.mutable_services(0)->mutable_backends(1)->set_endpoint("web"); },
+     "service a/www: backends[1]: endpoint: 'web' is given twice"},
+    {"service_weight", [](R& r) { r.mutable_services(0)->mutable_backends(1)->set_weight(1001); },
+     "service a/www: backends[1]: weight: 1001 is out of range, must be at most 1000"},
+    {"service_sticky", [](R& r) { r.mutable_services(0)->set_sticky_seconds(86401); },
+     "service a/www: sticky_seconds: 86401 is out of range, must be at most 86400"},
+    {"service_family",
+     [](R& r) {
+       r.mutable_vpcs(0)->set_cidr6("fd00::/48");
+       r.mutable_services(0)->clear_address();
+       r.mutable_services(0)->set_address6("fd00::1");
+     },
+     "service a/www: backends[0]: endpoint: 'web' has no IPv6 address, as the service has; give it one, or take it out"},
+    {"service_family_of_nobody",
+     [](R& r) {
+       r.mutable_vpcs(0)->set_cidr6("fd00::/48");
+       r.mutable_services(0)->set_address6("fd00::1");
+     },
+     "service a/www: address6: no backend has an IPv6 address; give one an address6, or leave this out"},
     {"tap_name", [](R& r) { r.mutable_endpoints(1)->set_tap("a/b"); },
      "endpoint a/db: tap: 'a/b' is no interface name: space, / or :"},
 };
@@ -354,6 +414,7 @@ TEST(Plan, EveryHostGetsWhatItNeedsAndNoMore) {
 // Dividers are asked by the first label of a name, and by address.
 TEST(Plan, NamesAreAtTheirBucketsDividers) {
   auto r = sound();
+  r.clear_services();
   for (int i = 6; i < 12; i++) {
     auto* d = r.add_hosts();
     d->set_name("d" + std::to_string(i));
@@ -495,6 +556,7 @@ TEST(Plan, EachAddressIsAtItsBucketsBouncers) {
 
 TEST(Plan, AnIpv6OnlyRegion) {
   auto r = sound();
+  r.clear_services();
   for (auto& h : *r.mutable_hosts()) {
     h.clear_address();
     h.set_address6(fmt::format("2001:db8::{}", h.id()));
@@ -566,6 +628,40 @@ TEST(Plan, AnEndpointIsOnThreeHostsAtMost) {
   }
   for (const auto& [key, count] : copies) EXPECT_EQ(count, 3) << key;
   EXPECT_LT(most, 3 * least) << "bouncers share the load";
+}
+
+// Who may be a client's host has to know a service; who only carries hops has not.
+TEST(Services, GoToEveryHostWithEndpointsOfTheVpc) {
+  const auto region = parse_region(sound());
+  ASSERT_TRUE(region) << region.error().what;
+  const Plan plan = make_plan(*region);
+  const int wanted[] = {1, 1, 0, 0, 0};  // w1, w2, b1, b2, d1
+  for (std::size_t h = 0; h < region->hosts.size(); h++) {
+    const auto goal = goal_state(*region, plan, h);
+    EXPECT_EQ(goal.services_size(), wanted[h]) << goal.host();
+    const auto read = mizar::parse_goal(goal);
+    EXPECT_TRUE(read) << read.error().what;
+  }
+  const auto s = goal_state(*region, plan, 1).services(0);  // w2 has no endpoint in front
+  EXPECT_EQ(s.address(), "10.0.9.1");
+  EXPECT_EQ(s.sticky_seconds(), 30u);
+  EXPECT_EQ(s.ports(0).backend_port(), 8080u);
+  ASSERT_EQ(s.backends_size(), 2);
+  EXPECT_EQ(s.backends(0).name() + " " + s.backends(0).address(), "web 10.0.1.2");
+  EXPECT_TRUE(s.backends(0).has_weight());
+  EXPECT_EQ(s.backends(0).weight(), 0u);
+  EXPECT_FALSE(s.backends(1).has_weight());
+}
+
+// A backend's address of a family that the service has not is nobody's business.
+TEST(Services, BackendsAreToldInTheServicesFamilies) {
+  auto r = sound();
+  r.mutable_vpcs(0)->set_cidr6("fd00::/48");
+  r.mutable_networks(0)->set_cidr6("fd00::/64");
+  r.mutable_endpoints(0)->set_address6("fd00::2");
+  const auto region = parse_region(r);
+  ASSERT_TRUE(region) << region.error().what;
+  EXPECT_EQ(goal_state(*region, make_plan(*region), 0).services(0).backends(0).address6(), "");
 }
 
 }  // namespace

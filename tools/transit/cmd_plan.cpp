@@ -51,15 +51,16 @@ Json summary(const mizar::v1::GoalState& goal, const std::string& path) {
           {"file", path},
           {"vpcs", goal.vpcs_size()},
           {"networks", goal.networks_size()},
-          {"endpoints", goal.endpoints_size()}};
+          {"endpoints", goal.endpoints_size()},
+          {"services", goal.services_size()}};
 }
 
 void print_summary(const Context& ctx, const Json& written) {
   if (ctx.format != Format::table) return print_value(ctx.format, written);
-  Table table({"HOST", ">VPCS", ">NETWORKS", ">ENDPOINTS", "FILE"});
+  Table table({"HOST", ">VPCS", ">NETWORKS", ">ENDPOINTS", ">SERVICES", "FILE"});
   for (const auto& w : written)
     table.row({w["host"], w["vpcs"].dump(), w["networks"].dump(), w["endpoints"].dump(),
-               w["file"]});
+               w["services"].dump(), w["file"]});
   table.print();
 }
 
