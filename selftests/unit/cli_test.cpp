@@ -33,6 +33,10 @@ networks:
   - {name: front, vpc: a, cidr: 10.0.1.0/24, cidr6: "fd00:0:0:1::/64"}
 endpoints:
   - {name: web, vpc: a, network: front, address: 10.0.1.2, address6: "fd00:0:0:1::2", host: w1}
+services:
+  - {name: www, vpc: a, address: 10.0.9.1, address6: "fd00:0:0:9::1",
+     ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: udp, port: 53}],
+     backends: [{name: web, address: 10.0.1.2}, {name: old, address: 10.0.1.3, weight: 0}]}
 )";
 
 class FakeTransit final : public v1::Transit::Service {
@@ -112,6 +116,8 @@ class FakeTransit final : public v1::Transit::Service {
     f->set_port(4000);
     f->set_remote_address("10.0.1.3");
     f->set_remote_port(80);
+    f->set_backend_address("10.0.1.7");
+    f->set_backend_port(8080);
     f->set_state("ESTABLISHED");
     f->set_opened_here(true);
     f->set_bytes_out(3000);
@@ -301,7 +307,8 @@ TEST_F(Cli, Deletes) {
   } rows[] = {{"host", "b1", v1::KIND_HOST},
               {"vpc", "a", v1::KIND_VPC},
               {"network", "a/front", v1::KIND_NETWORK},
-              {"endpoint", "a/web", v1::KIND_ENDPOINT}};
+              {"endpoint", "a/web", v1::KIND_ENDPOINT},
+              {"service", "a/www", v1::KIND_SERVICE}};
   for (const auto& row : rows) {
     const Outcome r = run({row.noun, "delete", row.name});
     EXPECT_EQ(r.rc, 0) << r.err;
@@ -327,6 +334,9 @@ TEST_F(Cli, Lists) {
   EXPECT_EQ(run({"endpoint", "list"}).out,
             "NAME   NETWORK  ADDRESS                 HOST  STATE  INTERFACE\n"
             "a/web  front    10.0.1.2 fd00:0:0:1::2  w1    ready  mz0\n");
+  EXPECT_EQ(run({"service", "list"}).out,
+            "NAME   ADDRESS                 PORTS                BACKENDS  DRAINING\n"
+            "a/www  10.0.9.1 fd00:0:0:9::1  tcp/80->8080 udp/53         2         1\n");
 }
 
 TEST_F(Cli, ListsForPrograms) {
@@ -348,6 +358,8 @@ TEST_F(Cli, GetsByName) {
   EXPECT_EQ(json({"vpc", "get", "a"})["cidr"], "10.0.0.0/16");
   EXPECT_EQ(json({"network", "get", "a/front"})["name"], "front");
   EXPECT_EQ(json({"endpoint", "get", "a/web"})["mtu"], 1414);
+  EXPECT_EQ(json({"service", "get", "a/www"})["backends"][1]["weight"], 0);
+  EXPECT_EQ(run({"service", "get", "a/x"}).rc, 3);
   const Outcome r = run({"host", "get", "b9"});
   EXPECT_EQ(r.rc, 3);
   EXPECT_EQ(r.err, "transit: host b9: this host does not know it: see transit host list\n");
@@ -430,9 +442,9 @@ TEST_F(Cli, Flows) {
   const Outcome list = run({"flow", "list", "--vpc", "a", "--endpoint", "a/web", "--address", "10.0.1.3", "--proto",
                             "tcp", "--port", "80", "--limit", "1"});
   EXPECT_EQ(list.out,
-            "ENDPOINT  PROTO  LOCAL              REMOTE       STATE            OUT   IN   IDLE   ENDS\n"
-            "a/web     tcp    10.0.1.2:4000  ->  10.0.1.3:80  ESTABLISHED  2.9 KiB  7 B  0.0 s   60 s\n"
-            "a/web     icmp   10.0.1.2:9     <-  10.0.1.3:9   UNREPLIED        0 B  0 B  0.0 s  0.0 s\n"
+            "ENDPOINT  PROTO  LOCAL              REMOTE                         STATE            OUT   IN   IDLE   ENDS\n"
+            "a/web     tcp    10.0.1.2:4000  ->  10.0.1.3:80 via 10.0.1.7:8080  ESTABLISHED  2.9 KiB  7 B  0.0 s   60 s\n"
+            "a/web     icmp   10.0.1.2 id 9  <-  10.0.1.3                       UNREPLIED        0 B  0 B  0.0 s  0.0 s\n"
             "... and 3 more; --limit shows others\n");
   EXPECT_EQ(fake().asked_flows.filter().vpc(), "a");
   EXPECT_EQ(fake().asked_flows.filter().endpoint(), "a/web");

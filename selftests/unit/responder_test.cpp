@@ -55,6 +55,10 @@ state:
     - {name: front, vpc: red, network: front, address: 10.0.1.8, host: w1}
   names:
     - {name: far, vpc: red, network: back, address: 10.0.9.9}
+  services:
+    - {name: www, vpc: red, address: 10.0.9.1, address6: "fd00:1:0:9::1", ports: [{protocol: tcp, port: 80}]}
+    - {name: db, vpc: red, address: 10.0.9.2, ports: [{protocol: tcp, port: 80}]}
+    - {name: v..w, vpc: red, address: 10.0.9.3, ports: [{protocol: tcp, port: 80}]}
 ports:
   - {endpoint: red/web, ifindex: 65541, mtu: 1434}
   - {endpoint: blue/web, ifindex: 6, mtu: 1434}
@@ -128,7 +132,9 @@ TEST(Snapshot, NamesOfEachVpcAlone) {
     const Zone* zone;
     const char *name, *addresses;  // nullptr: does not exist
   } rows[] = {{red, "web", "10.0.1.5 fd00:1:0:1::5"}, {red, "web.front", "10.0.1.5 fd00:1:0:1::5"},
-              {red, "db", "10.0.1.6"},                {red, "far", "10.0.9.9"},
+              {red, "db", "10.0.9.2"},                {red, "far", "10.0.9.9"},
+              {red, "db.front", "10.0.1.6"},          {red, "www", "10.0.9.1 fd00:1:0:9::1"},
+              {red, "v..w", nullptr},                 {blue, "www", nullptr},
               {red, "far.back", "10.0.9.9"},          {red, "back", ""},
               {red, "front", "10.0.1.8"},             {red, "front.front", "10.0.1.8"},
               {red, "x..y", nullptr},                 {red, "x", nullptr},
@@ -144,6 +150,7 @@ TEST(Snapshot, NamesOfEachVpcAlone) {
     }
   }
   EXPECT_EQ(*red->find_reverse(addr("10.0.9.9")), "far.back");
+  EXPECT_EQ(*red->find_reverse(addr("fd00:1:0:9::1")), "www");
   EXPECT_EQ(blue->find_reverse(addr("10.0.1.6")), nullptr);
 }
 

@@ -17,6 +17,20 @@ std::string end_of(const std::string& address, std::uint32_t port) {
                                                 : fmt::format("[{}]:{}", address, port);
 }
 
+bool has_ports(const v1::Flow& f) { return f.protocol() != "icmp" && f.protocol() != "icmpv6"; }
+
+// Of a query its identifier, which is no port.
+std::string local_of(const v1::Flow& f) {
+  return has_ports(f) ? end_of(f.address(), f.port()) : fmt::format("{} id {}", f.address(), f.port());
+}
+std::string remote_of(const v1::Flow& f) {
+  return has_ports(f) ? end_of(f.remote_address(), f.remote_port()) : f.remote_address();
+}
+std::string remote_and_backend(const v1::Flow& f) {
+  if (f.backend_address().empty()) return remote_of(f);
+  return fmt::format("{} via {}", remote_of(f), end_of(f.backend_address(), f.backend_port()));
+}
+
 void say_more(const v1::ListFlowsReply& reply) {
   if (reply.more() != 0) print_line(fmt::format("... and {} more; --limit shows others", reply.more()));
 }
@@ -28,8 +42,8 @@ Result<int> print_flows(const Context& ctx, const v1::ListFlowsReply& reply) {
   }
   Table table({"ENDPOINT", "PROTO", "LOCAL", "", "REMOTE", "STATE", ">OUT", ">IN", ">IDLE", ">ENDS"});
   for (const auto& f : reply.flows())
-    table.row({f.endpoint(), f.protocol(), end_of(f.address(), f.port()), f.opened_here() ? "->" : "<-",
-               end_of(f.remote_address(), f.remote_port()), f.state(), short_bytes(f.bytes_out()),
+    table.row({f.endpoint(), f.protocol(), local_of(f), f.opened_here() ? "->" : "<-",
+               remote_and_backend(f), f.state(), short_bytes(f.bytes_out()),
                short_bytes(f.bytes_in()), short_time(f.idle_ms()), short_time(f.ends_ms())});
   table.print();
   say_more(reply);
@@ -43,8 +57,8 @@ Result<int> print_top(const Context& ctx, const v1::ListFlowsReply& reply) {
   }
   Table table({"ENDPOINT", "PROTO", "LOCAL", "", "REMOTE", ">OUT/s", ">PKT/s", ">IN/s", ">PKT/s"});
   for (const auto& f : reply.flows())
-    table.row({f.endpoint(), f.protocol(), end_of(f.address(), f.port()), f.opened_here() ? "->" : "<-",
-               end_of(f.remote_address(), f.remote_port()), short_bytes(f.bytes_out()),
+    table.row({f.endpoint(), f.protocol(), local_of(f), f.opened_here() ? "->" : "<-",
+               remote_of(f), short_bytes(f.bytes_out()),
                fmt::to_string(f.packets_out()), short_bytes(f.bytes_in()), fmt::to_string(f.packets_in())});
   table.print();
   say_more(reply);

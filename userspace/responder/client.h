@@ -18,7 +18,7 @@
 namespace mizar::responder {
 
 // The names of one VPC, as far as this host knows them. Plain data: whatever has
-// names (endpoints today, services later) is put in by add().
+// names (endpoints, networks, services) is put in by add().
 class Zone {
  public:
   // Who knows a bucket of the VPC's names for certain.

@@ -53,7 +53,13 @@ std::shared_ptr<const Zone> make_zone(const Goal& goal, const VpcSpec& vpc, std:
   zone->set_holders(all_holders(goal, vpc));
   const auto all = named_in(goal, vpc.name);
   // Where "a.b" is one endpoint and "a" another in network "b", the longer form wins.
-  for (const Named& n : all) zone->add(n.name, n.address);
+  for (const Named& n : all)
+    if (!goal.services.contains(object_key(vpc.name, n.name))) zone->add(n.name, n.address);
+  for (const auto& [key, s] : goal.services) {
+    if (s.vpc != vpc.name || !sayable(s.name)) continue;
+    zone->add(s.name, s.address);
+    zone->add_reverse(s.name, s.address);
+  }
   for (const auto& [key, n] : goal.networks)
     if (n.vpc == vpc.name && sayable(n.name)) zone->add(n.name, {});
   for (const Named& n : all) {
