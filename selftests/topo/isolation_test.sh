@@ -8,6 +8,7 @@ set -eu
 need_root
 topo_begin mzt-isolation
 trap topo_end EXIT
+BALANCED=1
 SERVICES=1 standard_up
 INJECT="$(dirname "$0")/inject.py"
 W1=10.77.1.1
@@ -34,6 +35,23 @@ for vpc in red blue; do
 			[[ $from == "$to" ]] || ok "$vpc/$from -> ${address[$to]} is $vpc/$to" says $vpc-$from "${address[$to]}" $vpc/$to
 		done
 	done
+done
+
+# Many flows each: by every backend of its own, never by the other tenant's.
+own() { # NS VPC: 40 answers
+	[[ $(on "$1" python3 -c '
+import socket, sys
+seen = set()
+for i in range(40):
+    s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(2)
+    s.sendto(bytes(8) + sys.argv[2].encode(), (sys.argv[1], 7))
+    data, peer = s.recvfrom(64)
+    seen.add(data[8:].decode() if peer[0] == sys.argv[1] else str(peer))
+print(*sorted(seen))' $VIP "${1/-//}") == "$2/b $2/c" ]]
+}
+for vpc in red blue; do
+	for e in a b; do ok "$vpc/$e -> $VIP is served by $vpc/b and $vpc/c" own $vpc-$e $vpc; done
 done
 
 ok "the gateway answers a ping" on red-a ping -qc 2 -i 0.05 -W 1 $GATEWAY

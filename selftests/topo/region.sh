@@ -41,9 +41,9 @@ standard_hosts() {
 # underlay has: 4, 6, or mixed (w1 only IPv4, w2 only IPv6, the hops both).
 FAMILY=${FAMILY:-4} UNDERLAY=${UNDERLAY:-4}
 if [[ $FAMILY == 4 ]]; then
-	A=10.0.1.5 B=10.0.1.6 C=10.0.2.5 M=10.0.1.8 NEW=10.0.1.9 GATEWAY=10.0.1.1
+	VIP=10.0.9.1 A=10.0.1.5 B=10.0.1.6 C=10.0.2.5 M=10.0.1.8 NEW=10.0.1.9 GATEWAY=10.0.1.1
 else
-	A=fd00:10:1::5 B=fd00:10:1::6 C=fd00:10:2::5 M=fd00:10:1::8 NEW=fd00:10:1::9 GATEWAY=fd00:10:1::1
+	VIP=fd00:10:9::1 A=fd00:10:1::5 B=fd00:10:1::6 C=fd00:10:2::5 M=fd00:10:1::8 NEW=fd00:10:1::9 GATEWAY=fd00:10:1::1
 fi
 # The other family's of an endpoint: both HOST-PART.
 both() { echo "address: 10.0.$1.$2, address6: 'fd00:10:$1::$2'"; }
@@ -54,6 +54,15 @@ at() {
 	[[ $has == 6 ]] || echo -n "address: 10.77.$2.1"
 	[[ $has != mixed ]] || echo -n ", "
 	[[ $has == 4 ]] || echo -n "address6: 'fd77:$2::1'"
+}
+
+# BALANCED=1: a service of each VPC at the same address, b and c of its own behind it.
+balanced() {
+	local vpc
+	echo services:
+	for vpc in red blue; do
+		echo "  - {name: all, vpc: $vpc, $(both 9 1), ports: [{protocol: udp, port: 7}], backends: [{endpoint: b}, {endpoint: c}]}"
+	done
 }
 
 # Region with revision $1; endpoints of both VPCs: a on w1 (front), b on w2
@@ -75,6 +84,7 @@ networks:
   - {name: back, vpc: red, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
   - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
   - {name: back, vpc: blue, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
+$([[ -z ${BALANCED:-} ]] || balanced)
 endpoints:
   - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a)}
   - {name: b, vpc: red, network: front, $(both 1 6), host: ${2:-w2}, netns: $(ns "${3:-red-b}")}

@@ -15,10 +15,22 @@
 #   traffic.py give ADDRESS PORT FILE        sends over one TCP connection until
 #       FILE disappears (a number instead of FILE: that many bytes); prints
 #       "whole N longest_stall_ms N" when what arrived is what was sent
+#   traffic.py name NAME PORT                TCP: answers each line with NAME, an HTTP
+#       request for /BYTES with that many bytes, any other one with NAME
+#   traffic.py spread ADDRESS PORT N [FROM]  N connections, one after the other; prints
+#       who answered, a line each: "NAME COUNT", or of those from the ports FROM on
+#       "PORT NAME"
+#   traffic.py talk ADDRESS PORT FILE        a line every 20 ms over one connection
+#       until FILE disappears; prints "steady NAME longest_gap_ms N", or how it ended:
+#       "reset NAME", "silent NAME", "changed NAME"
+#   traffic.py refused ADDRESS PORT tcp|udp  prints "refused after_ms N", or what else
+#   traffic.py digest BYTES                  of what `name` sends for /BYTES
+import collections
 import hashlib
 import os
 import select
 import socket
+import socketserver
 import struct
 import sys
 import time
@@ -153,8 +165,110 @@ def give(address, port, until):
     print("%s %d longest_stall_ms %d" % ("whole" if whole else "broken", n, stall * 1000))
 
 
+def pattern(length):
+    return b"".join(struct.pack("!q", i) for i in range(length // 8 + 1))[:length]
+
+
+def name(own, port):
+    class Talk(socketserver.StreamRequestHandler):
+        def handle(self):
+            for line in self.rfile:
+                if not line.startswith(b"GET /"):
+                    self.wfile.write(own.encode() + b"\n")
+                    continue
+                what = line.split()[1][1:]
+                body = pattern(int(what)) if what.isdigit() else own.encode() + b"\n"
+                self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                return
+
+    class Server(socketserver.ThreadingTCPServer):
+        address_family = socket.AF_INET6
+        allow_reuse_address = daemon_threads = True
+        request_queue_size = 128
+
+    with Server(("::", port), Talk) as server:
+        server.serve_forever()
+
+
+def streams(address):
+    s = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    s.settimeout(2)
+    return s
+
+
+# Closed by a reset: the same port can be used again at once.
+def spread(address, port, n, first=0):
+    seen = collections.Counter()
+    for i in range(n):
+        s = streams(address)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        try:
+            if first:
+                s.bind(("", first + i))
+            s.connect((address, port))
+            s.sendall(b"who\n")
+            who = s.recv(64).decode().strip() or "closed"
+        except OSError as e:
+            who = type(e).__name__
+        s.close()
+        if first:
+            print(first + i, who)
+        seen[who] += 1
+    if not first:
+        for who, count in sorted(seen.items()):
+            print(who, count)
+
+
+def talk(address, port, run_file):
+    s = streams(address)
+    s.connect((address, port))
+    who, gap = "", 0.0
+    last = time.monotonic()
+    try:
+        while os.path.exists(run_file):
+            s.sendall(b"who\n")
+            answer = s.recv(64).decode().strip()
+            now = time.monotonic()
+            gap = max(gap, now - last)
+            last = now
+            if not who:
+                who = answer
+                open(run_file + ".who", "w").write(who)
+            if answer != who:
+                print("changed" if answer else "closed", who)
+                return
+            select.select([], [], [], 0.02)
+    except ConnectionError:
+        print("reset", who)
+    except OSError:
+        print("silent", who)
+    else:
+        print("steady %s longest_gap_ms %d" % (who, gap * 1000))
+
+
+def refused(address, port, protocol):
+    s = streams(address) if protocol == "tcp" else datagrams(address)
+    s.settimeout(2)
+    start = time.monotonic()
+    try:
+        s.connect((address, port))
+        s.send(b"x")
+        s.recv(64)
+        print("answered")
+    except ConnectionRefusedError:
+        print("refused after_ms %d" % ((time.monotonic() - start) * 1000))
+    except OSError as e:
+        print(type(e).__name__)
+
+
+def digest(length):
+    print(hashlib.sha256(pattern(length)).hexdigest())
+
+
 if __name__ == "__main__":
     command, args = sys.argv[1], sys.argv[2:]
     convert = {"echo": (str, int), "ask": (str, int, str), "flow": (str, int, float, str),
-               "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str)}[command]
+               "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str),
+               "name": (str, int), "spread": (str, int, int, int), "talk": (str, int, str),
+               "refused": (str, int, str), "digest": (int,)}[command]
     globals()[command](*(f(a) for f, a in zip(convert, args)))

@@ -1,0 +1,247 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Balanced services, with real clients and servers: who serves, what happens to flows
+# when backends come, drain and go, what nobody serves, and two tenants with one VIP.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/region.sh"
+need_root
+topo_begin mzt-bal
+trap topo_end EXIT
+topo_router
+topo_host w1 1
+topo_host w2 2
+topo_host b1 3 hop
+topo_host d1 5 hop
+topo_ns services
+for h in w2 b1 d1; do topo_daemon $h; done
+topo_daemon w1 --services "$(ns services)" --local-group nogroup
+for e in red-a red-s1 red-s2 red-s3 red-s4 blue-a blue-s1; do topo_ns $e; done
+if [[ $FAMILY == 4 ]]; then
+	KEEP=10.0.1.100 EMPTY=10.0.9.3 BULK=10.0.9.4 TYPE=A DNS=169.254.169.253
+else
+	KEEP=fd00:10:1::100 EMPTY=fd00:10:9::3 BULK=fd00:10:9::4 TYPE=AAAA DNS=fd4d:5aff::53
+fi
+WEB="{endpoint: s1}, {endpoint: s2}, {endpoint: s3}"
+# Region with revision $1, red/web served by $2; the VIP of red/keep lies in a network.
+region() {
+	cat << R
+revision: $1
+hosts:
+  - {name: w1, id: 1, $(at w1 1)}
+  - {name: w2, id: 2, $(at w2 2)}
+  - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
+  - {name: d1, id: 5, $(at d1 5), roles: [divider]}
+vpcs:
+  - {name: red, vni: 100, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
+  - {name: blue, vni: 200, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
+networks:
+  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+  - {name: back, vpc: red, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
+  - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+endpoints:
+  - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a)}
+  - {name: s1, vpc: red, network: front, $(both 1 11), host: w1, netns: $(ns red-s1)}
+  - {name: s2, vpc: red, network: front, $(both 1 12), host: w2, netns: $(ns red-s2)}
+  - {name: s3, vpc: red, network: back, $(both 2 13), host: w2, netns: $(ns red-s3)}
+  - {name: s4, vpc: red, network: back, $(both 2 14), host: w1, netns: $(ns red-s4)}
+  - {name: a, vpc: blue, network: front, $(both 1 5), host: w1, netns: $(ns blue-a)}
+  - {name: s1, vpc: blue, network: front, $(both 1 11), host: w2, netns: $(ns blue-s1)}
+services:
+  - {name: web, vpc: red, $(both 9 1), backends: [$2],
+     ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: udp, port: 7}]}
+  - {name: keep, vpc: red, $(both 1 100), sticky_seconds: 600, backends: [$2],
+     ports: [{protocol: tcp, port: 80, backend_port: 8080}]}
+  - {name: empty, vpc: red, $(both 9 3), ports: [{protocol: tcp, port: 80}, {protocol: udp, port: 7}]}
+  - {name: bulk, vpc: red, $(both 9 4), backends: [{endpoint: s2}],
+     ports: [{protocol: tcp, port: 18, backend_port: 8}, {protocol: tcp, port: 80, backend_port: 8080}]}
+  - {name: near, vpc: red, $(both 9 5), backends: [{endpoint: s1}],
+     ports: [{protocol: tcp, port: 18, backend_port: 8}, {protocol: tcp, port: 80, backend_port: 8080}]}
+  - {name: web, vpc: blue, $(both 9 1), backends: [{endpoint: s1}],
+     ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: udp, port: 7}]}
+R
+}
+REVISION=0
+balance() { # BACKENDS of red/web and red/keep
+	REVISION=$((REVISION + 1))
+	region $REVISION "$1" | topo_apply b1 d1 w1 w2
+}
+balance "$WEB"
+hops() { ! transit w1 status | grep -qE ' (down|unresolved) ' && ! transit w2 status | grep -qE ' (down|unresolved) '; }
+wait_for 10 hops
+for e in red-s1 red-s2 red-s3 red-s4 blue-s1; do
+	start $e "$TOPO_DIR/serve.log" "$TRAFFIC" name ${e/-//} 8080
+	wait_for 5 on $e bash -c 'ss -ltn | grep -q ":8080 "'
+	serve $e ${e/-//}
+done
+
+spread() { on "$1" "$TRAFFIC" spread "${2:-$VIP}" 80 "${3:-120}"; }
+# NS ADDRESS COUNT NAME...: these serve it, each at least half its share.
+served_by() {
+	local from=$1 vip=$2 n=$3 got
+	shift 3
+	got=$(spread "$from" "$vip" "$n")
+	python3 -c '
+import sys
+n, names, got = int(sys.argv[1]), sys.argv[2].split(), dict(l.split() for l in sys.argv[3].splitlines())
+sys.exit(set(got) != set(names) or any(int(got[k]) < n / len(names) / 2 for k in names))' "$n" "$*" "$got" && return
+	echo "# got: ${got//$'\n'/, }"
+	return 1
+}
+
+# ---- who serves ------------------------------------------------------------------
+ok "connections are spread over the backends, of the own host and of others" \
+	served_by red-a $VIP 240 red/s1 red/s2 red/s3
+ok "a client that is a backend is served by all, itself too" served_by red-s1 $VIP 240 red/s1 red/s2 red/s3
+ok "... and one of another host" served_by red-s2 $VIP 240 red/s1 red/s2 red/s3
+ok "a VIP inside a network is served" served_by red-s4 "$KEEP" 1 "$(spread red-s4 "$KEEP" 1 | cut -d' ' -f1)"
+url() { [[ $1 == *:* ]] && echo "http://[$1]$2" || echo "http://$1$2"; }
+curled() { [[ $(on red-a curl -sS -m 5 "$(url $VIP /)") == red/s[123] ]]; }
+ok "curl gets a page" curled
+asked() { [[ $("${@:2}" "$TRAFFIC" ask $VIP 7) == $1 ]]; }
+ok "UDP is answered, from the VIP" asked 'red/s[123]' on red-a
+ok "... also to a client that is a backend" asked 'red/s[123]' on red-s1
+ok "blue's service of the same address is blue's" served_by blue-a $VIP 40 blue/s1
+ok "... by UDP as well" asked blue/s1 on blue-a
+
+# ---- what is told ----------------------------------------------------------------
+listed() { transit w1 service list | grep -q '^red/web .* tcp/80->8080 udp/7  *3  *0$'; }
+ok "service list tells ports and backends" listed
+traced() { transit w1 trace red/a $VIP --proto tcp --dport 80 > "$TOPO_DIR/trace"; grep -q 'red/web tcp 80: one of 509 rows' "$TOPO_DIR/trace" && grep -qE 'backend .* \(red/s1\), port 8080|backend .*, port 8080' "$TOPO_DIR/trace"; }
+ok "a trace names the service and the backend" traced
+via() { transit w1 flow list --vpc red --endpoint red/a --port 7 --proto udp | grep -qE ' via '; }
+ok "flow list says by way of whom" via
+
+# ---- data ------------------------------------------------------------------------
+# NS ADDRESS: what comes down is what was sent, and what goes up.
+down() {
+	[[ $(on "$1" curl -sS -m 30 "$(url "$2" /40000000)" | sha256sum | cut -d' ' -f1) == "$("$TRAFFIC" digest 40000000)" ]]
+}
+up() { # CLIENT ADDRESS SERVER
+	start "$3" "$TOPO_DIR/took" "$TRAFFIC" take 8
+	wait_for 5 on "$3" bash -c 'ss -ltn | grep -q ":8 "'
+	timeout 30 nsenter --net="/run/netns/$(ns "$1")" "$TRAFFIC" give "$2" 18 40000000 > "$TOPO_DIR/gave" 2>&1 || true
+	sed 's/^/# /' "$TOPO_DIR/gave"
+	grep -q '^whole' "$TOPO_DIR/gave"
+}
+NEAR=${BULK/%4/5}
+ok "40 MB come down whole from another host" down red-a $BULK
+ok "40 MB go up whole to another host" up red-a $BULK red-s2
+ok "40 MB come down whole from the same host" down red-a $NEAR
+ok "40 MB go up whole to the same host" up red-a $NEAR red-s1
+ok "40 MB come down whole from itself" down red-s1 $NEAR
+ok "40 MB go up whole to itself" up red-s1 $NEAR red-s1
+
+# ---- what nobody serves is refused at once ------------------------------------------
+refused() { # NS ADDRESS PORT PROTOCOL
+	local got ms
+	got=$(on "$1" "$TRAFFIC" refused "$2" "$3" "$4")
+	ms=${got#refused after_ms }
+	[[ $got == refused* && $ms -lt 500 ]] || { echo "# $got"; return 1; }
+}
+ok "TCP to a service without backends is refused at once" refused red-a $EMPTY 80 tcp
+ok "UDP to one is, too" refused red-a $EMPTY 7 udp
+ok "... and TCP to a port that is not offered" refused red-a $VIP 81 tcp
+ok "... and UDP" refused red-a $VIP 81 udp
+ok "each under its reason" test "$(count_of w1 SERVICE_EMPTY red)" -ge 2 -a "$(count_of w1 SERVICE_PORT red)" -ge 2
+
+# ---- flows stay with their backend --------------------------------------------------
+talk() { # NS: a connection that goes on until talk_end; $WHO serves it
+	touch "$TOPO_DIR/talking"
+	rm -f "$TOPO_DIR/talking.who" "$TOPO_DIR/talk"
+	start "$1" "$TOPO_DIR/talk" "$TRAFFIC" talk "${2:-$VIP}" 80 "$TOPO_DIR/talking"
+	wait_for 5 test -s "$TOPO_DIR/talking.who"
+	WHO=$(< "$TOPO_DIR/talking.who")
+}
+talked() { [[ -s "$TOPO_DIR/talk" ]]; }
+steady() {
+	rm -f "$TOPO_DIR/talking"
+	wait_for 5 talked
+	sed 's/^/# /' "$TOPO_DIR/talk"
+	[[ $(< "$TOPO_DIR/talk") == "steady $WHO "* ]]
+}
+others() { local s all=(); for s in red/s1 red/s2 red/s3; do [[ $s == "$WHO" ]] || all+=($s); done; echo "${all[*]}"; }
+talk red-a
+topo_daemon_stop w1 KILL
+ok "without a daemon services are balanced as before" served_by red-a $VIP 120 red/s1 red/s2 red/s3
+topo_daemon w1 --services "$(ns services)" --local-group nogroup
+ok "a connection outlives the daemon" steady
+
+talk red-a
+balance "${WEB/"${WHO#red/}"/"${WHO#red/}, weight: 0"}"
+ok "a draining backend gets no new connections" served_by red-a $VIP 120 $(others)
+ok "... and keeps those it has" steady
+balance "$WEB"
+ok "it is back when it has a weight again" served_by red-a $VIP 240 red/s1 red/s2 red/s3
+
+talk red-a
+without() { echo "$WEB, " | sed "s/{endpoint: ${1#red/}}, //; s/, \$//"; }
+balance "$(without $WHO)"
+ok "a connection to a backend that is none any more ends at once" wait_for 2 talked
+was_reset() { sed 's/^/# /' "$TOPO_DIR/talk"; [[ $(< "$TOPO_DIR/talk") == "reset $WHO" ]]; }
+ok "... by a reset" was_reset
+ok "... and new ones go to others" served_by red-a $VIP 120 $(others)
+backends() { # of flows to red/web
+	transit w1 flow list --vpc red --address $VIP -o json | python3 -c '
+import json, sys
+print(*{f["backend_address"] for f in json.load(sys.stdin)})'
+}
+# The last octet tells who it is, in both families.
+gone() { [[ -n $(backends) && ! " $(backends) " =~ [.:]1${WHO#red/s}" " ]]; }
+ok "... its flows are forgotten" wait_for 6 gone
+
+talk red-a
+balance ""
+ok "without any backend it ends at once as well" wait_for 2 talked
+ok "... and new ones are refused" refused red-a $VIP 80 tcp
+balance "$WEB"
+ok "until there are some again" served_by red-a $VIP 240 red/s1 red/s2 red/s3
+
+# ---- clients that stay -----------------------------------------------------------------
+stays() { [[ $(spread red-a $KEEP 20 | wc -l) == 1 ]]; }
+ok "a sticky client stays with its backend" stays
+KEPT=$(spread red-a $KEEP 1 | cut -d' ' -f1)
+still() { [[ $(spread red-a $KEEP 20) == "$KEPT 20" ]]; }
+
+# ---- another backend: a quarter of the new flows, and few others, go elsewhere ----------
+on red-a "$TRAFFIC" spread $VIP 80 400 20000 > "$TOPO_DIR/before"
+balance "$WEB, {endpoint: s4}"
+on red-a "$TRAFFIC" spread $VIP 80 400 20000 > "$TOPO_DIR/after"
+few_moved() {
+	python3 -c '
+import sys
+before, after = (dict(l.split() for l in open(f)) for f in sys.argv[1:])
+fresh = sum(w == "red/s4" for w in after.values())
+moved = sum(after[p] != before[p] and after[p] != "red/s4" for p in before)
+print("# of", len(before), "flows", fresh, "went to the new backend,", moved, "from one old one to another")
+sys.exit(not (60 < fresh < 140 and moved < 60))' "$TOPO_DIR/before" "$TOPO_DIR/after"
+}
+ok "a fourth backend gets its share and moves few others" few_moved
+
+ok "a sticky client stays where it is" still
+topo_daemon_stop w1 KILL
+topo_daemon w1 --services "$(ns services)" --local-group nogroup
+ok "... also when the daemon starts again" still
+balance "{endpoint: ${KEPT#red/}, weight: 0}, $(without "$KEPT"), {endpoint: s4}"
+left() { [[ $(spread red-a $KEEP 20 | wc -l) == 1 && $(spread red-a $KEEP 1) != "$KEPT 1" ]]; }
+ok "... but not when that drains" left
+
+# ---- names -----------------------------------------------------------------------------
+chmod 711 "$TOPO_DIR"
+start w1 "$TOPO_DIR/w1/log" "$BIN/transit-responder" --transitd "unix:$TOPO_DIR/w1/local.sock" \
+	--netns "$(ns services)" --user nobody --rate 1000 --burst 1000
+mkdir -p "$TOPO_DIR/w1-responder"
+echo "$STARTED" > "$TOPO_DIR/w1-responder/pid"
+named() { [[ $(on red-a dig +short +tries=1 +time=1 @$DNS "$@") == "$WANT" ]]; }
+WANT=$VIP
+ok "the service has a name" wait_for 5 named web.red.internal $TYPE
+WANT=web.red.internal.
+ok "... and the address leads back to it" named -x $VIP
+got_by_name() { [[ $(on red-a curl -sS -m 5 --resolve "web.red.internal:80:$(on red-a dig +short @$DNS web.red.internal $TYPE)" http://web.red.internal/) == red/s* ]]; }
+ok "... by which curl gets a page" got_by_name
+
+# ---- the end ----------------------------------------------------------------------------
+transit w1 service delete red/web > /dev/null
+ok "a deleted service is no more" bash -c "! '$BIN/transit' --socket '$(topo_socket w1)' service get red/web 2> /dev/null"
+ok "... blue's of the same address stands" served_by blue-a $VIP 20 blue/s1
+finish
