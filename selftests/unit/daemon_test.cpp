@@ -382,7 +382,8 @@ constexpr const char* kServices = R"(services:
 mz_vip_key www() { return {7, Addr::parse("10.0.9.1")->abi(), htons(80), 6}; }
 
 TEST_F(DaemonTest, ServicesComeStayAndGo) {
-  ASSERT_OK(apply(std::string(kState) + kServices));
+  EXPECT_EQ(must(apply(kState)).added(), 6u);
+  EXPECT_EQ(must(apply(std::string(kState) + kServices)).added(), 2u) << "the VIP and its port";
   const auto vip = dp_.vips().get(www());
   ASSERT_TRUE(vip);
   EXPECT_EQ(vip->size, 251u);
@@ -470,7 +471,7 @@ TEST_F(DaemonTest, ATraceNamesTheServiceAndTheBackend) {
   ASSERT_EQ(steps.steps_size(), 3);
   EXPECT_EQ(steps.steps(0).decision(), "red/www tcp 80: one of 251 rows");
   EXPECT_TRUE(steps.steps(1).decision() == "backend 10.0.1.5 (red/a), port 80" ||
-              steps.steps(1).decision() == "backend 10.0.1.6, port 80") << steps.steps(1).decision();
+              steps.steps(1).decision() == "backend 10.0.1.6 (red/b), port 80") << steps.steps(1).decision();
   EXPECT_EQ(steps.steps(2).decision(), "red/www tcp 80: nobody serves it");
 }
 

@@ -294,7 +294,8 @@ Result<SyncCounts> Daemon::reconcile() {
   ensure_services();
   MZ_CHECK(ensure_programs());
   MZ_CHECK(check(goal_));  // the first goal could not be, before they were loaded
-  MZ_CHECK(ensure_vips());  // before ports say that there are any
+  const auto vips = ensure_vips();  // before ports say that there are any
+  if (!vips) return tl::unexpected(vips.error());
   std::map<std::uint32_t, Addr> others;
   for (const auto& [name, h] : goal_.hosts)
     if (const auto ip = goal_.reach(h.id); ip && h.id != goal_.self.id) others.emplace(h.id, *ip);
@@ -302,6 +303,9 @@ Result<SyncCounts> Daemon::reconcile() {
   ensure_hops();
   auto counts = sync_endpoints(make_interfaces());
   if (!counts) return counts;
+  counts->added += vips->added;
+  counts->changed += vips->changed;
+  counts->removed += vips->removed;
   if (services_ != 0) MZ_CHECK(dp_.attach(Hook::services, services_));
   MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
   if (is_hop_host())
@@ -361,11 +365,11 @@ Result<> Daemon::ensure_programs() {
   });
 }
 
-Result<> Daemon::ensure_vips() {
-  const auto doubtful = vips_.apply(goal_, hz_);
-  if (!doubtful) return tl::unexpected(doubtful.error());
-  if (!*doubtful) return {};
-  return flows_.forget_unless([this](const mz_flow_key& key, const mz_flow& flow) { return vips_.serves(key, flow); });
+Result<Vips::Changes> Daemon::ensure_vips() {
+  auto changes = vips_.apply(goal_, hz_);
+  if (changes && changes->doubtful)
+    MZ_CHECK(flows_.forget_unless([this](const mz_flow_key& key, const mz_flow& flow) { return vips_.serves(key, flow); }));
+  return changes;
 }
 
 // The hops this host sends to are probed.

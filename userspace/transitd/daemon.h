@@ -102,7 +102,7 @@ class Daemon {
   Result<> ensure_programs();
   Result<> ensure_uplink();
   void ensure_services();
-  Result<> ensure_vips();
+  Result<Vips::Changes> ensure_vips();
   void ensure_hops();
   void ensure_prober();
   Result<SyncCounts> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);

@@ -108,9 +108,10 @@ std::string Daemon::describe_service(const mz_note& n) const {
     const auto b = vips_.backend_of(n.id);
     if (!b) return fmt::format("backend {}", n.id);
     const std::string port = fmt::format("port {}", ntohs(b->port));
-    for (const auto& [key, e] : goal_.endpoints)
-      if (e.vni == b->vni && (e.address.v4 == Addr(b->ip) || e.address.v6 == Addr(b->ip)))
-        return fmt::format("backend {} ({}), {}", Addr(b->ip).text(), key, port);
+    for (const auto& [key, s] : goal_.services)
+      for (const BackendSpec& spec : s.backends)
+        if (s.vni == b->vni && (spec.address.v4 == Addr(b->ip) || spec.address.v6 == Addr(b->ip)))
+          return fmt::format("backend {} ({}), {}", Addr(b->ip).text(), object_key(s.vpc, spec.name), port);
     return fmt::format("backend {}, {}", Addr(b->ip).text(), port);
   }
   const auto vip = vips_.vip_of(n.id);

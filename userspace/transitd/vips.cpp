@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "bpf/abi/hash.h"
 #include "userspace/base/maglev.h"
@@ -150,7 +151,7 @@ Result<> Vips::check(const Goal& goal) const {
   return fits("vip-rows", rows, dp_.vip_rows().capacity());
 }
 
-Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted) {
+Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted, Changes& n) {
   const auto stands = vips_.find(key);
   const bool known = stands != vips_.end();
   mz_vip v{0, static_cast<__u32>(wanted.rows.size()), wanted.sticky, known ? stands->second.id : last_vip_ + 1};
@@ -164,6 +165,7 @@ Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted) {
     for (std::uint32_t i = 0; i < v.size; i++) MZ_CHECK(dp_.vip_rows().put(v.first + i, wanted.rows[i]));
   }
   MZ_CHECK(dp_.vips().put(key, v));
+  known ? n.changed++ : n.added++;
   last_vip_ = std::max(last_vip_, v.id);
   if (known && stands->second.size != 0 && stands->second.first != v.first)
     left_.push_back({stands->second.first, stands->second.size});
@@ -172,13 +174,14 @@ Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted) {
   return {};
 }
 
-Result<> Vips::erase_unwanted(const Wanted& w) {
+Result<> Vips::erase_unwanted(const Wanted& w, Changes& n) {
   for (auto at = vips_.begin(); at != vips_.end();) {
     if (w.vips.contains(at->first)) {
       ++at;
       continue;
     }
     MZ_CHECK(erase_row(dp_.vips(), at->first));
+    n.removed++;
     rows_.erase(at->first);
     at = vips_.erase(at);
   }
@@ -194,7 +197,8 @@ Result<> Vips::erase_unwanted(const Wanted& w) {
   return {};
 }
 
-Result<bool> Vips::apply(const Goal& goal, unsigned hz) {
+Result<Vips::Changes> Vips::apply(const Goal& goal, unsigned hz) {
+  Changes n;
   left_.clear();
   const Wanted w = want(goal, hz);
   last_backend_ = w.last_backend;
@@ -204,10 +208,11 @@ Result<bool> Vips::apply(const Goal& goal, unsigned hz) {
     MZ_CHECK(dp_.backends().put(id, b));
     backends_.insert_or_assign(id, b);
   }
-  for (const auto& [key, v] : w.vips) MZ_CHECK(put_vip(key, v));
-  MZ_CHECK(erase_unwanted(w));
+  for (const auto& [key, v] : w.vips) MZ_CHECK(put_vip(key, v, n));
+  MZ_CHECK(erase_unwanted(w, n));
   members_ = w.members;
-  return std::exchange(doubtful_, false);
+  n.doubtful = std::exchange(doubtful_, false);
+  return n;
 }
 
 bool Vips::serves(const mz_flow_key& k, const mz_flow& f) const {

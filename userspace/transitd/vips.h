@@ -27,9 +27,12 @@ class Vips {
   Result<> recover();
   // Would the goal fit? Error: resource_exhausted, names the table.
   [[nodiscard]] Result<> check(const Goal& goal) const;
-  // `hz`: jiffies in a second. Returns whether flows may stand that nobody serves any
-  // more (serves()). On an error call it again with the goal that was in force.
-  Result<bool> apply(const Goal& goal, unsigned hz);
+  struct Changes {
+    std::uint32_t added = 0, changed = 0, removed = 0;  // rows of VIPs
+    bool doubtful = false;  // flows may stand that nobody serves any more: serves()
+  };
+  // `hz`: jiffies in a second. On an error call it again with the goal that was in force.
+  Result<Changes> apply(const Goal& goal, unsigned hz);
 
   // Is the backend that this translated flow goes to still one of the port it was
   // opened to? Draining ones are.
@@ -67,8 +70,8 @@ class Vips {
   // Where `size` rows are that no VIP in force uses, nor did a moment ago. Error:
   // resource_exhausted.
   [[nodiscard]] Result<std::uint32_t> free_rows(std::uint32_t size) const;
-  Result<> put_vip(const mz_vip_key& key, const WantedVip& wanted);
-  Result<> erase_unwanted(const Wanted& w);
+  Result<> put_vip(const mz_vip_key& key, const WantedVip& wanted, Changes& n);
+  Result<> erase_unwanted(const Wanted& w, Changes& n);
 
   Dataplane& dp_;
   Rows<mz_vip_key, mz_vip> vips_;
