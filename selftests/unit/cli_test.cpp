@@ -543,7 +543,8 @@ TEST_F(Cli, Usage) {
                                              {"shard", "list"}, {"stats"}, {"trace"},
                                              {"program"}, {"program", "attach"},
                                              {"program", "replace"}, {"map"}, {"map", "set"},
-                                             {"flow"}, {"flow", "list"}, {"flow", "top"}, {"flow", "flush"}}) {
+                                             {"flow"}, {"flow", "list"}, {"flow", "top"}, {"flow", "flush"},
+                                             {"service"}, {"service", "delete"}}) {
     auto asked = args;
     asked.push_back("--help");
     const Outcome help = run_transit(asked);

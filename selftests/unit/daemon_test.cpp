@@ -448,6 +448,15 @@ TEST_F(DaemonTest, FlowsToAGoneBackendAreForgotten) {
   EXPECT_FALSE(dp_.flows().get(late));
 }
 
+TEST_F(DaemonTest, AnAddedEndpointGetsNoVip) {
+  std::string services = kServices;
+  services.replace(services.find("10.0.9.1"), 8, "10.0.1.2");
+  ASSERT_OK(apply(kState + services));
+  EXPECT_EQ(must(add("{name: b, netns: a, interface: eth1, vpc: red}")).endpoint().address(), "10.0.1.3");
+  EXPECT_EQ(add("{name: c, netns: a, interface: eth2, vpc: red, address: 10.0.1.2}").error().what,
+            "service red/www: address: 10.0.1.2 is already that of endpoint red/c");
+}
+
 TEST_F(DaemonTest, ServicesNeedFlows) {
   DaemonOptions o;
   o.no_flows = true;
