@@ -146,10 +146,10 @@ ok "... and UDP" refused red-a $VIP 81 udp
 ok "each under its reason" test "$(count_of w1 SERVICE_EMPTY red)" -ge 2 -a "$(count_of w1 SERVICE_PORT red)" -ge 2
 
 # ---- flows stay with their backend --------------------------------------------------
-talk() { # NS: a connection that goes on until talk_end; $WHO serves it
+talk() { # NS [talk|listen]: a connection that goes on; $WHO serves it
 	touch "$TOPO_DIR/talking"
 	rm -f "$TOPO_DIR/talking.who" "$TOPO_DIR/talk"
-	start "$1" "$TOPO_DIR/talk" "$TRAFFIC" talk "${2:-$VIP}" 80 "$TOPO_DIR/talking"
+	start "$1" "$TOPO_DIR/talk" "$TRAFFIC" "${2:-talk}" $VIP 80 "$TOPO_DIR/talking"
 	wait_for 5 test -s "$TOPO_DIR/talking.who"
 	WHO=$(< "$TOPO_DIR/talking.who")
 }
@@ -190,6 +190,23 @@ print(*{f["backend_address"] for f in json.load(sys.stdin)})'
 gone() { [[ -n $(backends) && ! " $(backends) " =~ [.:]1${WHO#red/s}" " ]]; }
 ok "... its flows are forgotten" wait_for 6 gone
 
+balance "$WEB"
+talk red-a listen
+balance "$(without $WHO)"
+ok "a client that only listens hears of it, too" wait_for 2 talked
+ok "... by a reset" was_reset
+
+balance "$WEB"
+talk red-s1 listen
+until [[ $WHO == red/s1 ]]; do
+	kill "$STARTED"
+	talk red-s1 listen
+done
+balance ""
+ok "... and one that is its own backend, when none is left" wait_for 2 talked
+ok "... by a reset" was_reset
+
+balance "$WEB"
 talk red-a
 balance ""
 ok "without any backend it ends at once as well" wait_for 2 talked

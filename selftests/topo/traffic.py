@@ -23,6 +23,8 @@
 #   traffic.py talk ADDRESS PORT FILE        a line every 20 ms over one connection
 #       until FILE disappears; prints "steady NAME longest_gap_ms N", or how it ended:
 #       "reset NAME", "silent NAME", "changed NAME"
+#   traffic.py listen ADDRESS PORT FILE      as talk, but says one line and then only
+#       listens; prints how it ended
 #   traffic.py refused ADDRESS PORT tcp|udp  prints "refused after_ms N", or what else
 #   traffic.py digest BYTES                  of what `name` sends for /BYTES
 import collections
@@ -246,6 +248,21 @@ def talk(address, port, run_file):
         print("steady %s longest_gap_ms %d" % (who, gap * 1000))
 
 
+def listen(address, port, run_file):
+    s = streams(address)
+    s.connect((address, port))
+    s.sendall(b"who\n")
+    who = s.recv(64).decode().strip()
+    open(run_file + ".who", "w").write(who)
+    s.settimeout(20)
+    try:
+        print("said" if s.recv(64) else "closed", who)
+    except ConnectionError:
+        print("reset", who)
+    except OSError:
+        print("silent", who)
+
+
 def refused(address, port, protocol):
     s = streams(address) if protocol == "tcp" else datagrams(address)
     s.settimeout(2)
@@ -269,6 +286,6 @@ if __name__ == "__main__":
     command, args = sys.argv[1], sys.argv[2:]
     convert = {"echo": (str, int), "ask": (str, int, str), "flow": (str, int, float, str),
                "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str),
-               "name": (str, int), "spread": (str, int, int, int), "talk": (str, int, str),
+               "name": (str, int), "spread": (str, int, int, int), "talk": (str, int, str), "listen": (str, int, str),
                "refused": (str, int, str), "digest": (int,)}[command]
     globals()[command](*(f(a) for f, a in zip(convert, args)))

@@ -90,7 +90,9 @@ TEST_F(FlowsTest, WhatNobodyServesAnyMoreIsForgotten) {
   to(2, 8002);
   to(3, 8001, kTimeout + 1);  // ended, and not yet taken out
   put(4);
-  ASSERT_TRUE(flows.forget_unless([](const mz_flow_key&, const mz_flow& f) { return f.to_port == htons(8002); }));
+  const auto forgotten = flows.forget_unless([](const mz_flow_key&, const mz_flow& f) { return f.to_port == htons(8002); });
+  ASSERT_TRUE(forgotten);
+  EXPECT_EQ(forgotten->size(), 2u);
   EXPECT_FALSE(has(1));
   EXPECT_TRUE(has(2));
   EXPECT_FALSE(has(3));

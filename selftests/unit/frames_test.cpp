@@ -213,5 +213,26 @@ TEST(TraceFrame, BadRequests) {
             "trace: destination: is IPv6, of which endpoint red/a has no address");
 }
 
+TEST(Keepalive, IsASegmentOfTheRemoteEnd) {
+  for (const bool six : {false, true}) {
+    const Addr local = addr(six ? "fd00:1::5" : "10.0.1.5"), remote = addr(six ? "fd00:9::1" : "10.0.9.1");
+    const mz_flow_key key{7, local.abi(), remote.abi(), htons(40000), htons(80), IPPROTO_TCP};
+    const Bytes f = keepalive_frame(key, {2, 0, 0, 0, 0, 5});
+    const size_t l4 = 14u + (six ? 40 : 20);
+    EXPECT_EQ(part(f, 0, 6), (Bytes{2, 0, 0, 0, 0, 5}));
+    EXPECT_EQ(part(f, 6, 6), (Bytes MZ_GATEWAY_MAC));
+    EXPECT_EQ(address_in(f, six ? 22 : 26, six ? 16 : 4), remote.text());
+    EXPECT_EQ(address_in(f, six ? 38 : 30, six ? 16 : 4), local.text());
+    ASSERT_EQ(f.size(), l4 + 20);
+    EXPECT_EQ(word(f, l4), 80u);
+    EXPECT_EQ(word(f, l4 + 2), 40000u);
+    EXPECT_EQ(f[l4 + 13], 0x10);
+    EXPECT_EQ(sum(with_pseudo_header(f)), 0xffffu);
+    if (!six) {
+      EXPECT_EQ(sum(part(f, 14, 20)), 0xffffu);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace mizar

@@ -2,18 +2,23 @@
 #include "userspace/transitd/daemon.h"
 
 #include <ifaddrs.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <random>
 
 #include "bpf/abi/wire.h"
 #include "userspace/base/log.h"
 #include "userspace/base/names.h"
+#include "userspace/base/unique_fd.h"
 #include "userspace/transitd/control_packet.h"
+#include "userspace/transitd/described_frame.h"
 
 namespace mizar {
 
@@ -367,9 +372,37 @@ Result<> Daemon::ensure_programs() {
 
 Result<Vips::Changes> Daemon::ensure_vips() {
   auto changes = vips_.apply(goal_, hz_);
-  if (changes && changes->doubtful)
-    MZ_CHECK(flows_.forget_unless([this](const mz_flow_key& key, const mz_flow& flow) { return vips_.serves(key, flow); }));
+  if (!changes || !changes->doubtful) return changes;
+  const auto forgotten =
+      flows_.forget_unless([this](const mz_flow_key& key, const mz_flow& flow) { return vips_.serves(key, flow); });
+  if (!forgotten) return tl::unexpected(forgotten.error());
+  ask_where_they_stand(*forgotten);
   return changes;
+}
+
+// The answer to this is a packet of a flow that nobody knows: it goes to the next backend,
+// or to none, and a RST comes back that fits. Without it one that waits for data would
+// wait for as long as its keepalive, if it has one.
+void Daemon::ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) const {
+  if (forgotten.empty()) return;
+  const UniqueFd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));  // 0: receives nothing
+  if (!fd.valid()) {
+    log::warning("services: who waits for a backend that went is not told: {}", std::strerror(errno));
+    return;
+  }
+  for (const auto& [key, flow] : forgotten) {
+    if (key.proto != IPPROTO_TCP || flow.state == MZ_FLOW_OPENING || flow.state >= MZ_FLOW_CLOSED) continue;
+    const auto port = dp_.ports().get(flow.ifindex % MZ_PORTS);
+    if (!port || port->ifindex != flow.ifindex) continue;
+    MacBytes mac;
+    std::copy(std::begin(port->mac), std::end(port->mac), mac.begin());
+    const auto frame = keepalive_frame(key, mac);
+    sockaddr_ll to{};
+    to.sll_family = AF_PACKET;
+    to.sll_ifindex = static_cast<int>(flow.ifindex);
+    // One that is lost costs its endpoint the wait it would have had anyway.
+    (void)sendto(fd.get(), frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
+  }
 }
 
 // The hops this host sends to are probed.

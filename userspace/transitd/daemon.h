@@ -103,6 +103,8 @@ class Daemon {
   Result<> ensure_uplink();
   void ensure_services();
   Result<Vips::Changes> ensure_vips();
+  // Endpoints that only listen have to hear that who sent is no more.
+  void ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) const;
   void ensure_hops();
   void ensure_prober();
   Result<SyncCounts> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);

@@ -224,4 +224,20 @@ Result<std::vector<std::uint8_t>> described_frame(const v1::TraceRequest& r,
   return f;
 }
 
+std::vector<std::uint8_t> keepalive_frame(const mz_flow_key& flow, const MacBytes& to) {
+  const Addr src(flow.remote), dst(flow.local);
+  Bytes l4(sizeof(tcphdr));
+  store(l4, 0, flow.remote_port);
+  store(l4, 2, flow.local_port);
+  l4[12] = sizeof(tcphdr) / 4 << 4;
+  l4[13] = 0x10;  // ACK
+  finish_transport(l4, {IPPROTO_TCP, sizeof(tcphdr), offsetof(tcphdr, check)}, src, dst);
+  const Bytes ip = src.is_v4() ? ip4_header(IPPROTO_TCP, src, dst, l4.size())
+                               : ip6_header(IPPROTO_TCP, 64, src, dst, l4.size());
+  Bytes f = ethernet(to, MacBytes MZ_GATEWAY_MAC, src.is_v4() ? ETH_P_IP : ETH_P_IPV6);
+  f.insert(f.end(), ip.begin(), ip.end());
+  f.insert(f.end(), l4.begin(), l4.end());
+  return f;
+}
+
 }  // namespace mizar

@@ -161,7 +161,8 @@ Result<Flows::Found> Flows::find(const FlowFilter& filter, std::size_t limit) co
 
 // An ended flow, too: its backend could bring it back. The entry that answers find goes
 // first, or an answer in between would make the flow anew, with the same backend.
-Result<> Flows::forget_unless(const Serves& serves) {
+Result<std::vector<Flows::Entry>> Flows::forget_unless(const Serves& serves) {
+  std::vector<Entry> forgotten;
   for (TablePosition at; !at.end;) {
     auto some = dp_.flows().next(at);
     if (!some) return tl::unexpected(some.error());
@@ -175,10 +176,11 @@ Result<> Flows::forget_unless(const Serves& serves) {
           behind->to_port == key.remote_port)
         MZ_CHECK(remove(answers));
       MZ_CHECK(remove(key));
+      forgotten.emplace_back(key, f);
     }
   }
   hurry();
-  return {};
+  return forgotten;
 }
 
 Result<std::uint64_t> Flows::flush(const FlowFilter& filter) {

@@ -59,9 +59,9 @@ class Flows {
   // In no order. `limit` 0: all. One whole walk: some 0.2 us an entry.
   [[nodiscard]] Result<Found> find(const FlowFilter& filter, std::size_t limit) const;
   // Flows to services of which `serves` says no: their next packets open them anew,
-  // to whoever serves then.
+  // to whoever serves then. Returns them.
   using Serves = std::function<bool(const mz_flow_key&, const mz_flow&)>;
-  Result<> forget_unless(const Serves& serves);
+  Result<std::vector<Entry>> forget_unless(const Serves& serves);
   // Returns how many it removed.
   Result<std::uint64_t> flush(const FlowFilter& filter);
 
