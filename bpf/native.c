@@ -5,6 +5,7 @@
 #include "bpf/target/native.h"
 
 #include "bpf/lib/egress.h"
+#include "bpf/lib/gateway.h"
 #include "bpf/lib/ingress.h"
 #include "bpf/lib/reply.h"
 
@@ -23,6 +24,16 @@ int mz_native_reply(struct mz_native_packet *pkt)
 	return mz_reply(pkt);
 }
 
+int mz_native_gateway_out(struct mz_native_packet *pkt)
+{
+	return mz_gateway_out(pkt);
+}
+
+int mz_native_gateway_in(struct mz_native_packet *pkt)
+{
+	return mz_gateway_in(pkt);
+}
+
 void mz_native_configure(const struct mz_cfg *cfg)
 {
 	mz_cfg = *cfg;
@@ -37,6 +48,7 @@ static struct mz_native_map *const tables[] = {
 	&mz_ports, &mz_endpoints, &mz_paths, &mz_networks, &mz_vpcs, &mz_shards, &mz_hosts,
 	&mz_host_ids, &mz_counters, &mz_flows, &mz_flow_use, &mz_frags, &mz_flow_stats,
 	&mz_answered, &mz_links6, &mz_trace, &mz_vips, &mz_vip_rows, &mz_backends, &mz_stickies,
+	&mz_insides, &mz_outsides, &mz_pools, &mz_mappings,
 };
 
 struct mz_native_map *mz_native_table(const char *name)

@@ -74,7 +74,7 @@ struct mz_flow {
 	/* Of a translated flow. Its key is what the endpoint sees. */
 	struct mz_addr to;  /* F_NAT: where its packets go; F_REVERSE: the key's remote */
 	__be16 to_port;     /* address and port in the entry this one leads to */
-	__be16 from_port;   /* F_SELF: the port they come from */
+	__be16 from_port;   /* F_SELF, F_SOURCE: the port they come from */
 	__u32  pad;
 };
 MZ_ABI_ASSERT(sizeof(struct mz_flow) == 80);
@@ -84,6 +84,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_flow) == 80);
 #define MZ_FLOW_F_HANDSHAKE  0x4 /* seen from its first packet */
 #define MZ_FLOW_F_NAT        0x8 /* to a service: its destination is translated */
 #define MZ_FLOW_F_SELF       0x10 /* F_NAT, by the client itself: its source is, too */
+#define MZ_FLOW_F_SOURCE     0x40 /* to the outside: its source port is translated */
 #define MZ_FLOW_F_REVERSE    0x20 /* no flow: the key a backend's answers have, which
 				   * leads to the flow; only `ifindex` and `to` count */
 

@@ -86,7 +86,21 @@
 	/* balanced services */ \
 	X(SERVICE_EMPTY, ANSWER, "to a service that no backend serves; refused", "transit service list; look at its backends") \
 	X(SERVICE_PORT, ANSWER, "to a service's address, but no port it offers; refused", "transit service list") \
-	X(FLOW_CLASH, DROP, "its ports are those of another flow between the same two, by way of a service", "the sender tries again from another port")
+	X(FLOW_CLASH, DROP, "its ports are those of another flow between the same two, by way of a service", "the sender tries again from another port") \
+	/* gateways */ \
+	X(TO_GATEWAY, SEND, "to the outside: sent to a gateway of the VPC", "") \
+	X(TO_OUTSIDE, SEND, "gateway: sent to the outside", "") \
+	X(FROM_OUTSIDE, SEND, "gateway: from the outside, sent to the endpoint's host", "") \
+	X(NAT_NONE, DROP, "to the outside, by an endpoint that has no outside address", "transit gateway list; give it a floating address or the gateway a pool") \
+	X(NAT_PROTOCOL, DROP, "a protocol without ports, through an outside address that is shared", "give the endpoint a floating address") \
+	X(NAT_PORTS, DROP, "a new flow to the outside of an endpoint all of whose outside ports are in use", "transit flow top; raise the gateway's ports_per_endpoint") \
+	X(NAT_SOURCE, DROP, "gateway: the source port is none of the endpoint's outside ports", "the sender's host has another plan, or tracks no flows") \
+	X(NAT_UNKNOWN, DROP, "gateway: from the outside, to an address or port that is nobody's", "transit gateway get") \
+	X(NAT_UNSOLICITED, DROP, "from the outside, to a shared address, and no answer to anything sent", "forward a port, or give the endpoint a floating address") \
+	X(TTL_EXCEEDED, DROP, "gateway: the TTL or hop limit ran out", "") \
+	X(OUTSIDE_ROUTE, DROP, "gateway: the outside has no route or neighbour for it", "look at the routes of the gateway's outside interface") \
+	X(OUTSIDE_SOURCE, DROP, "gateway: from the outside, with a source address that nobody has", "") \
+	X(OUTSIDE_TOO_BIG, DROP, "gateway: larger than the way on carries, and nobody to tell", "")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */
@@ -113,6 +127,7 @@ _Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
 	X(RESPOND, "responder") \
 	X(FLOWS, "flows table") \
 	X(SERVICE, "service") \
+	X(NAT, "outside address") \
 	X(SENDER, "known sender") \
 	X(TUNNEL, "tunnel header") \
 	X(ENDPOINTS, "endpoints table") \

@@ -6,6 +6,7 @@
 #define MZ_ABI_TABLES_H
 
 #include "bpf/abi/flows.h"
+#include "bpf/abi/gateways.h"
 #include "bpf/abi/types.h"
 #include "bpf/abi/vips.h"
 
@@ -31,6 +32,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 20);
 
 #define MZ_EP_F_PEER 0x1 /* behind a veth: deliver with bpf_redirect_peer */
 #define MZ_EP_F_VIPS 0x2 /* of a port: its VPC has services */
+#define MZ_EP_F_OUT  0x4 /* of a port: its VPC has a way out */
 
 /* What the host believes of an interface: slot ifindex % MZ_PORTS. */
 struct mz_port {
@@ -61,7 +63,7 @@ struct mz_net_key {
 MZ_ABI_ASSERT(sizeof(struct mz_net_key) == 24);
 
 /* A network whose bouncers this host knows: its own networks, and as divider
- * all of the VPC. */
+ * all of the VPC. Or a part of the outside, whose gateways it knows. */
 struct mz_network {
 	__u32 shard; /* first of MZ_BUCKETS rows in the shards table */
 	__u32 vpc;   /* counter slot of its VPC */
@@ -70,6 +72,8 @@ struct mz_network {
 MZ_ABI_ASSERT(sizeof(struct mz_network) == 12);
 
 #define MZ_NET_F_DIVIDER 0x1 /* this host divides the VPC: others send by intent */
+#define MZ_NET_F_OUTSIDE 0x2 /* the shard names gateways */
+#define MZ_NET_F_SERVED  0x4 /* OUTSIDE, and this host is one of them */
 
 struct mz_vpc {
 	__u32 shard; /* the dividers: first of MZ_BUCKETS rows */
@@ -155,9 +159,11 @@ struct mz_cfg {
 	__u32 services;           /* ifindex of the services' veth, host end; 0 = none */
 	__u32 second;             /* jiffies in a second */
 	__u32 answers;            /* answers an endpoint gets a second; 0 = any number */
+	__u32 outside;            /* ifindex of a gateway's way out; 0 = none */
+	__u32 inner_mtu;          /* largest IP packet a tunnel carries on this underlay */
 	__u32 flow_timeout[MZ_FLOW_TIMER_COUNT]; /* jiffies, by enum mz_flow_timer */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 64 + 4 * MZ_FLOW_TIMER_COUNT);
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 72 + 4 * MZ_FLOW_TIMER_COUNT);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its

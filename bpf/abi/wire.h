@@ -52,9 +52,14 @@ MZ_ABI_ASSERT(offsetof(struct mz_opt, hops_sender) == 12);
 
 #define MZ_HOST_ID_MAX 0xffffffu
 
-/* Flags of hops_sender. Both go with the O bit and are never tenant data. */
+/* Flags of hops_sender. These two go with the O bit and are never tenant data. */
 #define MZ_OPT_F_HINT  0x1 /* learn (VNI, inner source) -> origin; origin 0: forget */
 #define MZ_OPT_F_PROBE 0x2 /* a hop sends it back as it came */
+
+/* Flags of tenants' packets. */
+#define MZ_OPT_F_OUTSIDE 0x4 /* the inner source lies outside: no path is learned of it */
+#define MZ_OPT_F_MAPPED  0x8 /* the inner destination port is one of the endpoint's
+			      * outside ports, to be translated back */
 
 /* A packet that was forwarded this often is in a loop. The longest honest way
  * is divider, bouncer, the host an endpoint has left, bouncer. */

@@ -88,7 +88,7 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_local(p, port));
 	if (mz_unlikely(p->size > port->mtu))
 		return mz_too_big(p, port);
-	if (mz_stage_flow(p, port->flags & MZ_EP_F_VIPS, MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
+	if (mz_stage_flow(p, port->flags & (MZ_EP_F_VIPS | MZ_EP_F_OUT), MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
 		return p->act == MZ_ACT_REFUSE ? mz_refuse(p, port, p->why) : MZ_END;
 	MZ_TRY(mz_egress_route(p));
 	if (p->out_ifindex) {
@@ -98,7 +98,7 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	}
 	MZ_TRY(mz_stage_translate(p));
 	MZ_TRY(mz_stage_host(p, &act));
-	return mz_encap(p, port, act);
+	return mz_encap(p, port->mac, act);
 }
 
 static __always_inline int mz_egress(mz_ctx_t *ctx)

@@ -6,6 +6,8 @@
 #define MZ_LIB_FLOW_H
 
 #include "bpf/lib/l4.h"
+#include "bpf/lib/related.h"
+#include "bpf/lib/snat.h"
 #include "bpf/lib/vip.h"
 
 #define MZ_BOTH_DIRS (1u << MZ_DIR_EGRESS | 1u << MZ_DIR_INGRESS)
@@ -108,7 +110,7 @@ static __always_inline void mz_flow_stat(int refused, int failed)
 	s->failed += (__u64)failed;
 }
 
-#define MZ_FLOW_F_TRANSLATED (MZ_FLOW_F_NAT | MZ_FLOW_F_SELF)
+#define MZ_FLOW_F_TRANSLATED (MZ_FLOW_F_NAT | MZ_FLOW_F_SELF | MZ_FLOW_F_SOURCE)
 
 static __always_inline struct mz_flow *mz_flow_blank(__u32 ifindex, __u32 now)
 {
@@ -277,7 +279,7 @@ __noinline int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex)
 		r->to_port = t->flow.local_port;
 		r->from_port = t->flow.remote_port;
 		r->opener = MZ_DIR_INGRESS;
-		r->flags = t->event == MZ_L4_OPEN ? MZ_FLOW_F_TRANSLATED | MZ_FLOW_F_HANDSHAKE : MZ_FLOW_F_TRANSLATED;
+		r->flags = (__u8)(t->event == MZ_L4_OPEN ? t->nat | MZ_FLOW_F_HANDSHAKE : t->nat);
 		mz_flow_enter(r, t->flow.proto, MZ_FLOW_OPENING);
 		key.local_port = t->to_port;
 		key.remote_port = t->flow.local_port;
@@ -296,12 +298,30 @@ __noinline int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex)
 	return 0;
 }
 
+/* The port by which the outside knows a flow; an ICMP identifier stands in both. */
+static __always_inline void mz_flow_translate_source(struct mz_pkt *p, enum mz_dir dir)
+{
+	const struct mz_talk *t = &p->talk;
+	int query = p->proto == IPPROTO_ICMP || p->proto == MZ_ICMP6;
+
+	if (dir == MZ_DIR_EGRESS)
+		p->ports = (p->ports & ~0xffffu) | t->from_port;
+	else
+		p->ports = (p->ports & 0xffff) | (__u32)t->flow.local_port << 16;
+	if (query && dir == MZ_DIR_EGRESS)
+		p->ports = t->from_port | (__u32)t->from_port << 16;
+	else if (query)
+		p->ports = t->flow.local_port | (__u32)t->flow.local_port << 16;
+}
+
 /* From what the endpoint sees to what the network sees, and back. */
 static __noinline int mz_flow_translate(struct mz_pkt *p, __u32 dir)
 {
 	const struct mz_talk *t = &p->talk;
 
-	if (dir == MZ_DIR_EGRESS) {
+	if (t->nat & MZ_FLOW_F_SOURCE) {
+		mz_flow_translate_source(p, (enum mz_dir)dir);
+	} else if (dir == MZ_DIR_EGRESS) {
 		if (t->nat & MZ_FLOW_F_SELF) {
 			p->src = p->dst;
 			p->ports = (p->ports & ~0xffffu) | t->from_port;
@@ -326,7 +346,24 @@ static __always_inline void mz_talk_of(struct mz_talk *t, const struct mz_flow *
 	t->nat = f->flags & MZ_FLOW_F_TRANSLATED;
 }
 
-static __always_inline int mz_track(struct mz_pkt *p, int balanced, enum mz_dir dir, __u32 ifindex)
+/* Where a new flow of an endpoint goes, if not where it says. */
+static __always_inline int mz_choose(struct mz_pkt *p, __u32 nat, __u32 ifindex)
+{
+	struct mz_talk *t = &p->talk;
+	int why = 0;
+
+	t->trace = p->trace;
+	t->event = p->event;
+	if (nat & MZ_EP_F_VIPS)
+		why = mz_vip_choose(t, ifindex);
+	if (why)
+		return mz_end(p, MZ_ACT_REFUSE, (enum mz_reason)why);
+	if ((nat & MZ_EP_F_OUT) && !t->opens)
+		why = mz_snat_choose(t);
+	return why ? mz_drop(p, (enum mz_reason)why) : MZ_NEXT;
+}
+
+static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex)
 {
 	struct mz_talk *t = &p->talk;
 	struct mz_flow *f;
@@ -334,20 +371,19 @@ static __always_inline int mz_track(struct mz_pkt *p, int balanced, enum mz_dir 
 	__u32 now;
 
 	mz_flow_key_of(&t->flow, p, dir);
-	f = mz_lookup(mz_flows, &t->flow);
 	t->nat = 0;
 	t->opens = 0;
+	f = mz_unlikely(dir == MZ_DIR_INGRESS && nat) ? mz_snat_back(t, ifindex) : mz_lookup(mz_flows, &t->flow);
 	if (mz_unlikely(f && dir == MZ_DIR_INGRESS && (f->flags & MZ_FLOW_F_REVERSE) && f->ifindex == ifindex))
 		f = mz_flow_behind(t, f);
 	now = mz_now();
-	if (mz_unlikely(dir == MZ_DIR_EGRESS && balanced) && (!f || mz_flow_is_other(f, ifindex, p->event, now))) {
-		t->trace = p->trace;
-		t->event = p->event;
-		why = mz_vip_choose(t, ifindex);
-		if (why)
-			return mz_end(p, MZ_ACT_REFUSE, (enum mz_reason)why);
+	if (mz_unlikely(dir == MZ_DIR_INGRESS && nat)) {
+		if (!f || mz_flow_is_other(f, ifindex, p->event, now))
+			return mz_drop(p, MZ_R_NAT_UNSOLICITED);
+	} else if (mz_unlikely(dir == MZ_DIR_EGRESS && nat) && (!f || mz_flow_is_other(f, ifindex, p->event, now))) {
+		MZ_TRY(mz_choose(p, nat, ifindex));
 	}
-	if (mz_unlikely(f && (f->flags & MZ_FLOW_F_NAT) && !t->opens))
+	if (mz_unlikely(f && (f->flags & (MZ_FLOW_F_NAT | MZ_FLOW_F_SOURCE)) && !t->opens))
 		mz_talk_of(t, f);
 	if (mz_unlikely(p->trace)) {
 		mz_note(p, MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, dir);
@@ -362,83 +398,108 @@ static __always_inline int mz_track(struct mz_pkt *p, int balanced, enum mz_dir 
 			return mz_drop(p, (enum mz_reason)why);
 		if (mz_unlikely(t->opens)) {
 			mz_flow_serve(t);
-			if (dir == MZ_DIR_EGRESS)
+			if (dir == MZ_DIR_EGRESS && (t->nat & MZ_FLOW_F_NAT))
 				mz_flow_enter_answers(t, ifindex);
 		}
 	}
 	return mz_unlikely(t->nat) ? mz_flow_translate(p, dir) : MZ_NEXT;
 }
 
-/* The packet an ICMP error quotes, as its sender sent it: ports as they stand, or
- * the identifier of a query. 0 where it cannot be told. */
-static __always_inline int mz_read_quote(struct mz_pkt *p, struct mz_addr *src, struct mz_addr *dst, __u32 *proto,
-					 __u32 *ports)
+/* What the flow's translation means for what an error quotes: at ingress a packet we
+ * sent, at egress one the endpoint got. `to`: the error's other end, which may be the
+ * same. Returns 0 where nothing is to be written. */
+static __always_inline int mz_relate_quote(struct mz_quote *q, struct mz_addr *to, const struct mz_flow *f, int out)
 {
-	__u32 at = p->l2 + ETH_HLEN + p->l4 + 8, l4 = sizeof(struct mz_ip6);
-	const struct mz_ip6 *ip6;
-	const struct iphdr *ip4;
-	const __u16 *h;
+	struct mz_addr *end = out ? &q->src : &q->dst;
 
-	mz_pull(p, at + 60 + 8);
-	if (p->v6) {
-		ip6 = mz_at(p, at, sizeof(*ip6));
-		if (!ip6)
-			return 0;
-		*src = ip6->src;
-		*dst = ip6->dst;
-		*proto = ip6->next;
-	} else {
-		ip4 = mz_at(p, at, sizeof(*ip4));
-		if (!ip4 || (ip4->frag_off & mz_htons(MZ_IP4_OFFSET)))
-			return 0;
-		*src = mz_addr4(ip4->saddr);
-		*dst = mz_addr4(ip4->daddr);
-		*proto = ip4->protocol;
-		l4 = (*(const __u8 *)ip4 & 0x0f) * 4u;
+	if (out && (f->flags & MZ_FLOW_F_SOURCE)) {
+		q->ports = (q->ports & 0xffff) | (__u32)f->from_port << 16;
+		return 1;
 	}
-	h = mz_at(p, at + l4, 8);
-	if (!h)
+	if (out ? (f->flags & MZ_FLOW_F_TRANSLATED) != MZ_FLOW_F_NAT : !(f->flags & MZ_FLOW_F_REVERSE))
 		return 0;
-	if (*proto == IPPROTO_ICMP || *proto == MZ_ICMP6)
-		*ports = h[2] | (__u32)h[2] << 16;
-	else if (*proto == IPPROTO_TCP || *proto == IPPROTO_UDP || *proto == IPPROTO_SCTP)
-		*ports = h[0] | (__u32)h[1] << 16;
+	/* Between a service's address and its backend. */
+	if (mz_addr_eq(to, end))
+		*to = f->to;
+	*end = f->to;
+	q->ports = out ? (q->ports & ~0xffffu) | f->to_port : (q->ports & 0xffff) | (__u32)f->to_port << 16;
 	return 1;
 }
 
+/* How mz_related() is to take the error. */
+#define MZ_REL_OUT    0x1 /* sent by the endpoint, else to it */
+#define MZ_REL_MAPPED 0x2 /* to one of its outside ports */
+#define MZ_REL_V6     0x4
+
+int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 how, __u32 ifindex);
+
 /* An ICMP error belongs to the flow whose packet it quotes, whoever sends it, if
  * that packet went the other way: else it is no flow of this interface. It opens
- * none and keeps none alive. */
-static __noinline int mz_relate(struct mz_pkt *p, enum mz_dir dir, __u32 ifindex)
+ * none and keeps none alive. `icmp`: offset of its header; t->flow.vni and t->trace are
+ * set, and t->to is its other end, before and after. Returns 0, or why it is dropped. */
+__noinline int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 how, __u32 ifindex)
 {
-	int out = dir == MZ_DIR_EGRESS;
-	struct mz_addr src = {}, dst = {};
-	struct mz_flow_key key = { .vni = p->vni };
+	int out = how & MZ_REL_OUT, mapped = how & MZ_REL_MAPPED;
+	__u32 zero = 0;
+	struct mz_quote *q = mz_lookup(mz_quoted, &zero);
 	struct mz_flow *f = NULL;
-	__u32 ports = 0;
 
-	if (mz_read_quote(p, &src, &dst, &key.proto, &ports)) {
-		key.local = out ? dst : src;
-		key.remote = out ? src : dst;
-		key.local_port = (__be16)(out ? ports >> 16 : ports);
-		key.remote_port = (__be16)(out ? ports : ports >> 16);
-		f = mz_lookup(mz_flows, &key);
+	if (!t || !q)
+		return 0;
+	q->icmp = icmp & MZ_OFF_MASK;
+	q->v6 = how & MZ_REL_V6;
+	if (!mz_read_quote(ctx, q)) {
+		t->flow.proto = q->proto;
+		t->flow.local = out ? q->dst : q->src;
+		t->flow.remote = out ? q->src : q->dst;
+		t->flow.local_port = (__be16)(out ? q->ports >> 16 : q->ports);
+		t->flow.remote_port = (__be16)(out ? q->ports : q->ports >> 16);
+		f = mapped ? mz_snat_back(t, ifindex) : mz_lookup(mz_flows, &t->flow);
 	}
-	mz_note(p, MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, dir);
-	if (f && f->ifindex == ifindex && !p->trace)
+	if (t->trace)
+		mz_note_slow(MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, !out);
+	if (!f || f->ifindex != ifindex)
+		return mapped ? MZ_R_NAT_UNSOLICITED : 0;
+	if (!t->trace)
 		f->errors++;
+	if (mapped)
+		q->ports = (q->ports & ~0xffffu) | t->flow.local_port;
+	else if (!mz_relate_quote(q, &t->to, f, out))
+		return 0;
+	return mz_write_quote(ctx, q) ? MZ_R_NO_ROOM : 0;
+}
+
+static __always_inline int mz_relate(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex)
+{
+	__u32 how = (dir == MZ_DIR_EGRESS ? MZ_REL_OUT : 0) | (p->v6 ? MZ_REL_V6 : 0);
+	struct mz_addr *end = dir == MZ_DIR_EGRESS ? &p->dst : &p->src;
+	int why;
+
+	if (dir == MZ_DIR_INGRESS && nat)
+		how |= MZ_REL_MAPPED;
+	p->talk.flow.vni = p->vni;
+	p->talk.to = *end;
+	p->talk.trace = p->trace;
+	why = mz_related(p->ctx, &p->talk, p->l2 + ETH_HLEN + p->l4, how, ifindex);
+	mz_reload(p);
+	if (why)
+		return mz_drop(p, (enum mz_reason)why);
+	p->translated = !mz_addr_eq(end, &p->talk.to);
+	*end = p->talk.to;
 	return MZ_NEXT;
 }
 
 /* The flow of the local endpoint behind `ifindex`: the packet's sender at
- * MZ_DIR_EGRESS, its receiver at MZ_DIR_INGRESS. `balanced`: its VPC has services. */
-static __always_inline int mz_stage_flow(struct mz_pkt *p, int balanced, enum mz_dir dir, __u32 ifindex)
+ * MZ_DIR_EGRESS, its receiver at MZ_DIR_INGRESS. `nat`: at egress MZ_EP_F_* of its port,
+ * which say what its VPC has; at ingress whether the packet comes to one of the
+ * endpoint's outside ports (MZ_OPT_F_MAPPED). */
+static __always_inline int mz_stage_flow(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex)
 {
 	if ((mz_cfg.flags & MZ_CFG_F_NO_FLOWS) || p->untracked)
 		return MZ_NEXT;
 	if (mz_unlikely(p->icmp_error))
-		return mz_relate(p, dir, ifindex);
-	return mz_track(p, balanced, dir, ifindex);
+		return mz_relate(p, nat, dir, ifindex);
+	return mz_track(p, nat, dir, ifindex);
 }
 
 #endif

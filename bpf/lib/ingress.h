@@ -20,7 +20,7 @@ static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 	if (!(mz_cfg.flags & MZ_CFG_F_NO_FLOWS)) { /* else nobody looks at ports */
 		MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
 		mz_learn(p); /* of the sender as the network sees it */
-		MZ_TRY(mz_stage_flow(p, 0, MZ_DIR_INGRESS, p->out_ifindex));
+		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
 		MZ_TRY(mz_stage_translate(p));
 	} else {
 		mz_learn(p);

@@ -17,7 +17,7 @@ static __always_inline int mz_origin_usable(struct mz_pkt *p)
 {
 	const struct mz_host *h;
 
-	if (!p->origin || p->origin == mz_cfg.self_id || p->trace)
+	if (!p->origin || p->origin == mz_cfg.self_id || p->trace || (p->opt_flags & MZ_OPT_F_OUTSIDE))
 		return 0;
 	h = mz_lookup(mz_hosts, &p->origin);
 	return h && (h->flags & MZ_HOST_F_KNOWN);

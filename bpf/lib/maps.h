@@ -93,6 +93,26 @@ MZ_MAP(mz_backends, HASH, __u32, struct mz_backend, 65536, MZ_MAP_RDONLY | MZ_MA
  * the client longest without a new flow is balanced anew. */
 MZ_MAP(mz_stickies, LRU_HASH, struct mz_sticky_key, struct mz_sticky, 16384, 0);
 
+/* (VNI, address, port, protocol) -> outside address and ports. Writer: daemon.
+ * Readers: packets of local endpoints that open a flow to the outside; on a gateway,
+ * all that leave. 88 B an entry, allocated when written; full refuses the goal state. */
+MZ_MAP(mz_insides, HASH, struct mz_inside_key, struct mz_inside, 131072, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* (outside address, port, protocol) -> endpoint. Writer: daemon. Reader: on a gateway,
+ * packets from the outside. 88 B an entry, allocated when written; full refuses the
+ * goal state. */
+MZ_MAP(mz_outsides, HASH, struct mz_outside_key, struct mz_outside, 131072, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* Outside prefix -> how its addresses are shared. Writer: daemon. Reader: on a gateway,
+ * every packet of the outside interface. Full refuses the goal state. */
+MZ_MAP(mz_pools, LPM_TRIE, struct mz_pool_key, struct mz_pool, 4096, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* Endpoint's port -> outside port, and back. Writers: packets that open a flow to the
+ * outside; the daemon takes out what no flow needs any more. Readers: the same, and
+ * packets from the outside. 72 B an entry, two a mapping; full means that a new port
+ * of an endpoint cannot leave (NAT_PORTS), never that one is given away twice. */
+MZ_MAP(mz_mappings, HASH, struct mz_mapping_key, struct mz_mapping, 131072, MZ_MAP_SPARSE);
+
 /* ifindex % MZ_PORTS -> how often this endpoint was answered lately. Writer and
  * reader: packets that are answered. 65,536 x 8 B = 512 KiB. */
 MZ_MAP(mz_answered, ARRAY, __u32, struct mz_answers, MZ_PORTS, 0);

@@ -6,29 +6,36 @@
 #include "bpf/lib/checksum.h"
 #include "bpf/lib/l4.h"
 
-/* TCP's and UDP's checksum; that of SCTP (RFC 9260 6.8) covers no address. */
+/* TCP's, UDP's and ICMP's checksum; those of SCTP (RFC 9260 6.8) and of ICMP over IPv4
+ * cover no address, and what else there is is not known to have one. */
 static __always_inline int mz_nat_l4(struct mz_pkt *p, __u32 diff, int pseudo)
 {
-	__u32 check = p->proto == IPPROTO_TCP ? 16 : 6;
+	int icmp4 = p->proto == IPPROTO_ICMP && !p->v6, icmp6 = p->proto == MZ_ICMP6 && p->v6;
+	__u32 check = p->proto == IPPROTO_TCP ? 16 : icmp4 || icmp6 ? 2 : 6;
 
-	if (p->later || p->proto == IPPROTO_SCTP)
+	if (p->later || (icmp4 && pseudo))
+		return MZ_NEXT;
+	if (!icmp4 && !icmp6 && p->proto != IPPROTO_TCP && p->proto != IPPROTO_UDP)
 		return MZ_NEXT;
 	if (mz_l4_csum(p, p->l2 + ETH_HLEN + p->l4 + check, diff, pseudo, p->proto == IPPROTO_UDP && !p->v6))
 		return mz_drop(p, MZ_R_NO_ROOM);
 	return MZ_NEXT;
 }
 
-/* p->ports into the packet; later fragments have none. */
+/* p->ports into the packet, or a query's identifier; later fragments have none. */
 static __always_inline int mz_nat_ports(struct mz_pkt *p)
 {
+	int icmp = p->proto == (p->v6 ? MZ_ICMP6 : IPPROTO_ICMP);
 	__be32 *ports, was, now = p->ports;
 
-	if (p->later)
+	if (p->later || !now)
 		return MZ_NEXT;
-	ports = mz_at(p, p->l2 + ETH_HLEN + p->l4, sizeof(*ports));
+	ports = mz_at(p, p->l2 + ETH_HLEN + p->l4 + (icmp ? 4 : 0), sizeof(*ports));
 	if (!ports)
 		return mz_drop(p, MZ_R_NO_ROOM);
 	was = *ports;
+	if (icmp) /* a sequence number follows */
+		now = (was & ~0xffffu) | (now & 0xffff);
 	if (was == now)
 		return MZ_NEXT;
 	*ports = now;

@@ -79,12 +79,11 @@ static __always_inline void mz_fill_geneve(struct mz_pkt *p, struct mz_geneve *g
 	o->h.len = MZ_OPT_WORDS;
 	o->label = mz_htonl(p->label);
 	o->class_origin = mz_htonl(mz_opt_word(p->qos_class, mz_cfg.self_id));
-	o->hops_sender = mz_htonl(mz_opt_word(0, mz_cfg.self_id));
+	o->hops_sender = mz_htonl(mz_opt_word(p->opt_flags, mz_cfg.self_id));
 }
 
 /* What both families share: Ethernet outside, Geneve, Ethernet inside. */
-static __always_inline void mz_fill_frame(struct mz_pkt *p, const struct mz_port *port, __u8 *at, __u32 geneve,
-					  __be16 type)
+static __always_inline void mz_fill_frame(struct mz_pkt *p, const __u8 *mac, __u8 *at, __u32 geneve, __be16 type)
 {
 	struct mz_eth *eth = (struct mz_eth *)at;
 	struct mz_eth *inner = (struct mz_eth *)(at + geneve + sizeof(struct mz_geneve) + sizeof(struct mz_opt));
@@ -92,12 +91,12 @@ static __always_inline void mz_fill_frame(struct mz_pkt *p, const struct mz_port
 	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
 	eth->proto = type;
 	mz_fill_geneve(p, (struct mz_geneve *)(at + geneve));
-	mz_set_macs(inner, mz_gateway(), port->mac);
+	mz_set_macs(inner, mz_gateway(), mac);
 	inner->proto = mz_ether_type(p);
 }
 
 /* ECN goes outside as it is (RFC 6040, normal mode); DSCP stays 0. */
-static __always_inline int mz_tunnel4(struct mz_pkt *p, const struct mz_port *port, __u32 hash)
+static __always_inline int mz_tunnel4(struct mz_pkt *p, const __u8 *mac, __u32 hash)
 {
 	__u32 total = p->len - ETH_HLEN + MZ_OVERHEAD4;
 	__u8 *at;
@@ -109,11 +108,11 @@ static __always_inline int mz_tunnel4(struct mz_pkt *p, const struct mz_port *po
 		return mz_drop(p, MZ_R_NO_ROOM);
 	mz_fill_ip4((struct iphdr *)(at + MZ_OFF_IP), total, p->tos & MZ_ECN_MASK, 64, p->nh.ip.w[3]);
 	mz_fill_udp((struct udphdr *)(at + MZ_OFF_UDP4), total - 20, hash);
-	mz_fill_frame(p, port, at, MZ_OFF_GENEVE4, mz_htons(ETH_P_IP));
+	mz_fill_frame(p, mac, at, MZ_OFF_GENEVE4, mz_htons(ETH_P_IP));
 	return MZ_NEXT;
 }
 
-static __always_inline int mz_tunnel6(struct mz_pkt *p, const struct mz_port *port, __u32 hash)
+static __always_inline int mz_tunnel6(struct mz_pkt *p, const __u8 *mac, __u32 hash)
 {
 	__u32 payload = p->len - ETH_HLEN + MZ_OVERHEAD6 - (__u32)sizeof(struct mz_ip6);
 	__u8 *at;
@@ -126,7 +125,7 @@ static __always_inline int mz_tunnel6(struct mz_pkt *p, const struct mz_port *po
 	mz_fill_ip6((struct mz_ip6 *)(at + MZ_OFF_IP), payload, p->tos & MZ_ECN_MASK, 64, &p->nh.ip,
 		    (__u16)(MZ_UDP_PORT_MIN | (hash & 0x3fff)));
 	mz_fill_udp((struct udphdr *)(at + MZ_OFF_UDP6), payload, hash);
-	mz_fill_frame(p, port, at, MZ_OFF_GENEVE6, mz_htons(ETH_P_IPV6));
+	mz_fill_frame(p, mac, at, MZ_OFF_GENEVE6, mz_htons(ETH_P_IPV6));
 	return MZ_NEXT;
 }
 
@@ -137,15 +136,15 @@ static __always_inline int mz_leave(struct mz_pkt *p, enum mz_act act)
 	return mz_end(p, act, (enum mz_reason)p->why);
 }
 
-/* Puts the endpoint's packet into a tunnel packet to p->nh. */
-static __always_inline int mz_encap(struct mz_pkt *p, const struct mz_port *port, enum mz_act act)
+/* Puts a tenant's packet, whose sender has `mac`, into a tunnel packet to p->nh. */
+static __always_inline int mz_encap(struct mz_pkt *p, const __u8 *mac, enum mz_act act)
 {
 	__u32 hash = mz_flow_hash(p);
 
 	if (mz_is_ip4(&p->nh.ip))
-		MZ_TRY(mz_tunnel4(p, port, hash));
+		MZ_TRY(mz_tunnel4(p, mac, hash));
 	else
-		MZ_TRY(mz_tunnel6(p, port, hash));
+		MZ_TRY(mz_tunnel6(p, mac, hash));
 	return mz_leave(p, act);
 }
 

@@ -101,8 +101,13 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
 	if (net) {
 		p->vpc = net->vpc;
 		mz_note(p, MZ_ST_NETWORKS, MZ_OBJ_NETWORK, net->shard / MZ_BUCKETS, net->flags);
-		if (underlay)
+		if (mz_unlikely(net->flags & MZ_NET_F_OUTSIDE)) {
+			if (underlay && (net->flags & MZ_NET_F_SERVED))
+				return mz_end(p, MZ_ACT_DEFER, MZ_R_TO_OUTSIDE);
+			why = MZ_R_TO_GATEWAY;
+		} else if (underlay) {
 			why = net->flags & MZ_NET_F_DIVIDER ? MZ_R_DIVIDED : MZ_R_REDIRECTED;
+		}
 		return mz_to_hop(p, net->shard, why, MZ_R_NO_ENDPOINT);
 	}
 	mz_note(p, MZ_ST_NETWORKS, MZ_OBJ_MISS, 0, 0);

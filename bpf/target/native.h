@@ -172,12 +172,42 @@ static inline int mz_load(struct mz_pkt *p, __u32 off, void *to, __u32 len)
 	return 0;
 }
 
+static inline int mz_ctx_load(mz_ctx_t *ctx, __u32 off, void *to, __u32 len)
+{
+	if (off + len > ctx->len)
+		return -1;
+	__builtin_memcpy(to, ctx->data + off, len);
+	return 0;
+}
+
+static inline int mz_ctx_store(mz_ctx_t *ctx, __u32 off, const void *from, __u32 len)
+{
+	if (off + len > ctx->len)
+		return -1;
+	__builtin_memcpy(ctx->data + off, from, len);
+	return 0;
+}
+
+static inline int mz_ctx_l4_csum(mz_ctx_t *ctx, __u32 off, __u32 diff, int pseudo, int zero_means_none)
+{
+	__be16 check;
+
+	(void)pseudo;
+	if (mz_ctx_load(ctx, off, &check, sizeof(check)))
+		return -1;
+	check = mz_plain_csum(check, diff, zero_means_none);
+	return mz_ctx_store(ctx, off, &check, sizeof(check));
+}
+
 #define MZ_CAN_RESOLVE 0
 
-/* No kernel, no FIB: only the hosts table knows next hops. */
+/* No kernel: the FIB is what the caller says. */
 static inline int mz_fib(struct mz_pkt *p, struct bpf_fib_lookup *fib)
 {
-	(void)p;
+	if (p->ctx->fib) {
+		*fib = *p->ctx->fib;
+		return p->ctx->fib_rc;
+	}
 	fib->ifindex = 0;
 	return BPF_FIB_LKUP_RET_NOT_FWDED;
 }

@@ -22,6 +22,8 @@ struct mz_native_packet {
 	uint32_t gso_size; /* superpacket: payload bytes a segment, else 0 */
 	uint8_t  trace;    /* described only: counts and teaches nothing */
 	uint8_t  fixed_head; /* headers cannot be removed (tests) */
+	const struct bpf_fib_lookup *fib; /* what the FIB answers, NULL: no route */
+	int fib_rc;           /* ... and returns */
 	uint32_t out_ifindex; /* out */
 	uint32_t reason;      /* out: MZ_R_* */
 };
@@ -30,6 +32,8 @@ struct mz_native_packet {
 int mz_native_egress(struct mz_native_packet *pkt);
 int mz_native_ingress(struct mz_native_packet *pkt);
 int mz_native_reply(struct mz_native_packet *pkt);
+int mz_native_gateway_out(struct mz_native_packet *pkt);
+int mz_native_gateway_in(struct mz_native_packet *pkt);
 
 void mz_native_configure(const struct mz_cfg *cfg);
 /* The clock ages are measured with, jiffies. */

@@ -6,22 +6,29 @@
 
 #include "bpf/lib/pkt.h"
 
+/* A checksum changed by a difference; `zero_means_none`: there may be none. */
+static __always_inline __be16 mz_plain_csum(__be16 check, __u32 diff, int zero_means_none)
+{
+	__u32 sum;
+
+	if (zero_means_none && !check)
+		return 0;
+	sum = (__u16)~check + (diff & 0xffff) + (diff >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (__u16)~((sum & 0xffff) + (sum >> 16));
+	return (__be16)(sum || !zero_means_none ? sum : 0xffff);
+}
+
 /* Changes the checksum at `off` by a difference; `pseudo`: in what its
  * pseudo-header covers; `zero_means_none`: of UDP over IPv4. */
 static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int pseudo, int zero_means_none)
 {
 	__be16 *check = mz_at(p, off, sizeof(*check));
-	__u32 sum;
 
 	(void)pseudo;
 	if (!check)
 		return -1;
-	if (zero_means_none && !*check)
-		return 0;
-	sum = (__u16)~*check + (diff & 0xffff) + (diff >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (__u16)~((sum & 0xffff) + (sum >> 16));
-	*check = (__u16)(sum || !zero_means_none ? sum : 0xffff);
+	*check = mz_plain_csum(*check, diff, zero_means_none);
 	return 0;
 }
 

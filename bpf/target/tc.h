@@ -129,11 +129,16 @@ static __always_inline int mz_resize(struct mz_pkt *p, __u32 len)
 /* Changes the checksum at `off` by a difference; `pseudo`: in what its
  * pseudo-header covers, which is all that stands there where a card finishes it;
  * `zero_means_none`: of UDP over IPv4. */
-static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int pseudo, int zero_means_none)
+static __always_inline int mz_ctx_l4_csum(mz_ctx_t *ctx, __u32 off, __u32 diff, int pseudo, int zero_means_none)
 {
 	__u64 flags = (pseudo ? BPF_F_PSEUDO_HDR : 0) | (zero_means_none ? BPF_F_MARK_MANGLED_0 : 0);
 
-	if (bpf_l4_csum_replace(p->ctx, off, 0, diff, flags))
+	return (int)bpf_l4_csum_replace(ctx, off, 0, diff, flags);
+}
+
+static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, int pseudo, int zero_means_none)
+{
+	if (mz_ctx_l4_csum(p->ctx, off, diff, pseudo, zero_means_none))
 		return -1;
 	mz_reload(p);
 	return 0;
@@ -143,6 +148,17 @@ static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, i
 static __always_inline int mz_defers_delivery(void)
 {
 	return 0;
+}
+
+/* Bytes of the packet, copied; not 0 where it has not so many. */
+static __always_inline int mz_ctx_load(mz_ctx_t *ctx, __u32 off, void *to, __u32 len)
+{
+	return (int)bpf_skb_load_bytes(ctx, off, to, len);
+}
+
+static __always_inline int mz_ctx_store(mz_ctx_t *ctx, __u32 off, const void *from, __u32 len)
+{
+	return (int)bpf_skb_store_bytes(ctx, off, from, len, 0);
 }
 
 /* Copies bytes of the packet; not 0 where it has not so many. */
@@ -178,6 +194,8 @@ static __always_inline int mz_verdict(struct mz_pkt *p)
 		if (p->deliver_flags & MZ_EP_F_PEER)
 			return (int)bpf_redirect_peer(p->ctx->ifindex, 0);
 		return (int)bpf_redirect(p->ctx->ifindex, 0);
+	case MZ_ACT_REENTER:
+		return (int)bpf_redirect(p->out_ifindex, BPF_F_INGRESS);
 	default:
 		return TC_ACT_SHOT;
 	}

@@ -151,7 +151,7 @@ static void put_l4(struct frame *f, const struct inner *in, uint32_t payload)
 		put16(f, 1024);
 		put32(f, 0);
 	} else {
-		put16(f, (uint16_t)(8 + payload));
+		put16(f, (uint16_t)OR(in->id, 8 + payload));
 		put16(f, 0);
 	}
 	for (uint32_t i = 0; i < payload; i++)
@@ -164,13 +164,18 @@ static void put_l4(struct frame *f, const struct inner *in, uint32_t payload)
 	}
 }
 
-// The checksum of TCP, UDP or ICMPv6 at `at`, over the addresses at `addresses`,
-// right in front of it.
+// The checksum of TCP, UDP or ICMP at `at`, and but for ICMP over IPv4 over the
+// addresses at `addresses`, right in front of it.
 static void put_sum(struct frame *f, uint32_t addresses, uint32_t at, uint8_t proto)
 {
 	uint32_t field = at + (proto == 6 ? 16u : proto == 17 ? 6u : 2u), len = f->len - at, sum = proto + len;
 	uint16_t check;
 
+	f->b[field] = f->b[field + 1] = 0;
+	if (proto == 1) {
+		addresses = at;
+		sum = 0;
+	}
 	for (uint32_t i = addresses; i < f->len; i += 2)
 		sum += (uint32_t)f->b[i] << 8 | (i + 1 < f->len ? f->b[i + 1] : 0);
 	while (sum >> 16)
@@ -347,6 +352,19 @@ struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu, uint
 	return f;
 }
 
+struct frame make_error(struct frame about, uint32_t quote, int type, uint32_t from, uint32_t to)
+{
+	int v6 = about.b[12] == 0x86;
+	struct frame f = v6 ? INNER(.v6 = 1, .src6 = from, .dst6 = to, .proto = 58, .payload = (uint16_t)quote)
+			    : INNER(.src = from, .dst = to, .proto = 1, .payload = (uint16_t)quote);
+	uint32_t at = v6 ? 54 : 34;
+
+	f.b[at] = (uint8_t)type;
+	memcpy(f.b + at + 8, about.b + 14, quote);
+	put_sum(&f, v6 ? 22 : 26, at, v6 ? 58 : 1);
+	return f;
+}
+
 /* The outer source port: the flow's entropy, over addresses, protocol and
  * ports of the inner packet. */
 static uint32_t mix(uint32_t x)
@@ -370,8 +388,8 @@ static uint16_t entropy_port(const struct inner *in)
 	uint8_t proto = OR(in->proto, 17);
 	int fragment = in->v6 ? in->exts && memchr(in->ext, 44, (size_t)in->exts) : in->frag & 0x3fff;
 
-	if (proto == 1 && in->sport >> 8 == 8)
-		ports = (8u + OR(in->payload, 10)) * 0x10001u; // an identifier, twice
+	if ((proto == 1 && (in->sport >> 8 == 8 || (in->sport == 0 && in->zero_sport))) || (proto == 58 && in->sport >> 9 == 64))
+		ports = OR(in->id, 8u + OR(in->payload, 10)) * 0x10001u; // an identifier, twice
 	else if (proto != 6 && proto != 17 && proto != 132)
 		ports = 0;
 	if (fragment)
@@ -400,7 +418,7 @@ struct frame make_tunnel(struct tunnel t)
 	t.in.dst = OR(t.in.dst, EP_A);
 	t.in.src6 = OR(t.in.src6, EP6_R);
 	t.in.dst6 = OR(t.in.dst6, EP6_A);
-	in = make_inner(t.in);
+	in = t.frame ? *t.frame : make_inner(t.in);
 	if (t.bare)
 		in.len = 0;
 	opts += (t.twice ? 16 : 0) + (t.extra_option ? 8 : 0);

@@ -28,6 +28,14 @@ struct frame {
 #define EP_N IP4(198, 18, 9, 9)  // in a network this host does not know
 #define EP_G IP4(198, 18, 1, 77) // nowhere
 
+// Outside: RFC 5737 TEST-NET-2 is ours, TEST-NET-3 others'.
+#define SHARED  IP4(198, 51, 100, 1)
+#define FLOAT   IP4(198, 51, 100, 20)
+#define OUT_R   IP4(203, 0, 113, 9)
+#define OUT_R2  IP4(203, 0, 113, 10)
+#define OUT_GW  IP4(203, 0, 113, 2)
+#define OUT_NO  IP4(100, 64, 0, 1) // no route leads there
+
 // IPv6 addresses in short: subnet and host part, 16 bits each, of 2001:db8::/48
 // (RFC 3849); with fe80, ff02 and ffff as subnet: of the link, of a group, and
 // ::ffff:198.18.0.0/112, which is IPv4's. Host part e064: the EUI-64 of MAC_A.
@@ -42,6 +50,9 @@ struct frame {
 #define GW_IP   IP4(198, 18, 1, 254)
 #define GW6     A6(1, 1)
 #define NONE6   0xeeee0000u // ::
+#define SHARED6 A6(0x51, 1)
+#define OUT6_R  A6(0x113, 9)
+#define OUT6_GW A6(0x113, 2)
 #define SELF6   A6(0xaa, 1)
 #define PEER6   A6(0xaa, 2)
 #define BOUNCE6 A6(0xaa, 3)
@@ -76,10 +87,11 @@ struct inner {
 	int total_delta;      // added to the IP total length
 	uint16_t payload;     // bytes behind the transport header: 10
 	uint8_t flags;        // of TCP: ACK; of SCTP: its first chunk's type
-	uint16_t sport, dport;// 1000, 2000
+	uint16_t sport, dport;// 1000, 2000; of ICMP: type and code, checksum
+	uint16_t id;          // of an ICMP query: its length
 	int zero_sport;
 	int zero_src;         // from 0.0.0.0
-	int sums;             // TCP and UDP with their checksum
+	int sums;             // TCP, UDP and ICMP with their checksum
 	uint16_t bootp_flags; // of DHCP
 	int cut;              // bytes cut off the end
 };
@@ -126,9 +138,13 @@ struct frame make_nd(struct nd n);
 // from `source`, 0 = the gateway.
 struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu, uint32_t source);
 
+// An ICMP error about a frame, of which it quotes `quote` bytes, with its checksum.
+struct frame make_error(struct frame about, uint32_t quote, int type, uint32_t from, uint32_t to);
+
 // A tunnel packet around a tenant's frame.
 struct tunnel {
 	struct inner in;       // src EP_R, dst EP_A
+	const struct frame *frame; // instead; `in` only says what its flow is
 	int smac, dmac;        // MAC_NEXT, MAC_SELF
 	uint32_t src, dst;     // PEER_IP, SELF_IP
 	int u6;                // IPv6 outside:

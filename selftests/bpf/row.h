@@ -96,6 +96,12 @@ void build_world(uint32_t world);
 void check_path(const struct row *r);
 void run_row(const struct row *r, enum mz_dir dir);
 
+// One packet in the world as it is, the reason it ends with, and, if its len is not 0,
+// what comes out. `gateway`: GW_OUT, GW_IN, or NO_GATEWAY and `dir`.
+enum verdict pass_by(const char *name, int gateway, enum mz_dir dir, struct frame in, enum mz_reason why,
+		     struct frame out);
+void pass(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why, struct frame out);
+
 #define RUN_TABLE(rows, dir)                                               \
 	do {                                                               \
 		for (size_t i_ = 0; i_ < sizeof(rows) / sizeof((rows)[0]); i_++) \

@@ -31,6 +31,13 @@ void test_flow_local(void **state);
 void test_flow_fragments(void **state);
 void test_flow_errors(void **state);
 void test_flow_trace(void **state);
+// rows_nat.c
+void test_nat_mapping(void **state);
+void test_nat_filter(void **state);
+void test_nat_ports(void **state);
+void test_nat_errors(void **state);
+void test_gateway_out(void **state);
+void test_gateway_in(void **state);
 // rows_vip.c
 void test_vip_ways(void **state);
 void test_vip_stays(void **state);

@@ -377,19 +377,6 @@ void test_flow_fragments(void **state)
 	check_flow(&key, &one);
 }
 
-// An ICMP error about `about`, an Ethernet frame, of which it quotes `quote` bytes.
-static struct frame error_about(struct frame about, uint32_t quote, int type, uint32_t from, uint32_t to)
-{
-	int v6 = about.b[12] == 0x86;
-	struct frame f = v6 ? INNER(.v6 = 1, .src6 = from, .dst6 = to, .proto = 58, .payload = (uint16_t)quote)
-			    : INNER(.src = from, .dst = to, .proto = 1, .payload = (uint16_t)quote);
-	uint32_t at = v6 ? 54 : 34;
-
-	f.b[at] = (uint8_t)type;
-	memcpy(f.b + at + 8, about.b + 14, quote);
-	return f;
-}
-
 static struct frame in_tunnel(struct frame inner)
 {
 	struct frame f = TUNNEL(.in = { .src = EP_R, .payload = 1200 });
@@ -419,27 +406,27 @@ void test_flow_errors(void **state)
 	(void)state;
 	SCENARIO("1122 3.2.2 an error about what A sent, from anybody", key_of(17, 0),
 		 { "out", OUT, TO_R(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 },
-		 { "unreachable", IN, in_tunnel(error_about(TO_R(), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
-		 { "time exceeded, by a router", IN, in_tunnel(error_about(TO_R(), 28, 11, EP_N, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
-		 { "about another flow", IN, in_tunnel(error_about(TO_R(.sport = 9), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
-		 { "about what another sent", IN, in_tunnel(error_about(TO_R(.src = EP_B), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
-		 { "about what A was sent", IN, in_tunnel(error_about(FROM_R(), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
-		 { "about a later fragment", IN, in_tunnel(error_about(TO_R(LATER), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
-		 { "quotes too little", IN, in_tunnel(error_about(TO_R(), 26, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
-		 { "behind IP options", IN, in_tunnel(error_about(TO_R(.version_ihl = 0x47), 36, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 3 });
+		 { "unreachable", IN, in_tunnel(make_error(TO_R(), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
+		 { "time exceeded, by a router", IN, in_tunnel(make_error(TO_R(), 28, 11, EP_N, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
+		 { "about another flow", IN, in_tunnel(make_error(TO_R(.sport = 9), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
+		 { "about what another sent", IN, in_tunnel(make_error(TO_R(.src = EP_B), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
+		 { "about what A was sent", IN, in_tunnel(make_error(FROM_R(), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
+		 { "about a later fragment", IN, in_tunnel(make_error(TO_R(LATER), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
+		 { "quotes too little", IN, in_tunnel(make_error(TO_R(), 26, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
+		 { "behind IP options", IN, in_tunnel(make_error(TO_R(.version_ihl = 0x47), 36, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 3 });
 	SCENARIO("by A, about what it was sent", key_of(6, 0),
 		 { "in", IN, TO_A(.proto = 6), MZ_FLOW_OPENING, MZ_TIMER_TCP_OPENING, 0, 1 },
-		 { "unreachable", OUT, error_about(FROM_R(.proto = 6), 28, 3, EP_A, EP_R), MZ_FLOW_OPENING, MZ_TIMER_TCP_OPENING, 0, 1, 1 });
+		 { "unreachable", OUT, make_error(FROM_R(.proto = 6), 28, 3, EP_A, EP_R), MZ_FLOW_OPENING, MZ_TIMER_TCP_OPENING, 0, 1, 1 });
 	SCENARIO("about a ping", key_of(1, 0),
 		 { "request", OUT, INNER(.dst = EP_R, .proto = 1, .sport = 0x0800), MZ_FLOW_OPENING, MZ_TIMER_ICMP, 1, 0 },
-		 { "unreachable", IN, in_tunnel(error_about(INNER(.dst = EP_R, .proto = 1, .sport = 0x0800), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_ICMP, 1, 0, 1 });
+		 { "unreachable", IN, in_tunnel(make_error(INNER(.dst = EP_R, .proto = 1, .sport = 0x0800), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_ICMP, 1, 0, 1 });
 	SCENARIO("4443 3.2 IPv6: too big", key_of(17, 1),
 		 { "out", OUT, TO_R6(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 },
-		 { "too big", IN, in_tunnel(error_about(TO_R6(), 48, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
-		 { "quotes too little", IN, in_tunnel(error_about(TO_R6(), 46, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
-		 { "by A", OUT, error_about(FROM_R6(), 48, 1, EP6_A, EP6_R), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 });
+		 { "too big", IN, in_tunnel(make_error(TO_R6(), 48, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
+		 { "quotes too little", IN, in_tunnel(make_error(TO_R6(), 46, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
+		 { "by A", OUT, make_error(FROM_R6(), 48, 1, EP6_A, EP6_R), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 });
 	SCENARIO("none opens a flow", key_of(17, 0),
-		 { "unreachable", IN, in_tunnel(error_about(TO_R(), 28, 3, EP_R, EP_A)), NO_FLOW });
+		 { "unreachable", IN, in_tunnel(make_error(TO_R(), 28, 3, EP_R, EP_A)), NO_FLOW });
 }
 
 // A described packet looks and leaves no trace of itself.
@@ -464,7 +451,7 @@ void test_flow_trace(void **state)
 	run_packet(OUT, &f, MZ_R_DIRECT);
 	run.frame = f;
 	assert_int_equal(T->run(&run), 0);
-	run.frame = error_about(FROM_R(), 28, 3, EP_A, EP_R);
+	run.frame = make_error(FROM_R(), 28, 3, EP_A, EP_R);
 	assert_int_equal(T->run(&run), 0);
 	check_flow(&k, &one);
 }

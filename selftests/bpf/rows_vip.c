@@ -81,25 +81,6 @@ static void vip_world(uint32_t backend, uint32_t sticky)
 	put_rows(ROWS_OF(backend));
 }
 
-// One packet, the reason it ends with, and what comes out.
-static void pass(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why, struct frame out)
-{
-	static struct counts before, after;
-	struct run run = { .dir = dir, .frame = in };
-	uint32_t slot = (VPC_SLOT * MZ_DIRS + dir) * MZ_REASON_SLOTS + why;
-
-	print_message("# %s: %s\n", T->name, name);
-	read_counts(&before);
-	assert_int_equal(T->run(&run), 0);
-	read_counts(&after);
-	assert_int_equal(after.c[slot].packets, before.c[slot].packets + 1);
-	reached[why] = true;
-	if (!out.len)
-		return;
-	assert_int_equal(run.frame.len, out.len);
-	assert_memory_equal(run.frame.b, out.b, out.len);
-}
-
 #define TO_VIP(...)  INNER(.dst = VIP, .sums = 1, ##__VA_ARGS__)
 #define TO_VIP6(...) INNER(.v6 = 1, .dst6 = VIP6, .sums = 1, ##__VA_ARGS__)
 #define TO_BACKEND(...) SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .dport = 2001, .sums = 1, ##__VA_ARGS__)

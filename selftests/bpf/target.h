@@ -19,6 +19,7 @@ struct run {
 	bool no_room;       // headers cannot be added or removed
 	bool trace;
 	bool reply;         // from the services' namespace
+	enum { NO_GATEWAY, GW_OUT, GW_IN } gateway; // which of its programs
 	enum verdict verdict; // out
 };
 
@@ -26,6 +27,7 @@ struct target {
 	const char *name;
 	// The interface packets enter by: TEST_RUN's default is the loopback's.
 	uint32_t ifindex;
+	bool reenters; // can send a packet in by another interface
 	bool has_fib; // asks the kernel where the hosts table has no next hop
 	// What a redirect out of `ifindex` looks like.
 	enum verdict same_interface;
@@ -40,6 +42,11 @@ struct target {
 };
 
 extern const struct target target_tc, target_xdp, target_native;
+
+// Every target's gateway leaves by an interface of this number, MTU and MAC_SELF, to
+// MAC_NEXT for OUT_R, OUT_R2 and OUT6_R, and has no other routes.
+#define OUTSIDE     77u
+#define OUTSIDE_MTU 1400u
 
 // The configuration every target runs with.
 struct mz_cfg test_cfg(void);

@@ -12,10 +12,14 @@
 #include "bpf/abi/tables.h" // before the skeletons, which name its types
 
 #include "bpf/endpoint_egress.skel.h"
+#include "bpf/gateway_in.skel.h"
+#include "bpf/gateway_out.skel.h"
 #include "bpf/uplink_deliver.skel.h"
 #include "bpf/uplink_hop.skel.h"
 #include "bpf/clock.skel.h"
 #include "selftests/bpf/egress_xdp.skel.h"
+#include "selftests/bpf/gateway_in_xdp.skel.h"
+#include "selftests/bpf/gateway_out_xdp.skel.h"
 #include "bpf/services_reply.skel.h"
 #include "selftests/bpf/reply_xdp.skel.h"
 #include "selftests/bpf/target.h"
@@ -28,6 +32,10 @@ static struct {
 	struct mz_uplink_hop *xdp_ingress;
 	struct mz_services_reply *tc_reply;
 	struct mz_reply_xdp *xdp_reply;
+	struct mz_gateway_out *tc_out;
+	struct mz_gateway_in *tc_in;
+	struct mz_gateway_out_xdp *xdp_out;
+	struct mz_gateway_in_xdp *xdp_in;
 	struct mz_clock *clock;
 	struct ring_buffer *ring;
 	uint32_t events;
@@ -57,7 +65,7 @@ static int on_event(void *ctx, void *data, size_t size)
 
 static int map_fd(const char *name)
 {
-	struct bpf_map *m = bpf_object__find_map_by_name(s.tc_ingress->obj, name);
+	struct bpf_map *m = bpf_object__find_map_by_name(s.tc_in->obj, name);
 
 	return m ? bpf_map__fd(m) : -1;
 }
@@ -73,6 +81,10 @@ static int open_all(void)
 	LOAD(xdp_egress, mz_egress_xdp);
 	LOAD(tc_reply, mz_services_reply);
 	LOAD(xdp_reply, mz_reply_xdp);
+	LOAD(tc_out, mz_gateway_out);
+	LOAD(tc_in, mz_gateway_in);
+	LOAD(xdp_out, mz_gateway_out_xdp);
+	LOAD(xdp_in, mz_gateway_in_xdp);
 	s.clock = mz_clock__open_and_load();
 	s.ring = ring_buffer__new(map_fd("mz_events"), on_event, NULL, NULL);
 	return s.clock && s.ring ? 0 : -errno;
@@ -84,7 +96,7 @@ static void close_all(void)
 
 	if (!s.tc_ingress)
 		return;
-	bpf_object__for_each_map(m, s.tc_ingress->obj)
+	bpf_object__for_each_map(m, s.tc_in->obj)
 		if (bpf_map__is_pinned(m))
 			bpf_map__unpin(m, NULL);
 	rmdir(s.pins);
@@ -95,6 +107,10 @@ static void close_all(void)
 	mz_egress_xdp__destroy(s.xdp_egress);
 	mz_services_reply__destroy(s.tc_reply);
 	mz_reply_xdp__destroy(s.xdp_reply);
+	mz_gateway_out__destroy(s.tc_out);
+	mz_gateway_in__destroy(s.tc_in);
+	mz_gateway_out_xdp__destroy(s.xdp_out);
+	mz_gateway_in_xdp__destroy(s.xdp_in);
 	mz_clock__destroy(s.clock);
 	memset(&s, 0, sizeof(s));
 }
@@ -120,7 +136,7 @@ static void reset(void)
 {
 	wipe("mz_ports", 4);
 	wipe("mz_hosts", 16);
-	wipe("mz_shards", 3 * 128);
+	wipe("mz_shards", 4 * 128);
 	wipe("mz_trace", 1);
 	wipe("mz_endpoints", 0);
 	wipe("mz_paths", 0);
@@ -128,6 +144,10 @@ static void reset(void)
 	wipe("mz_vips", 0);
 	wipe("mz_backends", 0);
 	wipe("mz_stickies", 0);
+	wipe("mz_insides", 0);
+	wipe("mz_outsides", 0);
+	wipe("mz_pools", 0);
+	wipe("mz_mappings", 0);
 	wipe("mz_frags", 0);
 	wipe("mz_flow_use", 8);
 	wipe("mz_answered", 4);
@@ -168,6 +188,8 @@ static int run_tc(struct run *r)
 	struct __sk_buff skb = { .gso_size = r->gso_size, .mark = r->trace ? MZ_TRACE_MARK : 0 };
 	uint8_t out[2048];
 	int fd = bpf_program__fd(r->reply		    ? s.tc_reply->progs.mz_services_reply
+				 : r->gateway == GW_OUT    ? s.tc_out->progs.mz_gateway_out_tc
+				 : r->gateway == GW_IN     ? s.tc_in->progs.mz_gateway_in_tc
 				 : r->dir == MZ_DIR_EGRESS ? s.tc_egress->progs.mz_endpoint_egress
 							   : s.tc_ingress->progs.mz_uplink_deliver);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame.b, .data_size_in = r->frame.len,
@@ -205,6 +227,8 @@ static int run_xdp(struct run *r)
 	uint32_t meta = r->no_room ? 192 : r->trace ? 4 : 0;
 	struct xdp_md md = { .data = meta, .data_end = meta + r->frame.len, .ingress_ifindex = 0 };
 	int fd = bpf_program__fd(r->reply		    ? s.xdp_reply->progs.mz_reply_xdp
+				 : r->gateway == GW_OUT    ? s.xdp_out->progs.mz_gateway_out_xdp
+				 : r->gateway == GW_IN     ? s.xdp_in->progs.mz_gateway_in_xdp
 				 : r->dir == MZ_DIR_EGRESS ? s.xdp_egress->progs.mz_egress_xdp
 							   : s.xdp_ingress->progs.mz_uplink_hop);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = meta + r->frame.len,
@@ -246,7 +270,7 @@ static uint32_t now(void)
 }
 
 const struct target target_tc = {
-	.name = "tc", .ifindex = 1, .has_fib = true, .same_interface = V_REDIRECT,
+	.name = "tc", .ifindex = 1, .reenters = true, .has_fib = true, .same_interface = V_REDIRECT,
 	.open = open_all, .close = close_all, .reset = reset,
 	.update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <errno.h>
+#include <linux/bpf.h>
 #include <string.h>
 
 #include "bpf/target/native_api.h"
@@ -9,7 +10,7 @@
 #define HEADROOM 256u
 
 // enum mz_act, whose header needs a target
-enum { ACT_DROP, ACT_PASS, ACT_DEFER, ACT_SEND, ACT_RESOLVE, ACT_DELIVER, ACT_ANSWER };
+enum { ACT_DROP, ACT_PASS, ACT_DEFER, ACT_SEND, ACT_RESOLVE, ACT_DELIVER, ACT_ANSWER, ACT_REFUSE, ACT_REENTER };
 
 static int open_native(void)
 {
@@ -48,8 +49,26 @@ static int lookup(const char *map, const void *key, void *value)
 	return 0;
 }
 
+// What the kernel says on the other targets: no route to OUT_NO, and nothing larger
+// than the interface takes.
+static void ask_fib(struct mz_native_packet *pkt, struct bpf_fib_lookup *fib, const struct run *r)
+{
+	const uint8_t no_route[] = { 100, 64, 0, 1 };
+	uint32_t inner = r->frame.len > 66 + 14 ? r->frame.len - 66 - 14 : 0;
+
+	fib->ifindex = OUTSIDE;
+	memcpy(fib->dmac, mac_bytes(MAC_NEXT), 6);
+	memcpy(fib->smac, mac_bytes(MAC_SELF), 6);
+	if (!memcmp(r->frame.b + 66 + 30, no_route, 4))
+		pkt->fib_rc = BPF_FIB_LKUP_RET_NOT_FWDED;
+	else if (inner > OUTSIDE_MTU)
+		pkt->fib_rc = BPF_FIB_LKUP_RET_FRAG_NEEDED;
+	pkt->fib = fib;
+}
+
 static int run(struct run *r)
 {
+	struct bpf_fib_lookup fib = { 0 };
 	static uint8_t buffer[HEADROOM + sizeof(r->frame.b)];
 	struct mz_native_packet pkt = { .data = buffer + HEADROOM, .len = r->frame.len,
 					.headroom = r->no_room ? 0 : HEADROOM,
@@ -59,7 +78,11 @@ static int run(struct run *r)
 	int act;
 
 	memcpy(pkt.data, r->frame.b, r->frame.len);
+	if (r->gateway == GW_OUT)
+		ask_fib(&pkt, &fib, r);
 	act = r->reply ? mz_native_reply(&pkt) :
+	      r->gateway == GW_OUT ? mz_native_gateway_out(&pkt) :
+	      r->gateway == GW_IN ? mz_native_gateway_in(&pkt) :
 	      r->dir == MZ_DIR_EGRESS ? mz_native_egress(&pkt) : mz_native_ingress(&pkt);
 	r->frame.len = pkt.len;
 	memcpy(r->frame.b, pkt.data, pkt.len);
@@ -74,6 +97,7 @@ static int run(struct run *r)
 	case ACT_SEND:
 		r->verdict = pkt.out_ifindex == 1 ? V_TX : V_REDIRECT;
 		return 0;
+	case ACT_REENTER:
 	case ACT_DELIVER:
 		r->verdict = V_REDIRECT;
 		return 0;
@@ -91,7 +115,7 @@ static uint32_t now(void)
 }
 
 const struct target target_native = {
-	.name = "native", .ifindex = 1, .same_interface = V_TX,
+	.name = "native", .ifindex = 1, .reenters = true, .same_interface = V_TX,
 	.open = open_native, .close = close_native, .reset = reset,
 	.update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
 };

@@ -32,6 +32,8 @@ static const struct object objects[] = {
 	{ "uplink_deliver", "mz_uplink_deliver" },
 	{ "uplink_hop", "mz_uplink_hop" },
 	{ "services_reply", "mz_services_reply" },
+	{ "gateway_out", "mz_gateway_out_tc" },
+	{ "gateway_in", "mz_gateway_in_tc" },
 	{ "clock", "mz_clock" },
 };
 
@@ -42,7 +44,7 @@ static void set_flags(struct bpf_object *obj, unsigned flags)
 	struct bpf_map *m;
 
 	bpf_object__for_each_map(m, obj) {
-		struct mz_cfg cfg = { .self_id = 1, .flags = flags, .services = 2, .second = 250, .answers = 100 };
+		struct mz_cfg cfg = { .self_id = 1, .flags = flags, .services = 2, .outside = 3, .inner_mtu = 1434, .second = 250, .answers = 100 };
 		size_t size = 0;
 		const void *old = bpf_map__initial_value(m, &size);
 		char data[256] = { 0 };

@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* A gateway: tenants' packets to the outside, and what comes from there. It exchanges
+ * addresses by tables (bpf/abi/gateways.h) and keeps nothing of any flow: when it dies
+ * another one goes on with the next packet. */
+#ifndef MZ_LIB_GATEWAY_H
+#define MZ_LIB_GATEWAY_H
+
+#include "bpf/lib/flow.h"
+#include "bpf/lib/icmp.h"
+#include "bpf/lib/inner.h"
+#include "bpf/lib/nat.h"
+#include "bpf/lib/rewrite.h"
+#include "bpf/lib/route.h"
+#include "bpf/lib/sender.h"
+
+/* Not a gateway's: the kernel, or the next program, has it. The program before has
+ * counted it, or nobody does. */
+static __always_inline int mz_not_ours(struct mz_pkt *p)
+{
+	return mz_end(p, MZ_ACT_DEFER, MZ_R_NOT_TUNNEL);
+}
+
+static __always_inline int mz_served(struct mz_pkt *p)
+{
+	struct mz_net_key key = { .prefixlen = 32 + 128, .vni = mz_htonl(p->vni), .ip = p->dst };
+	const struct mz_network *net = mz_lookup(mz_networks, &key);
+
+	if (!net || !(net->flags & MZ_NET_F_SERVED))
+		return 0;
+	p->vpc = net->vpc;
+	return 1;
+}
+
+/* One router more on the way (RFC 1812 5.3.1, RFC 8200 3). */
+static __always_inline int mz_stage_ttl(struct mz_pkt *p)
+{
+	__u32 off = p->l2 + ETH_HLEN;
+	struct mz_ip6 *ip6;
+	struct iphdr *ip;
+
+	if (p->v6) {
+		ip6 = mz_at(p, off, sizeof(*ip6));
+		if (!ip6 || ip6->hops <= 1)
+			return mz_drop(p, MZ_R_TTL_EXCEEDED);
+		ip6->hops--;
+		return MZ_NEXT;
+	}
+	ip = mz_at(p, off, sizeof(*ip));
+	if (!ip || ip->ttl <= 1)
+		return mz_drop(p, MZ_R_TTL_EXCEEDED);
+	ip->ttl--;
+	ip->check = mz_checksum_after(ip->check, 0x100, 0);
+	return MZ_NEXT;
+}
+
+/* What the error `p` quotes, or NULL. */
+static __always_inline struct mz_quote *mz_quote_of(struct mz_pkt *p)
+{
+	__u32 zero = 0;
+	struct mz_quote *q = mz_lookup(mz_quoted, &zero);
+
+	if (!q)
+		return NULL;
+	q->icmp = p->l2 + ETH_HLEN + p->l4;
+	q->v6 = p->v6;
+	return mz_read_quote(p->ctx, q) ? NULL : q;
+}
+
+static __always_inline int mz_requote(struct mz_pkt *p, const struct mz_quote *q)
+{
+	int rc = mz_write_quote(p->ctx, q);
+
+	mz_reload(p);
+	return rc ? mz_drop(p, MZ_R_NO_ROOM) : MZ_NEXT;
+}
+
+/* ---- on the way out --------------------------------------------------------- */
+
+/* Where the endpoint's packet comes from, outside. */
+static __always_inline int mz_outside_of(struct mz_pkt *p, struct mz_inside_key *key, __be16 port,
+					 struct mz_addr *ip, __be16 *forwarded)
+{
+	const struct mz_inside *all = mz_lookup(mz_insides, key), *one;
+
+	*forwarded = 0;
+	if (!all)
+		return mz_drop(p, MZ_R_NAT_NONE);
+	*ip = all->ip;
+	if ((all->flags & MZ_INSIDE_F_FORWARDS) && port) {
+		key->port = port;
+		key->proto = p->proto;
+		one = mz_lookup(mz_insides, key);
+		if (one) {
+			*ip = one->ip;
+			*forwarded = one->port;
+			return MZ_NEXT;
+		}
+	}
+	if (all->last - all->first == 0xffff || p->later)
+		return MZ_NEXT;
+	if (!port)
+		return mz_drop(p, MZ_R_NAT_PROTOCOL);
+	if (mz_ntohs(port) < all->first || mz_ntohs(port) > all->last)
+		return mz_drop(p, MZ_R_NAT_SOURCE);
+	return MZ_NEXT;
+}
+
+/* An error that the endpoint answers with: what it quotes came to it by the gateway. */
+static __always_inline int mz_error_out(struct mz_pkt *p)
+{
+	struct mz_inside_key key = { .vni = p->vni, .ip = p->src };
+	struct mz_quote *q = mz_quote_of(p);
+	__u8 proto = p->proto;
+	__be16 forwarded = 0;
+
+	if (!q || !mz_addr_eq(&q->dst, &p->src))
+		return mz_drop(p, MZ_R_NAT_SOURCE);
+	p->proto = (__u8)q->proto; /* whose ports are looked at */
+	MZ_TRY(mz_outside_of(p, &key, (__be16)(q->ports >> 16), &p->src, &forwarded));
+	p->proto = proto;
+	q->dst = p->src;
+	if (forwarded)
+		q->ports = (q->ports & 0xffff) | (__u32)forwarded << 16;
+	p->translated = 1;
+	return mz_requote(p, q);
+}
+
+static __always_inline int mz_leave_as(struct mz_pkt *p)
+{
+	struct mz_inside_key key = { .vni = p->vni, .ip = p->src };
+	__be16 forwarded = 0;
+
+	if (p->icmp_error)
+		return mz_error_out(p);
+	MZ_TRY(mz_outside_of(p, &key, (__be16)p->ports, &p->src, &forwarded));
+	if (forwarded)
+		p->ports = (p->ports & ~0xffffu) | forwarded;
+	p->translated = 1;
+	return MZ_NEXT;
+}
+
+/* An outside address of ours: back in by the outside interface, as if it came from
+ * there (RFC 4787 REQ-9: with the sender's outside address). */
+static __always_inline int mz_turns_back(struct mz_pkt *p)
+{
+	struct mz_pool_key key = { .prefixlen = 128, .ip = p->dst };
+
+	return mz_lookup(mz_pools, &key) != NULL;
+}
+
+/* By the kernel's routes: static ones, or what a routing daemon learned. Only by the
+ * outside interface: a tenant's packet never leaves for the underlay. */
+static __noinline int mz_outside_route(struct mz_pkt *p, enum mz_act *act)
+{
+	struct bpf_fib_lookup fib;
+	int rc;
+
+	__builtin_memset(&fib, 0, sizeof(fib));
+	fib.ifindex = mz_cfg.outside;
+	fib.tot_len = (__u16)p->size;
+	if (p->v6) {
+		fib.family = 10 /* AF_INET6 */;
+		*(struct mz_addr *)fib.ipv6_src = p->src;
+		*(struct mz_addr *)fib.ipv6_dst = p->dst;
+	} else {
+		fib.family = 2 /* AF_INET */;
+		fib.ipv4_src = p->src.w[3];
+		fib.ipv4_dst = p->dst.w[3];
+	}
+	rc = mz_fib(p, &fib);
+	mz_note(p, MZ_ST_NEXTHOP, MZ_OBJ_PORT, mz_cfg.outside, (__u32)rc);
+	p->nh.ifindex = mz_cfg.outside;
+	*act = MZ_ACT_SEND;
+	if (rc == BPF_FIB_LKUP_RET_SUCCESS && fib.ifindex == mz_cfg.outside) {
+		mz_mac_copy(p->nh.dmac, fib.dmac);
+		mz_mac_copy(p->nh.smac, fib.smac);
+		return MZ_NEXT;
+	}
+	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+	if (MZ_CAN_RESOLVE && rc == BPF_FIB_LKUP_RET_NO_NEIGH && fib.ifindex == mz_cfg.outside) {
+		*act = MZ_ACT_RESOLVE;
+		return MZ_NEXT;
+	}
+	return mz_drop(p, MZ_R_OUTSIDE_ROUTE);
+}
+
+/* Takes the inner packet out, at p->l2 = 0 from then on. */
+static __always_inline int mz_bare(struct mz_pkt *p)
+{
+	MZ_TRY(mz_stage_ecn(p));
+	if (mz_pop_outer(p, p->l2))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	p->ip_end -= p->l2;
+	p->l2 = 0;
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
+{
+	enum mz_act act = MZ_ACT_SEND;
+	struct mz_eth *eth;
+
+	/* What is dropped here was dropped by the program before. */
+	if (mz_stage_outer(p) || mz_stage_geneve(p) || mz_stage_sender(p) || p->oam || mz_stage_inner(p))
+		return mz_not_ours(p);
+	if (!mz_served(p))
+		return mz_not_ours(p);
+	MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
+	MZ_TRY(mz_leave_as(p));
+	mz_note(p, MZ_ST_NAT, MZ_OBJ_NONE, mz_ntohs((__be16)p->ports), mz_ntohl(p->src.w[3]));
+	MZ_TRY(mz_bare(p));
+	p->size = mz_wire_size(p, p->ip_end - ETH_HLEN);
+	MZ_TRY(mz_stage_translate(p));
+	p->out_ifindex = mz_cfg.outside;
+	if (mz_turns_back(p))
+		return mz_end(p, MZ_ACT_REENTER, MZ_R_TO_OUTSIDE);
+	MZ_TRY(mz_stage_ttl(p));
+	MZ_TRY(mz_outside_route(p, &act));
+	eth = mz_at(p, 0, sizeof(*eth));
+	if (!eth)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
+	eth->proto = mz_ether_type(p);
+	return mz_end(p, act, MZ_R_TO_OUTSIDE);
+}
+
+/* Behind the ingress program of the underlay: what that leaves to a gateway. */
+static __always_inline int mz_gateway_out(mz_ctx_t *ctx)
+{
+	struct mz_pkt p = { .ctx = ctx, .dir = MZ_DIR_EGRESS };
+
+	mz_open(&p);
+	mz_gateway_out_stages(&p);
+	return mz_finish(&p);
+}
+
+/* ---- on the way in ---------------------------------------------------------- */
+
+/* Whose the outside port is. Sets vni, dst, and by *forwarded the endpoint's port. */
+static __always_inline int mz_inside_of(struct mz_pkt *p, const struct mz_pool *pool, struct mz_addr *ip, __be16 port,
+					__be16 *forwarded)
+{
+	struct mz_outside_key key = { .ip = *ip };
+	const struct mz_outside *o = NULL;
+
+	*forwarded = 0;
+	if ((pool->flags & MZ_POOL_F_FORWARDS) && port) {
+		key.port = port;
+		key.proto = p->proto;
+		o = mz_lookup(mz_outsides, &key);
+		if (o)
+			*forwarded = o->port;
+		key.proto = 0;
+	}
+	if (!o && (port || pool->shift >= 16)) {
+		key.port = mz_htons((__u16)(mz_ntohs(port) >> (pool->shift & 31)));
+		o = mz_lookup(mz_outsides, &key);
+		if (o && pool->shift < 16)
+			p->opt_flags |= MZ_OPT_F_MAPPED;
+	}
+	if (!o)
+		return mz_drop(p, MZ_R_NAT_UNKNOWN);
+	p->vni = o->vni;
+	*ip = o->ip;
+	return MZ_NEXT;
+}
+
+/* An error about what an endpoint sent: the quote's source is the packet's receiver. */
+static __always_inline int mz_error_in(struct mz_pkt *p, const struct mz_pool *pool)
+{
+	__u8 proto = p->proto;
+	__be16 forwarded = 0;
+	struct mz_quote *q = mz_quote_of(p);
+
+	if (!q || !mz_addr_eq(&q->src, &p->dst))
+		return mz_drop(p, MZ_R_NAT_UNKNOWN);
+	p->proto = (__u8)q->proto;
+	MZ_TRY(mz_inside_of(p, pool, &p->dst, (__be16)q->ports, &forwarded));
+	p->proto = proto;
+	q->src = p->dst;
+	if (forwarded)
+		q->ports = (q->ports & ~0xffffu) | forwarded;
+	p->translated = 1;
+	return mz_requote(p, q);
+}
+
+static __always_inline int mz_enter_as(struct mz_pkt *p, const struct mz_pool *pool)
+{
+	__be16 forwarded = 0;
+
+	if (p->icmp_error)
+		return mz_error_in(p, pool);
+	MZ_TRY(mz_inside_of(p, pool, &p->dst, (__be16)(p->ports >> 16), &forwarded));
+	if (forwarded)
+		p->ports = (p->ports & 0xffff) | (__u32)forwarded << 16;
+	p->translated = 1;
+	return MZ_NEXT;
+}
+
+/* The sender outside is told, from the address it wrote to, in a frame back to the
+ * router it came by. */
+static __noinline int mz_outside_too_big(struct mz_pkt *p)
+{
+	struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
+	struct mz_port like = { .ifindex = mz_cfg.outside };
+	__u8 self[MZ_ETH_ALEN] __attribute__((aligned(2)));
+
+	if (!eth || !mz_may_complain(p) || !(p->v6 || p->df))
+		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+	mz_mac_copy(like.mac, eth->src);
+	mz_mac_copy(self, eth->dst);
+	like.mtu = mz_cfg.inner_mtu;
+	mz_too_big(p, &like);
+	if (p->act != MZ_ACT_ANSWER)
+		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+	eth = mz_at(p, 0, sizeof(*eth));
+	if (!eth)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	mz_mac_copy(eth->src, self);
+	return MZ_END;
+}
+
+/* Reads the IP header; what is for none of the pools stays as it is. */
+static __always_inline int mz_stage_pool(struct mz_pkt *p, const struct mz_pool **pool, __u32 *total)
+{
+	struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
+	struct mz_pool_key key = { .prefixlen = 128 };
+	int why;
+
+	if (!eth)
+		return mz_not_ours(p);
+	p->v6 = mz_family(eth);
+	if (eth->proto == mz_htons(ETH_P_IP))
+		why = mz_parse_ip4(p, total, MZ_R_IP4_TRUNCATED, MZ_R_IP4_INVALID);
+	else if (eth->proto == mz_htons(ETH_P_IPV6))
+		why = mz_parse_ip6(p, total, MZ_R_IP6_TRUNCATED, MZ_R_IP6_INVALID, MZ_R_IP6_EXTENSIONS);
+	else
+		return mz_not_ours(p);
+	if (why)
+		return mz_not_ours(p);
+	key.ip = p->dst;
+	*pool = mz_lookup(mz_pools, &key);
+	if (!*pool)
+		return mz_not_ours(p);
+	if (p->v6 ? mz_ip6_is_odd(&p->src) : mz_ip4_is_odd(p->src.w[3]))
+		return mz_drop(p, MZ_R_OUTSIDE_SOURCE);
+	return MZ_NEXT;
+}
+
+/* By the endpoints table, which a gateway has as bouncers have it, or its bouncers. */
+static __always_inline int mz_route_inside(struct mz_pkt *p)
+{
+	MZ_TRY(mz_route_endpoint(p, MZ_R_DELIVERED, MZ_R_FROM_OUTSIDE));
+	if (p->out_ifindex || p->to_host)
+		return MZ_NEXT;
+	MZ_TRY(mz_route_hops(p, 0));
+	p->why = MZ_R_FROM_OUTSIDE;
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_gateway_in_stages(struct mz_pkt *p)
+{
+	const struct mz_pool *pool = NULL;
+	enum mz_act act;
+	__u32 total = 0;
+
+	MZ_TRY(mz_stage_pool(p, &pool, &total));
+	MZ_TRY(mz_stage_l4(p, MZ_R_L4_TRUNCATED));
+	p->size = mz_wire_size(p, total);
+	if (mz_unlikely(p->size > mz_cfg.inner_mtu))
+		return mz_outside_too_big(p);
+	p->opt_flags = MZ_OPT_F_OUTSIDE;
+	MZ_TRY(mz_enter_as(p, pool));
+	mz_note(p, MZ_ST_NAT, MZ_OBJ_NONE, mz_ntohs((__be16)(p->ports >> 16)), mz_ntohl(p->dst.w[3]));
+	MZ_TRY(mz_route_inside(p));
+	MZ_TRY(mz_stage_ttl(p));
+	if (p->out_ifindex) {
+		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
+		MZ_TRY(mz_stage_translate(p));
+		return mz_address_frame(p);
+	}
+	MZ_TRY(mz_stage_translate(p));
+	MZ_TRY(mz_stage_host(p, &act));
+	return mz_encap(p, mz_gateway(), act);
+}
+
+/* Ingress of the outside interface. */
+static __always_inline int mz_gateway_in(mz_ctx_t *ctx)
+{
+	struct mz_pkt p = { .ctx = ctx, .dir = MZ_DIR_INGRESS };
+
+	mz_open(&p);
+	mz_gateway_in_stages(&p);
+	return mz_finish(&p);
+}
+
+#endif

@@ -1,0 +1,502 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ways out and in. Names begin with the requirement they show: RFC 4787 (UDP), 5382
+// (TCP), 5508 (ICMP). What is not kept stands in KNOWN_ISSUES.
+#include "selftests/bpf/rows.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+#include "selftests/bpf/row.h"
+
+// Rows name what differs from the usual packet.
+#pragma GCC diagnostic ignored "-Woverride-init"
+
+#define OUT MZ_DIR_EGRESS
+#define IN  MZ_DIR_INGRESS
+#define TCP_SYN 0x02
+#define TCP_SYNACK 0x12
+#define TCP_RST 0x04
+#define PING 0x0800
+#define PONG .zero_sport = 1
+#define PING6 0x8000
+#define PONG6 0x8100
+#define FROM_OUTSIDE 0x4 // MZ_OPT_F_*
+#define TO_MAPPED 0xc
+
+#define FIRST 1024u
+#define LAST  2047u
+
+static void put_inside(struct mz_addr ip, struct mz_addr outside, uint16_t first, uint16_t last, uint16_t flags)
+{
+	struct mz_inside_key k = { .vni = VNI, .ip = ip };
+	struct mz_inside v = { .ip = outside, .first = first, .last = last, .flags = flags };
+
+	put("mz_insides", &k, &v);
+}
+
+static void put_forward(struct mz_addr ip, uint16_t port, uint16_t proto, struct mz_addr outside, uint16_t outside_port)
+{
+	struct mz_inside_key k = { .vni = VNI, .ip = ip, .port = htons(port), .proto = proto };
+	struct mz_inside v = { .ip = outside, .port = htons(outside_port) };
+	struct mz_outside_key ok = { .ip = outside, .port = htons(outside_port), .proto = proto };
+	struct mz_outside o = { .vni = VNI, .ip = ip, .port = htons(port) };
+
+	put("mz_insides", &k, &v);
+	put("mz_outsides", &ok, &o);
+}
+
+static void put_piece(struct mz_addr outside, uint16_t piece, struct mz_addr ip)
+{
+	struct mz_outside_key k = { .ip = outside, .port = htons(piece) };
+	struct mz_outside o = { .vni = VNI, .ip = ip };
+
+	put("mz_outsides", &k, &o);
+}
+
+static void put_pool(struct mz_addr ip, uint16_t shift, uint16_t flags)
+{
+	struct mz_pool_key k = { .prefixlen = 128, .ip = ip };
+	struct mz_pool p = { .shift = shift, .flags = flags };
+
+	put("mz_pools", &k, &p);
+}
+
+// Everything else is outside; `served`: by this host, else by BOUNCER.
+static void put_way_out(uint32_t flags)
+{
+	struct mz_net_key k = { .prefixlen = 32 + 96, .vni = htonl(VNI), .ip = addr4(0) };
+	struct mz_network n = { .shard = 384, .vpc = VPC_SLOT, .flags = MZ_NET_F_OUTSIDE | flags };
+	struct mz_shard s = { .primary = BOUNCER, .backup = BACKUP };
+
+	for (uint32_t b = 0; b < MZ_BUCKETS; b++) {
+		uint32_t row = 384 + b;
+
+		put("mz_shards", &row, &s);
+	}
+	put("mz_networks", &k, &n);
+	k = (struct mz_net_key){ .prefixlen = 32 + 3, .vni = htonl(VNI), .ip = { .w = { htonl(0x20000000) } } };
+	put("mz_networks", &k, &n);
+}
+
+// A and its host; A shares an outside address.
+static void inside_world(uint32_t world)
+{
+	struct mz_ep_key a4 = { .vni = VNI, .ip = addr4(EP_A) }, a6 = { .vni = VNI, .ip = addr6(EP6_A) };
+	struct mz_endpoint e = { .host = SELF, .ifindex = T->ifindex, .vpc = VPC_SLOT };
+	struct mz_port port;
+
+	build_world(world);
+	memcpy(e.mac, mac_bytes(MAC_A), 6);
+	put("mz_endpoints", &a4, &e);
+	put("mz_endpoints", &a6, &e);
+	put_way_out(0);
+	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
+	port.flags |= MZ_EP_F_OUT;
+	put("mz_ports", &T->ifindex, &port);
+	put_inside(addr4(EP_A), addr4(SHARED), FIRST, LAST, 0);
+	put_inside(addr6(EP6_A), addr6(SHARED6), FIRST, LAST, 0);
+}
+
+#define LEAVES(...)  INNER(.dst = OUT_R, .sums = 1, ##__VA_ARGS__)
+#define LEAVES6(...) INNER(.v6 = 1, .dst6 = OUT6_R, .sums = 1, ##__VA_ARGS__)
+#define AS(port, ...)  SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R, .sums = 1, .sport = (port), ##__VA_ARGS__)
+#define AS6(port, ...) SENT_TO(BOUNCE_IP, .v6 = 1, .src6 = EP6_A, .dst6 = OUT6_R, .sums = 1, .sport = (port), ##__VA_ARGS__)
+// From a gateway: BOUNCER.
+#define ARRIVES(flags_, ...) \
+	TUNNEL(.in = { .src = OUT_R, .dst = EP_A, .sport = 2000, .sums = 1, ##__VA_ARGS__ }, FROM_BOUNCER, .flags = (flags_))
+#define ARRIVES6(flags_, ...) \
+	TUNNEL(.in = { .v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .sport = 2000, .sums = 1, ##__VA_ARGS__ }, FROM_BOUNCER, .flags = (flags_))
+#define GOT(...)  as_delivered(INNER(.src = OUT_R, .dst = EP_A, .sport = 2000, .sums = 1, ##__VA_ARGS__), MAC_A)
+#define GOT6(...) as_delivered(INNER(.v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .sport = 2000, .sums = 1, ##__VA_ARGS__), MAC_A)
+#define NOTHING ((struct frame){ 0 })
+
+// The outside port that a port has, 0 = none.
+static uint16_t mapped(uint16_t port, uint8_t proto)
+{
+	struct mz_mapping_key k = { .vni = VNI, .ip = addr4(EP_A), .port = htons(port), .proto = proto };
+	struct mz_mapping m = { 0 };
+
+	if (T->lookup("mz_mappings", &k, &m))
+		return 0;
+	k.port = m.port;
+	k.outside = 1;
+	struct mz_mapping back = { 0 };
+	assert_int_equal(T->lookup("mz_mappings", &k, &back), 0);
+	assert_int_equal(ntohs(back.port), port);
+	return ntohs(m.port);
+}
+
+void test_nat_mapping(void **state)
+{
+	(void)state;
+	struct mz_ep_key remote = { .vni = VNI, .ip = addr4(OUT_R) };
+	struct mz_path path;
+	uint16_t other;
+
+	inside_world(0);
+	pass("4787 REQ-4a even ports stay even, in their order", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
+	pass("4787 REQ-1 the same port to another port: one mapping", OUT, LEAVES(.dport = 2001), MZ_R_TO_GATEWAY,
+	     AS(2024, .dport = 2001));
+	pass("4787 REQ-1 ... to another address", OUT, INNER(.dst = OUT_R2, .sums = 1), MZ_R_TO_GATEWAY,
+	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R2, .sums = 1, .sport = 2024));
+	pass("its answer", IN, ARRIVES(TO_MAPPED, .dport = 2024), MZ_R_DELIVERED, GOT(.dport = 1000));
+	assert_int_not_equal(T->lookup("mz_paths", &remote, &path), 0);
+	pass("another's, to the same outside port", IN,
+	     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .sport = 2000, .dport = 2024, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(INNER(.src = OUT_R2, .dst = EP_A, .sport = 2000, .dport = 1000, .sums = 1), MAC_A));
+	pass("4787 REQ-4 odd ports stay odd", OUT, LEAVES(.sport = 1001), MZ_R_TO_GATEWAY, AS(2025, .sport = 2025));
+	pass("one that is among the outside ports keeps its number", OUT, LEAVES(.sport = 1100), MZ_R_TO_GATEWAY, AS(1100));
+	pass("4787 REQ-3 a number that is taken is not given twice", OUT, LEAVES(.sport = 2024), MZ_R_TO_GATEWAY, NOTHING);
+	other = mapped(2024, 17);
+	assert_in_range(other, FIRST, LAST);
+	assert_int_not_equal(other, 2024);
+	assert_int_equal(other % 2, 0);
+	pass("and what comes for it is told apart", IN, ARRIVES(TO_MAPPED, .dport = other), MZ_R_DELIVERED, GOT(.dport = 2024));
+	pass("... from the first", IN, ARRIVES(TO_MAPPED, .dport = 2024), MZ_R_DELIVERED, GOT(.dport = 1000));
+	pass("UDP without a checksum stays so", OUT, INNER(.dst = OUT_R, .sport = 1002), MZ_R_TO_GATEWAY,
+	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R, .sport = 2026));
+	inside_world(0); // room for more flows
+	pass("5382 REQ-1 TCP", OUT, LEAVES(.proto = 6, .flags = TCP_SYN), MZ_R_TO_GATEWAY, AS(2024, .proto = 6, .flags = TCP_SYN));
+	pass("its answer", IN, ARRIVES(TO_MAPPED, .proto = 6, .flags = TCP_SYNACK, .dport = 2024), MZ_R_DELIVERED,
+	     GOT(.proto = 6, .flags = TCP_SYNACK, .dport = 1000));
+	pass("SCTP: no address or port in its checksum", OUT, INNER(.dst = OUT_R, .proto = 132, .flags = 1), MZ_R_TO_GATEWAY,
+	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R, .proto = 132, .flags = 1, .sport = 2024));
+	pass("5508 REQ-1 a ping's identifier", OUT, LEAVES(.proto = 1, .sport = PING, .id = 7), MZ_R_TO_GATEWAY,
+	     AS(PING, .proto = 1, .id = 1031));
+	pass("its answer", IN, TUNNEL(.in = { .src = OUT_R, .dst = EP_A, .proto = 1, PONG, .id = 1031, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(INNER(.src = OUT_R, .dst = EP_A, .proto = 1, PONG, .id = 7, .sums = 1), MAC_A));
+	pass("IPv6", OUT, LEAVES6(.proto = 6, .flags = TCP_SYN), MZ_R_TO_GATEWAY, AS6(2024, .proto = 6, .flags = TCP_SYN));
+	pass("its answer", IN, ARRIVES6(TO_MAPPED, .proto = 6, .flags = TCP_SYNACK, .dport = 2024), MZ_R_DELIVERED,
+	     GOT6(.proto = 6, .flags = TCP_SYNACK, .dport = 1000));
+	pass("a ping of IPv6", OUT, LEAVES6(.proto = 58, .sport = PING6, .id = 7), MZ_R_TO_GATEWAY, AS6(PING6, .proto = 58, .id = 1031));
+	pass("its answer", IN, TUNNEL(.in = { .v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .proto = 58, .sport = PONG6, .id = 1031, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(INNER(.v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .proto = 58, .sport = PONG6, .id = 7, .sums = 1), MAC_A));
+}
+
+void test_nat_filter(void **state)
+{
+	(void)state;
+	struct mz_flow_key k = { .vni = VNI, .proto = 6, .local = addr4(EP_A), .remote = addr4(OUT_R),
+				 .local_port = htons(1000), .remote_port = htons(2000) };
+	struct mz_flow f;
+
+	inside_world(0);
+	pass("nothing was sent yet", IN, ARRIVES(TO_MAPPED, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("a flow", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
+	pass("4787 REQ-8 from another address", IN,
+	     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .sport = 2000, .dport = 2024 }, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("4787 REQ-8 from another port", IN, ARRIVES(TO_MAPPED, .sport = 2001, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("of another protocol", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("to another port", IN, ARRIVES(TO_MAPPED, .dport = 2023), MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("5382 REQ-4a a SYN from outside is dropped in silence", IN,
+	     ARRIVES(TO_MAPPED, .proto = 6, .flags = TCP_SYN, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("5382 REQ-2 both open at once: ours", OUT, LEAVES(.proto = 6, .flags = TCP_SYN), MZ_R_TO_GATEWAY,
+	     AS(2024, .proto = 6, .flags = TCP_SYN));
+	pass("5382 REQ-2 ... theirs", IN, ARRIVES(TO_MAPPED, .proto = 6, .flags = TCP_SYN, .dport = 2024), MZ_R_DELIVERED,
+	     GOT(.proto = 6, .flags = TCP_SYN, .dport = 1000));
+	pass("5382 REQ-2 ... the answer to it", OUT, LEAVES(.proto = 6, .flags = TCP_SYNACK), MZ_R_TO_GATEWAY,
+	     AS(2024, .proto = 6, .flags = TCP_SYNACK));
+	assert_int_equal(T->lookup("mz_flows", &k, &f), 0);
+	assert_int_equal(f.state, MZ_FLOW_ESTABLISHED);
+	f.seen = T->now() - f.timeout - 1000;
+	put("mz_flows", &k, &f);
+	pass("4787 REQ-6 what comes in does not keep it: it has ended", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024),
+	     MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("4787 REQ-6 what goes out does", OUT, LEAVES(.proto = 6), MZ_R_TO_GATEWAY, AS(2024, .proto = 6));
+	pass("... under the same port", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_DELIVERED, GOT(.proto = 6, .dport = 1000));
+	pass("a floating or forwarded port is not filtered here", IN, ARRIVES(FROM_OUTSIDE, .dport = 80), MZ_R_DELIVERED, GOT(.dport = 80));
+	assert_int_equal(T->lookup("mz_flows", &k, &f), 0);
+	f.ifindex = 78;
+	put("mz_flows", &k, &f);
+	pass("of the address's owner before", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
+}
+
+void test_nat_ports(void **state)
+{
+	(void)state;
+	struct mz_inside_key other = { .vni = VNI + 1, .ip = addr4(EP_A) };
+	struct mz_inside v = { .ip = addr4(SHARED), .first = FIRST, .last = LAST };
+	struct mz_port port;
+
+	inside_world(0);
+	put_inside(addr4(EP_A), addr4(SHARED), 1024, 1025, 0);
+	pass("the first of two ports", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(1024));
+	pass("the second", OUT, LEAVES(.sport = 1001), MZ_R_TO_GATEWAY, AS(1025));
+	pass("no third", OUT, LEAVES(.sport = 1002), MZ_R_NAT_PORTS, NOTHING);
+	assert_int_equal(mapped(1002, 17), 0);
+	pass("... of this protocol", OUT, LEAVES(.sport = 1002, .proto = 6), MZ_R_TO_GATEWAY, AS(1024, .proto = 6));
+	pass("the first is still whose it was", OUT, LEAVES(.dport = 2001), MZ_R_TO_GATEWAY, AS(1024, .dport = 2001));
+	pass("no ports to exchange", OUT, INNER(.dst = OUT_R, .proto = 47), MZ_R_NAT_PROTOCOL, NOTHING);
+	put_inside(addr4(EP_A), addr4(FLOAT), 0, 65535, 0);
+	pass("an address of its own: ports stay", OUT, LEAVES(.sport = 1003), MZ_R_TO_GATEWAY, AS(1003));
+	pass("... and any protocol", OUT, INNER(.dst = OUT_R, .proto = 47), MZ_R_TO_GATEWAY,
+	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R, .proto = 47));
+	inside_world(0);
+	put_inside(addr4(EP_A), addr4(SHARED), FIRST, LAST, MZ_INSIDE_F_FORWARDS);
+	put_forward(addr4(EP_A), 80, 6, addr4(SHARED), 8080);
+	pass("from a forwarded port: it has its outside port", OUT, LEAVES(.proto = 6, .sport = 80), MZ_R_TO_GATEWAY, AS(80, .proto = 6));
+	assert_int_equal(mapped(80, 6), 0);
+	pass("... of that protocol", OUT, LEAVES(.sport = 80), MZ_R_TO_GATEWAY, AS(FIRST + 80));
+	pass("inside the VPC ports stay", OUT, INNER(.dst = EP_R, .sums = 1), MZ_R_TO_BOUNCER,
+	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = EP_R, .sums = 1));
+	inside_world(W_BOUNCER_DOWN);
+	pass("the first gateway is down", OUT, LEAVES(), MZ_R_TO_GATEWAY,
+	     SENT_TO(BACKUP_IP, .src = EP_A, .dst = OUT_R, .sums = 1, .sport = 2024));
+	inside_world(0);
+	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
+	build_world(0);
+	put_way_out(0);
+	put("mz_ports", &T->ifindex, &port);
+	put("mz_insides", &other, &v);
+	pass("no outside address, whatever other VPCs have", OUT, LEAVES(), MZ_R_NAT_NONE, NOTHING);
+}
+
+// RFC 5508: what an error quotes is what its receiver sent.
+void test_nat_errors(void **state)
+{
+	(void)state;
+	struct mz_flow_key k = { .vni = VNI, .proto = 17, .local = addr4(EP_A), .remote = addr4(OUT_R),
+				 .local_port = htons(1000), .remote_port = htons(2000) };
+	struct mz_flow f;
+	struct frame sent = LEAVES(), seen = LEAVES(.sport = 2024), ping = LEAVES(.proto = 1, .sport = PING, .id = 7),
+		     ping_seen = LEAVES(.proto = 1, .sport = PING, .id = 1031), sent6 = LEAVES6(), seen6 = LEAVES6(.sport = 2024),
+		     error, want;
+
+	// The quoted transport checksum stays as it came (REQ-4 asks for headers).
+	memcpy(sent.b + 40, seen.b + 40, 2);
+	memcpy(ping.b + 36, ping_seen.b + 36, 2);
+	memcpy(sent6.b + 60, seen6.b + 60, 2);
+	inside_world(0);
+	pass("a flow", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
+	pass("a ping", OUT, LEAVES(.proto = 1, .sport = PING, .id = 7), MZ_R_TO_GATEWAY, NOTHING);
+	pass("one of IPv6", OUT, LEAVES6(), MZ_R_TO_GATEWAY, NOTHING);
+	error = make_error(seen, 28, 3, OUT_R2, EP_A);
+	want = make_error(sent, 28, 3, OUT_R2, EP_A);
+	pass("5508 REQ-4 an error about it, by a router", IN,
+	     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(want, MAC_A));
+	error = make_error(ping_seen, 28, 11, OUT_R2, EP_A);
+	want = make_error(ping, 28, 11, OUT_R2, EP_A);
+	pass("5508 REQ-4 ... about a ping", IN,
+	     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(want, MAC_A));
+	error = make_error(seen6, 48, 2, OUT6_R, EP6_A);
+	want = make_error(sent6, 48, 2, OUT6_R, EP6_A);
+	pass("too big, of IPv6", IN,
+	     TUNNEL(.in = { .v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .proto = 58, .sport = 0x0200 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(want, MAC_A));
+	assert_int_equal(T->lookup("mz_flows", &k, &f), 0);
+	assert_int_equal(f.errors, 1);
+	assert_int_equal(f.state, MZ_FLOW_OPENING); // 4787 REQ-10, 5508 REQ-6: it ends nothing
+	seen = LEAVES(.sport = 2025);
+	error = make_error(seen, 28, 3, OUT_R2, EP_A);
+	pass("5508 REQ-4 about nothing that was sent", IN,
+	     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_NAT_UNSOLICITED, NOTHING);
+	// A complains about what it got: to where that was sent.
+	struct frame got = INNER(.src = OUT_R, .dst = EP_A, .sport = 2000, .dport = 1000, .sums = 1),
+		     was = INNER(.src = OUT_R, .dst = EP_A, .sport = 2000, .dport = 2024, .sums = 1);
+
+	memcpy(was.b + 40, got.b + 40, 2);
+	want = make_error(was, 28, 3, EP_A, OUT_R);
+	pass("5508 REQ-5 an error by the endpoint", OUT, make_error(got, 28, 3, EP_A, OUT_R), MZ_R_TO_GATEWAY,
+	     TUNNEL(.in = { .src = EP_A, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &want, .src = SELF_IP, .dst = BOUNCE_IP,
+		    .dmac = MAC_NEXT, .smac = MAC_SELF, .label = 0xabc, .qos_class = 9, .origin = SELF, .sender = SELF));
+}
+
+// ---- the gateway itself -------------------------------------------------------
+
+// R is the endpoint behind PEER; FLOAT is B's, which is here.
+static void gateway_world(void)
+{
+	struct mz_ep_key b4 = { .vni = VNI, .ip = addr4(EP_B) };
+	struct mz_endpoint e = { .host = SELF, .ifindex = T->ifindex, .vpc = VPC_SLOT };
+
+	build_world(W_IS_BOUNCER);
+	memcpy(e.mac, mac_bytes(MAC_B), 6);
+	put("mz_endpoints", &b4, &e);
+	put_way_out(MZ_NET_F_SERVED);
+	put_inside(addr4(EP_R), addr4(SHARED), FIRST, LAST, MZ_INSIDE_F_FORWARDS);
+	put_inside(addr6(EP6_R), addr6(SHARED6), FIRST, LAST, 0);
+	put_inside(addr4(EP_B), addr4(FLOAT), 0, 65535, 0);
+	put_forward(addr4(EP_R), 80, 6, addr4(SHARED), 8080);
+	put_piece(addr4(SHARED), 1, addr4(EP_R));
+	put_piece(addr6(SHARED6), 1, addr6(EP6_R));
+	put_piece(addr4(FLOAT), 0, addr4(EP_B));
+	put_pool(addr4(SHARED), 10, MZ_POOL_F_FORWARDS);
+	put_pool(addr6(SHARED6), 10, 0);
+	put_pool(addr4(FLOAT), 16, 0);
+}
+
+#define FROM_R(...)  TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .sums = 1, ##__VA_ARGS__ })
+#define FROM_R6(...) TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = OUT6_R, .sums = 1, ##__VA_ARGS__ })
+#define SENT_OUT(...) \
+	INNER(.dmac = MAC_NEXT, .smac = MAC_SELF, .src = SHARED, .dst = OUT_R, .ttl = 63, .sums = 1, ##__VA_ARGS__)
+#define SENT_OUT6(...) \
+	INNER(.dmac = MAC_NEXT, .smac = MAC_SELF, .v6 = 1, .src6 = SHARED6, .dst6 = OUT6_R, .ttl = 63, .sums = 1, ##__VA_ARGS__)
+
+static void out(const char *name, struct frame in, enum mz_reason why, struct frame want)
+{
+	enum verdict v = pass_by(name, GW_OUT, OUT, in, why, want);
+
+	assert_int_equal(v, why == MZ_R_TO_OUTSIDE ? V_REDIRECT : V_DROP);
+}
+
+// Ends in another program, which counts it.
+static void passes(const char *name, int gateway, struct frame in)
+{
+	static struct counts before, after;
+	struct run run = { .gateway = gateway, .frame = in };
+
+	print_message("# %s: %s\n", T->name, name);
+	read_counts(&before);
+	assert_int_equal(T->run(&run), 0);
+	read_counts(&after);
+	assert_int_equal(run.verdict, V_PASS);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(run.frame.len, in.len);
+	assert_memory_equal(run.frame.b, in.b, in.len);
+}
+
+void test_gateway_out(void **state)
+{
+	(void)state;
+	struct frame got = INNER(.src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 2024, .sums = 1),
+		     was = INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1), error, want;
+
+	gateway_world();
+	out("UDP", FROM_R(.sport = 2024), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024));
+	out("TCP", FROM_R(.sport = 2024, .proto = 6), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024, .proto = 6));
+	out("a ping", FROM_R(.proto = 1, .sport = PING, .id = 1031), MZ_R_TO_OUTSIDE, SENT_OUT(.proto = 1, .sport = PING, .id = 1031));
+	out("IPv6", FROM_R6(.sport = 2024), MZ_R_TO_OUTSIDE, SENT_OUT6(.sport = 2024));
+	out("a ping of IPv6", FROM_R6(.proto = 58, .sport = PING6, .id = 1031), MZ_R_TO_OUTSIDE, SENT_OUT6(.proto = 58, .sport = PING6, .id = 1031));
+	out("the first of its ports", FROM_R(.sport = FIRST), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = FIRST));
+	out("the last", FROM_R(.sport = LAST), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = LAST));
+	out("one below them", FROM_R(.sport = FIRST - 1), MZ_R_NAT_SOURCE, NOTHING);
+	out("one above", FROM_R(.sport = LAST + 1), MZ_R_NAT_SOURCE, NOTHING);
+	out("a forwarded port", FROM_R(.proto = 6, .sport = 80), MZ_R_TO_OUTSIDE, SENT_OUT(.proto = 6, .sport = 8080));
+	out("of another protocol", FROM_R(.sport = 80), MZ_R_NAT_SOURCE, NOTHING);
+	out("4787 REQ-14 a later fragment", FROM_R(.frag = 0x2001, .frag_id = 9), MZ_R_TO_OUTSIDE, NOTHING);
+	out("no ports", FROM_R(.proto = 47), MZ_R_NAT_PROTOCOL, NOTHING);
+	out("an address of its own", FROM_R(.src = EP_B, .sport = 5), MZ_R_TO_OUTSIDE, SENT_OUT(.src = FLOAT, .sport = 5));
+	out("... without ports", FROM_R(.src = EP_B, .proto = 47), MZ_R_TO_OUTSIDE, NOTHING);
+	out("no outside address", FROM_R(.src = EP_G), MZ_R_NAT_NONE, NOTHING);
+	out("1812 5.3.1 TTL 1", FROM_R(.sport = 2024, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
+	out("8200 3 hop limit 1", FROM_R6(.sport = 2024, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
+	out("TTL 2", FROM_R(.sport = 2024, .ttl = 2), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024, .ttl = 1));
+	out("no route", FROM_R(.sport = 2024, .dst = OUT_NO), MZ_R_OUTSIDE_ROUTE, NOTHING);
+	out("as much as the way out takes", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 28), MZ_R_TO_OUTSIDE, NOTHING);
+	out("one byte more", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
+	assert_int_equal(pass_by("4787 REQ-9 to an outside address of ours: back in, from the sender's", GW_OUT, OUT,
+				 FROM_R(.sport = 2024, .dst = FLOAT), MZ_R_TO_OUTSIDE, NOTHING),
+			 T->reenters ? V_REDIRECT : V_DROP);
+	memcpy(was.b + 40, got.b + 40, 2);
+	error = make_error(got, 28, 3, EP_R, OUT_R);
+	want = make_error(was, 28, 3, SHARED, OUT_R);
+	want.b[22]--; // TTL
+	want.b[24]++;
+	memcpy(want.b, mac_bytes(MAC_NEXT), 6);
+	memcpy(want.b + 6, mac_bytes(MAC_SELF), 6);
+	out("5508 REQ-5 an endpoint's error", TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &error),
+	    MZ_R_TO_OUTSIDE, want);
+	got = INNER(.src = OUT_R, .dst = EP_G, .sport = 2000, .dport = 2024);
+	error = make_error(got, 28, 3, EP_R, OUT_R);
+	out("one about what another got", TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &error),
+	    MZ_R_NAT_SOURCE, NOTHING);
+	passes("to an endpoint", GW_OUT, TUNNEL(.in = { .src = EP_R, .dst = EP_B }));
+	passes("of a stranger", GW_OUT, TUNNEL(.in = { .src = EP_R, .dst = OUT_R }, .src = STRANGER_IP));
+	passes("of another VPC", GW_OUT, TUNNEL(.in = { .src = EP_R, .dst = OUT_R }, .vni = VNI + 1));
+	passes("a probe", GW_OUT, TUNNEL(.in = { .src = EP_R, .dst = OUT_R }, .oam = 1));
+	passes("no tunnel packet", GW_OUT, INNER());
+	put_way_out(0);
+	passes("of a VPC this host is no gateway of", GW_OUT, FROM_R(.sport = 2024));
+}
+
+#define COMES(...)  INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1, ##__VA_ARGS__)
+#define COMES6(...) INNER(.v6 = 1, .src6 = OUT6_R, .dst6 = SHARED6, .sport = 2000, .dport = 2024, .sums = 1, ##__VA_ARGS__)
+// A frame of the gateway's own making, whose MAC addresses are the network's.
+#define SENT_IN(flags_, ...)                                                                           \
+	TUNNEL(.in = { .src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 2024, .ttl = 63, .sums = 1,   \
+		       .dmac = MAC_GW, .smac = MAC_GW, ##__VA_ARGS__ },                                 \
+	       .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = (flags_))
+#define SENT_IN6(flags_, ...)                                                                          \
+	TUNNEL(.in = { .v6 = 1, .src6 = OUT6_R, .dst6 = EP6_R, .sport = 2000, .dport = 2024, .ttl = 63, .sums = 1, \
+		       .dmac = MAC_GW, .smac = MAC_GW, ##__VA_ARGS__ },                                 \
+	       .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = (flags_))
+
+static enum verdict in(const char *name, struct frame f, enum mz_reason why, struct frame want)
+{
+	return pass_by(name, GW_IN, IN, f, why, want);
+}
+
+void test_gateway_in(void **state)
+{
+	(void)state;
+	struct frame was = INNER(.src = SHARED, .dst = OUT_R, .sport = 2024, .dport = 2000, .sums = 1),
+		     now = INNER(.src = EP_R, .dst = OUT_R, .sport = 2024, .dport = 2000, .sums = 1), error, want;
+	struct run run = { .gateway = GW_IN };
+
+	gateway_world();
+	in("UDP", COMES(), MZ_R_FROM_OUTSIDE, SENT_IN(TO_MAPPED));
+	in("TCP", COMES(.proto = 6), MZ_R_FROM_OUTSIDE, SENT_IN(TO_MAPPED, .proto = 6));
+	in("a ping", COMES(.proto = 1, .sport = 0, PONG, .dport = 0, .id = 1031), MZ_R_FROM_OUTSIDE,
+	   SENT_IN(TO_MAPPED, .proto = 1, .sport = 0, PONG, .dport = 0, .id = 1031));
+	in("IPv6", COMES6(), MZ_R_FROM_OUTSIDE, SENT_IN6(TO_MAPPED));
+	in("a ping of IPv6", COMES6(.proto = 58, .sport = PONG6, .dport = 0, .id = 1031), MZ_R_FROM_OUTSIDE,
+	   SENT_IN6(TO_MAPPED, .proto = 58, .sport = PONG6, .dport = 0, .id = 1031));
+	in("a port of nobody's", COMES(.dport = FIRST - 1), MZ_R_NAT_UNKNOWN, NOTHING);
+	in("the first of R's", COMES(.dport = FIRST), MZ_R_FROM_OUTSIDE, SENT_IN(TO_MAPPED, .dport = FIRST));
+	in("the last", COMES(.dport = LAST), MZ_R_FROM_OUTSIDE, SENT_IN(TO_MAPPED, .dport = LAST));
+	in("behind them", COMES(.dport = LAST + 1), MZ_R_NAT_UNKNOWN, NOTHING);
+	in("a forwarded port", COMES(.proto = 6, .dport = 8080), MZ_R_FROM_OUTSIDE, SENT_IN(FROM_OUTSIDE, .proto = 6, .dport = 80));
+	in("of another protocol", COMES(.dport = 8080), MZ_R_NAT_UNKNOWN, NOTHING);
+	in("no ports", COMES(.proto = 47), MZ_R_NAT_UNKNOWN, NOTHING);
+	in("a later fragment whose first did not come", COMES(.frag = 0x2001, .frag_id = 9), MZ_R_NAT_UNKNOWN, NOTHING);
+	in("4787 REQ-14 a first fragment", COMES(.frag = 0x2000, .frag_id = 9), MZ_R_FROM_OUTSIDE,
+	   SENT_IN(TO_MAPPED, .frag = 0x2000, .frag_id = 9));
+	in("4787 REQ-14 ... and then a later one", COMES(.frag = 0x2001, .frag_id = 9), MZ_R_FROM_OUTSIDE, NOTHING);
+	assert_int_equal(in("a floating address, here", COMES(.dst = FLOAT, .dport = 7), MZ_R_DELIVERED,
+			    as_delivered(INNER(.src = OUT_R, .dst = EP_B, .sport = 2000, .dport = 7, .ttl = 63, .sums = 1), MAC_B)),
+			 V_REDIRECT);
+	in("... without ports", COMES(.dst = FLOAT, .proto = 47), MZ_R_DELIVERED, NOTHING);
+	in("from nobody", COMES(.src = IP4(127, 0, 0, 1)), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("TTL 1", COMES(.ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
+	in("a cut header", COMES(.cut = 14, .total_delta = -14), MZ_R_L4_TRUNCATED, NOTHING);
+	in("as much as a tunnel carries", COMES(.payload = 1434 - 28), MZ_R_FROM_OUTSIDE, NOTHING);
+	in("4787 REQ-13 more, and may be in fragments", COMES(.payload = 1434 - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
+	run.frame = COMES(.payload = 1434 - 27, .frag = 0x4000);
+	assert_int_equal(in("4787 REQ-13 more, and may not: its sender is told", run.frame, MZ_R_TOO_BIG_REPLY, NOTHING), T->same_interface);
+	assert_int_equal(T->run(&run), 0);
+	want = make_too_big(COMES(.payload = 1434 - 27, .frag = 0x4000), 548, 1434, SHARED);
+	assert_memory_equal(run.frame.b + 14 + 26 - 14, want.b + 26, 4); // from whom it wrote to
+	assert_int_equal(run.frame.b[35], 4);
+	assert_int_equal(run.frame.b[40] << 8 | run.frame.b[41], 1434);
+	assert_memory_equal(run.frame.b + 42, want.b + 42, 100);
+	memcpy(now.b + 40, was.b + 40, 2);
+	error = make_error(was, 28, 3, OUT_R2, SHARED);
+	want = make_error(now, 28, 3, OUT_R2, EP_R);
+	want.b[22]--;
+	want.b[24]++;
+	memcpy(want.b, mac_bytes(MAC_GW), 6);
+	memcpy(want.b + 6, mac_bytes(MAC_GW), 6);
+	in("5508 REQ-4 an error about what R sent", error, MZ_R_FROM_OUTSIDE,
+	   TUNNEL(.in = { .src = OUT_R2, .dst = EP_R, .proto = 1, .sport = 0x0300 }, .frame = &want, .src = SELF_IP, .dst = PEER_IP,
+		  .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = TO_MAPPED));
+	was = INNER(.src = SHARED, .dst = OUT_R, .sport = 8080, .dport = 2000, .proto = 6);
+	now = INNER(.src = EP_R, .dst = OUT_R, .sport = 80, .dport = 2000, .proto = 6);
+	error = make_error(was, 28, 3, OUT_R2, SHARED);
+	want = make_error(now, 28, 3, OUT_R2, EP_R);
+	want.b[22]--;
+	want.b[24]++;
+	memcpy(want.b, mac_bytes(MAC_GW), 6);
+	memcpy(want.b + 6, mac_bytes(MAC_GW), 6);
+	in("5508 REQ-4 ... from a forwarded port", error, MZ_R_FROM_OUTSIDE,
+	   TUNNEL(.in = { .src = OUT_R2, .dst = EP_R, .proto = 1, .sport = 0x0300 }, .frame = &want, .src = SELF_IP, .dst = PEER_IP,
+		  .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = FROM_OUTSIDE));
+	was = INNER(.src = OUT_NO, .dst = OUT_R, .sport = 2024, .dport = 2000);
+	in("an error about what another sent", make_error(was, 28, 3, OUT_R2, SHARED), MZ_R_NAT_UNKNOWN, NOTHING);
+	passes("to an address that is none of ours", GW_IN, COMES(.dst = OUT_GW));
+	passes("not IP", GW_IN, ARP());
+	passes("malformed", GW_IN, COMES(.version_ihl = 0x44));
+}
