@@ -133,7 +133,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_local_requests),   cmocka_unit_test(test_local_replies),
 		cmocka_unit_test(test_vip_ways),         cmocka_unit_test(test_vip_stays),
 		cmocka_unit_test(test_vip_sticky),       cmocka_unit_test(test_vip_local),
-		cmocka_unit_test(test_vip_refused),
+		cmocka_unit_test(test_vip_refused),      cmocka_unit_test(test_vip_errors),
 		cmocka_unit_test(test_nat_mapping),      cmocka_unit_test(test_nat_filter),
 		cmocka_unit_test(test_nat_ports),        cmocka_unit_test(test_nat_errors),
 		cmocka_unit_test(test_gateway_out),      cmocka_unit_test(test_gateway_in),

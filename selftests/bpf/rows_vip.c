@@ -300,3 +300,42 @@ void test_vip_refused(void **state)
 	pass("... goes to the next backend", OUT, TO_VIP(), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .dport = 2001, .sums = 1));
 }
+
+// RFC 5508 REQ-4 and REQ-5, as for any translation: what is quoted is what was sent.
+void test_vip_errors(void **state)
+{
+	(void)state;
+	struct frame sent = INNER(.src = EP_A, .dst = VIP, .sums = 1), seen = INNER(.src = EP_A, .dst = EP_R, .dport = 2001, .sums = 1),
+		     got = INNER(.src = VIP, .dst = EP_A, .sport = 2000, .dport = 1000, .sums = 1),
+		     was = INNER(.src = EP_R, .dst = EP_A, .sport = 2001, .dport = 1000, .sums = 1),
+		     sent6 = INNER(.v6 = 1, .src6 = EP6_A, .dst6 = VIP6, .sums = 1),
+		     seen6 = INNER(.v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, .dport = 2001, .sums = 1), error, want;
+
+	memcpy(sent.b + 40, seen.b + 40, 2); // the quoted transport checksum stays
+	memcpy(was.b + 40, got.b + 40, 2);
+	memcpy(sent6.b + 60, seen6.b + 60, 2);
+	vip_world(B_R, 0);
+	pass("a flow", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	error = make_error(seen, 28, 3, EP_R, EP_A);
+	pass("an error by the backend comes from the service", IN,
+	     TUNNEL(.in = { .src = EP_R, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error), MZ_R_DELIVERED,
+	     as_delivered(make_error(sent, 28, 3, VIP, EP_A), MAC_A));
+	error = make_error(seen, 28, 3, EP_N, EP_A);
+	pass("one by a router on the way comes from there", IN,
+	     TUNNEL(.in = { .src = EP_N, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error), MZ_R_DELIVERED,
+	     as_delivered(make_error(sent, 28, 3, EP_N, EP_A), MAC_A));
+	want = make_error(was, 28, 3, EP_A, EP_R);
+	pass("one by the client goes to the backend", OUT, make_error(got, 28, 3, EP_A, VIP), MZ_R_DIRECT,
+	     TUNNEL(.in = { .src = EP_A, .dst = EP_R, .proto = 1, .sport = 0x0300 }, .frame = &want, .src = SELF_IP, .dst = PEER_IP,
+		    .dmac = MAC_NEXT, .smac = MAC_SELF, .label = 0xabc, .qos_class = 9, .origin = SELF, .sender = SELF));
+	error = make_error(was, 28, 3, EP_R, EP_A);
+	pass("one about what the client got is none of its flow", IN,
+	     TUNNEL(.in = { .src = EP_R, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error), MZ_R_DELIVERED,
+	     as_delivered(error, MAC_A));
+	put_rows(ROWS_OF(B_R6));
+	pass("a flow of IPv6", OUT, TO_VIP6(), MZ_R_DIRECT, (struct frame){ 0 });
+	error = make_error(seen6, 48, 2, EP6_R, EP6_A);
+	pass("too big, by the backend", IN,
+	     TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = EP6_A, .proto = 58, .sport = 0x0200 }, .frame = &error), MZ_R_DELIVERED,
+	     as_delivered(make_error(sent6, 48, 2, VIP6, EP6_A), MAC_A));
+}
