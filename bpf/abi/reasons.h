@@ -90,9 +90,9 @@
 	/* gateways */ \
 	X(TO_GATEWAY, SEND, "to the outside: sent to a gateway of the VPC", "") \
 	X(TO_OUTSIDE, SEND, "gateway: sent to the outside", "") \
-	X(FROM_OUTSIDE, SEND, "gateway: from the outside, sent to the endpoint's host", "") \
+	X(FROM_OUTSIDE, SEND, "gateway: from the outside, or back there, sent to the endpoint's host", "") \
 	X(NAT_NONE, DROP, "to the outside, by an endpoint that has no outside address", "transit gateway list; give it a floating address or the gateway a pool") \
-	X(NAT_PROTOCOL, DROP, "a protocol without ports, through an outside address that is shared", "give the endpoint a floating address") \
+	X(NAT_PROTOCOL, DROP, "a protocol whose ports cannot be exchanged, through an outside address that is shared", "give the endpoint a floating address") \
 	X(NAT_PORTS, DROP, "a new flow to the outside of an endpoint all of whose outside ports are in use", "transit flow top; raise the gateway's ports_per_endpoint") \
 	X(NAT_SOURCE, DROP, "gateway: the source port is none of the endpoint's outside ports", "the sender's host has another plan, or tracks no flows") \
 	X(NAT_UNKNOWN, DROP, "gateway: from the outside, to an address or port that is nobody's", "transit gateway get") \

@@ -74,6 +74,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_network) == 12);
 #define MZ_NET_F_DIVIDER 0x1 /* this host divides the VPC: others send by intent */
 #define MZ_NET_F_OUTSIDE 0x2 /* the shard names gateways */
 #define MZ_NET_F_SERVED  0x4 /* OUTSIDE, and this host is one of them */
+#define MZ_NET_F_ELSEWHERE 0x8 /* the shard names the dividers of its VPC */
 
 struct mz_vpc {
 	__u32 shard; /* the dividers: first of MZ_BUCKETS rows */

@@ -74,7 +74,7 @@ static __always_inline int mz_requote(struct mz_pkt *p, const struct mz_quote *q
 	return rc ? mz_drop(p, MZ_R_NO_ROOM) : MZ_NEXT;
 }
 
-/* ---- on the way out --------------------------------------------------------- */
+/* ---- whose outside address, and which ---------------------------------------- */
 
 /* Where the endpoint's packet comes from, outside. */
 static __always_inline int mz_outside_of(struct mz_pkt *p, struct mz_inside_key *key, __be16 port,
@@ -139,103 +139,14 @@ static __always_inline int mz_leave_as(struct mz_pkt *p)
 	return MZ_NEXT;
 }
 
-/* An outside address of ours: back in by the outside interface, as if it came from
- * there (RFC 4787 REQ-9: with the sender's outside address). */
-static __always_inline int mz_turns_back(struct mz_pkt *p)
+static __always_inline const struct mz_pool *mz_pool_of(const struct mz_addr *ip)
 {
-	struct mz_pool_key key = { .prefixlen = 128, .ip = p->dst };
+	struct mz_pool_key key;
 
-	return mz_lookup(mz_pools, &key) != NULL;
+	key.prefixlen = 128;
+	key.ip = *ip;
+	return mz_lookup(mz_pools, &key);
 }
-
-/* By the kernel's routes: static ones, or what a routing daemon learned. Only by the
- * outside interface: a tenant's packet never leaves for the underlay. */
-static __noinline int mz_outside_route(struct mz_pkt *p, enum mz_act *act)
-{
-	struct bpf_fib_lookup fib;
-	int rc;
-
-	__builtin_memset(&fib, 0, sizeof(fib));
-	fib.ifindex = mz_cfg.outside;
-	fib.tot_len = (__u16)p->size;
-	if (p->v6) {
-		fib.family = 10 /* AF_INET6 */;
-		*(struct mz_addr *)fib.ipv6_src = p->src;
-		*(struct mz_addr *)fib.ipv6_dst = p->dst;
-	} else {
-		fib.family = 2 /* AF_INET */;
-		fib.ipv4_src = p->src.w[3];
-		fib.ipv4_dst = p->dst.w[3];
-	}
-	rc = mz_fib(p, &fib);
-	mz_note(p, MZ_ST_NEXTHOP, MZ_OBJ_PORT, mz_cfg.outside, (__u32)rc);
-	p->nh.ifindex = mz_cfg.outside;
-	*act = MZ_ACT_SEND;
-	if (rc == BPF_FIB_LKUP_RET_SUCCESS && fib.ifindex == mz_cfg.outside) {
-		mz_mac_copy(p->nh.dmac, fib.dmac);
-		mz_mac_copy(p->nh.smac, fib.smac);
-		return MZ_NEXT;
-	}
-	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED)
-		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
-	if (MZ_CAN_RESOLVE && rc == BPF_FIB_LKUP_RET_NO_NEIGH && fib.ifindex == mz_cfg.outside) {
-		*act = MZ_ACT_RESOLVE;
-		return MZ_NEXT;
-	}
-	return mz_drop(p, MZ_R_OUTSIDE_ROUTE);
-}
-
-/* Takes the inner packet out, at p->l2 = 0 from then on. */
-static __always_inline int mz_bare(struct mz_pkt *p)
-{
-	MZ_TRY(mz_stage_ecn(p));
-	if (mz_pop_outer(p, p->l2))
-		return mz_drop(p, MZ_R_NO_ROOM);
-	p->ip_end -= p->l2;
-	p->l2 = 0;
-	return MZ_NEXT;
-}
-
-static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
-{
-	enum mz_act act = MZ_ACT_SEND;
-	struct mz_eth *eth;
-
-	/* What is dropped here was dropped by the program before. */
-	if (mz_stage_outer(p) || mz_stage_geneve(p) || mz_stage_sender(p) || p->oam || mz_stage_inner(p))
-		return mz_not_ours(p);
-	if (!mz_served(p))
-		return mz_not_ours(p);
-	MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
-	MZ_TRY(mz_leave_as(p));
-	mz_note(p, MZ_ST_NAT, MZ_OBJ_NONE, mz_ntohs((__be16)p->ports), mz_ntohl(p->src.w[3]));
-	MZ_TRY(mz_bare(p));
-	p->size = mz_wire_size(p, p->ip_end - ETH_HLEN);
-	MZ_TRY(mz_stage_translate(p));
-	p->out_ifindex = mz_cfg.outside;
-	if (mz_turns_back(p))
-		return mz_end(p, MZ_ACT_REENTER, MZ_R_TO_OUTSIDE);
-	MZ_TRY(mz_stage_ttl(p));
-	MZ_TRY(mz_outside_route(p, &act));
-	eth = mz_at(p, 0, sizeof(*eth));
-	if (!eth)
-		return mz_drop(p, MZ_R_NO_ROOM);
-	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
-	eth->proto = mz_ether_type(p);
-	return mz_end(p, act, MZ_R_TO_OUTSIDE);
-}
-
-/* Behind the ingress program of the underlay: what that leaves to a gateway. */
-static __always_inline int mz_gateway_out(mz_ctx_t *ctx)
-{
-	struct mz_pkt p = { .ctx = ctx, .dir = MZ_DIR_EGRESS };
-
-	mz_open(&p);
-	mz_gateway_out_stages(&p);
-	return mz_finish(&p);
-}
-
-/* ---- on the way in ---------------------------------------------------------- */
 
 /* Whose the outside port is. Sets vni, dst, and by *forwarded the endpoint's port. */
 static __always_inline int mz_inside_of(struct mz_pkt *p, const struct mz_pool *pool, struct mz_addr *ip, __be16 port,
@@ -298,6 +209,141 @@ static __always_inline int mz_enter_as(struct mz_pkt *p, const struct mz_pool *p
 	return MZ_NEXT;
 }
 
+/* By the endpoints table, which a gateway has as bouncers have it, or its bouncers. */
+static __always_inline int mz_route_inside(struct mz_pkt *p)
+{
+	MZ_TRY(mz_route_endpoint(p, MZ_R_DELIVERED, MZ_R_FROM_OUTSIDE));
+	if (p->out_ifindex || p->to_host)
+		return MZ_NEXT;
+	MZ_TRY(mz_route_hops(p, 0));
+	p->why = MZ_R_FROM_OUTSIDE;
+	return MZ_NEXT;
+}
+
+/* ---- on the way out --------------------------------------------------------- */
+
+/* To an outside address of ours (RFC 4787 REQ-9): straight to its endpoint, as if it had
+ * come from outside, with the sender's outside address. */
+static __always_inline int mz_stage_hairpin(struct mz_pkt *p, const struct mz_pool *pool)
+{
+	enum mz_act act = MZ_ACT_SEND;
+	struct mz_geneve *g;
+	struct mz_opt *o;
+
+	p->opt_flags = MZ_OPT_F_OUTSIDE;
+	MZ_TRY(mz_enter_as(p, pool));
+	MZ_TRY(mz_route_inside(p));
+	MZ_TRY(mz_stage_ttl(p));
+	if (p->out_ifindex) {
+		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
+		MZ_TRY(mz_stage_translate(p));
+		return mz_decap(p);
+	}
+	MZ_TRY(mz_stage_translate(p));
+	g = mz_at(p, p->geneve, sizeof(*g));
+	o = mz_at(p, p->opt, sizeof(*o));
+	if (!g || !o || !p->opt) /* a foreign stack's: the receiver could not be told */
+		return mz_drop(p, MZ_R_OPTION_INVALID);
+	g->vni = mz_htonl(p->vni << 8);
+	o->label = 0;
+	MZ_TRY(mz_stage_host(p, &act));
+	return mz_hop(p, act);
+}
+
+/* By the kernel's routes: static ones, or what a routing daemon learned. Only by the
+ * outside interface: a tenant's packet never leaves for the underlay. */
+static __noinline int mz_outside_route(struct mz_pkt *p, enum mz_act *act)
+{
+	struct bpf_fib_lookup fib;
+	int rc;
+
+	__builtin_memset(&fib, 0, sizeof(fib));
+	fib.ifindex = mz_cfg.outside;
+	fib.tot_len = (__u16)p->size;
+	if (p->v6) {
+		fib.family = 10 /* AF_INET6 */;
+		*(struct mz_addr *)fib.ipv6_src = p->src;
+		*(struct mz_addr *)fib.ipv6_dst = p->dst;
+	} else {
+		fib.family = 2 /* AF_INET */;
+		fib.ipv4_src = p->src.w[3];
+		fib.ipv4_dst = p->dst.w[3];
+	}
+	rc = mz_fib(p, &fib);
+	mz_note(p, MZ_ST_NEXTHOP, MZ_OBJ_PORT, mz_cfg.outside, (__u32)rc);
+	p->nh.ifindex = mz_cfg.outside;
+	*act = MZ_ACT_SEND;
+	if (rc == BPF_FIB_LKUP_RET_SUCCESS && fib.ifindex == mz_cfg.outside) {
+		mz_mac_copy(p->nh.dmac, fib.dmac);
+		mz_mac_copy(p->nh.smac, fib.smac);
+		return MZ_NEXT;
+	}
+	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+	/* With forwarding off there, as is best, the FIB says no more than that: the
+	 * kernel's neighbour code asks for the route itself. */
+	if (MZ_CAN_RESOLVE && (rc == BPF_FIB_LKUP_RET_FWD_DISABLED ||
+			       (rc == BPF_FIB_LKUP_RET_NO_NEIGH && fib.ifindex == mz_cfg.outside))) {
+		*act = MZ_ACT_RESOLVE;
+		return MZ_NEXT;
+	}
+	return mz_drop(p, MZ_R_OUTSIDE_ROUTE);
+}
+
+/* Takes the inner packet out, at p->l2 = 0 from then on. */
+static __always_inline int mz_bare(struct mz_pkt *p)
+{
+	MZ_TRY(mz_stage_ecn(p));
+	if (mz_pop_outer(p, p->l2))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	p->ip_end -= p->l2;
+	p->l2 = 0;
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
+{
+	enum mz_act act = MZ_ACT_SEND;
+	const struct mz_pool *pool;
+	struct mz_eth *eth;
+
+	/* What is dropped here was dropped by the program before. */
+	if (mz_stage_outer(p) || mz_stage_geneve(p) || mz_stage_sender(p) || p->oam || mz_stage_inner(p))
+		return mz_not_ours(p);
+	if (!mz_served(p))
+		return mz_not_ours(p);
+	MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
+	MZ_TRY(mz_leave_as(p));
+	mz_note(p, MZ_ST_NAT, MZ_OBJ_NONE, mz_ntohs((__be16)p->ports), mz_ntohl(p->src.w[3]));
+	pool = mz_pool_of(&p->dst);
+	if (mz_unlikely(pool != NULL))
+		return mz_stage_hairpin(p, pool);
+	MZ_TRY(mz_bare(p));
+	p->size = mz_wire_size(p, p->ip_end - ETH_HLEN);
+	MZ_TRY(mz_stage_translate(p));
+	p->out_ifindex = mz_cfg.outside;
+	MZ_TRY(mz_stage_ttl(p));
+	MZ_TRY(mz_outside_route(p, &act));
+	eth = mz_at(p, 0, sizeof(*eth));
+	if (!eth)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
+	eth->proto = mz_ether_type(p);
+	return mz_end(p, act, MZ_R_TO_OUTSIDE);
+}
+
+/* Behind the ingress program of the underlay: what that leaves to a gateway. */
+static __always_inline int mz_gateway_out(mz_ctx_t *ctx)
+{
+	struct mz_pkt p = { .ctx = ctx, .dir = MZ_DIR_EGRESS };
+
+	mz_open(&p);
+	mz_gateway_out_stages(&p);
+	return mz_finish(&p);
+}
+
+/* ---- on the way in ---------------------------------------------------------- */
+
 /* The sender outside is told, from the address it wrote to, in a frame back to the
  * router it came by. */
 static __noinline int mz_outside_too_big(struct mz_pkt *p)
@@ -325,7 +371,6 @@ static __noinline int mz_outside_too_big(struct mz_pkt *p)
 static __always_inline int mz_stage_pool(struct mz_pkt *p, const struct mz_pool **pool, __u32 *total)
 {
 	struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
-	struct mz_pool_key key = { .prefixlen = 128 };
 	int why;
 
 	if (!eth)
@@ -339,23 +384,11 @@ static __always_inline int mz_stage_pool(struct mz_pkt *p, const struct mz_pool 
 		return mz_not_ours(p);
 	if (why)
 		return mz_not_ours(p);
-	key.ip = p->dst;
-	*pool = mz_lookup(mz_pools, &key);
+	*pool = mz_pool_of(&p->dst);
 	if (!*pool)
 		return mz_not_ours(p);
 	if (p->v6 ? mz_ip6_is_odd(&p->src) : mz_ip4_is_odd(p->src.w[3]))
 		return mz_drop(p, MZ_R_OUTSIDE_SOURCE);
-	return MZ_NEXT;
-}
-
-/* By the endpoints table, which a gateway has as bouncers have it, or its bouncers. */
-static __always_inline int mz_route_inside(struct mz_pkt *p)
-{
-	MZ_TRY(mz_route_endpoint(p, MZ_R_DELIVERED, MZ_R_FROM_OUTSIDE));
-	if (p->out_ifindex || p->to_host)
-		return MZ_NEXT;
-	MZ_TRY(mz_route_hops(p, 0));
-	p->why = MZ_R_FROM_OUTSIDE;
 	return MZ_NEXT;
 }
 

@@ -56,7 +56,6 @@ enum mz_act {
 	MZ_ACT_DELIVER, /* to the endpoint behind p->out_ifindex */
 	MZ_ACT_ANSWER,  /* back out of the interface it came from */
 	MZ_ACT_REFUSE,  /* dropped, unless its sender can be told */
-	MZ_ACT_REENTER, /* into p->out_ifindex, as if it had come there */
 };
 
 /* A packet's flow, for functions that are verified by themselves: they can be given

@@ -105,6 +105,8 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
 			if (underlay && (net->flags & MZ_NET_F_SERVED))
 				return mz_end(p, MZ_ACT_DEFER, MZ_R_TO_OUTSIDE);
 			why = MZ_R_TO_GATEWAY;
+		} else if (mz_unlikely(net->flags & MZ_NET_F_ELSEWHERE)) {
+			why = underlay ? MZ_R_REDIRECTED : MZ_R_TO_DIVIDER;
 		} else if (underlay) {
 			why = net->flags & MZ_NET_F_DIVIDER ? MZ_R_DIVIDED : MZ_R_REDIRECTED;
 		}

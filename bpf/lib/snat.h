@@ -10,11 +10,11 @@
  * and the sender's next try looks elsewhere. */
 #define MZ_SNAT_TRIES 24
 
-/* Has the protocol a port, or an identifier, that can be exchanged? */
+/* Has the protocol a port, or an identifier, that can be exchanged? Not SCTP, whose
+ * checksum, a CRC, covers its ports. */
 static __always_inline int mz_has_ports(__u32 proto)
 {
-	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP || proto == IPPROTO_ICMP ||
-	       proto == MZ_ICMP6;
+	return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_ICMP || proto == MZ_ICMP6;
 }
 
 /* The i-th outside port to try for port `port`: itself where it is one of them, or what

@@ -194,8 +194,6 @@ static __always_inline int mz_verdict(struct mz_pkt *p)
 		if (p->deliver_flags & MZ_EP_F_PEER)
 			return (int)bpf_redirect_peer(p->ctx->ifindex, 0);
 		return (int)bpf_redirect(p->ctx->ifindex, 0);
-	case MZ_ACT_REENTER:
-		return (int)bpf_redirect(p->out_ifindex, BPF_F_INGRESS);
 	default:
 		return TC_ACT_SHOT;
 	}

@@ -83,6 +83,43 @@ Result<Service> service(const v1::Service& m, int index) {
   return out;
 }
 
+Result<std::vector<mizar::Prefix>> blocks(const google::protobuf::RepeatedPtrField<std::string>& from,
+                                          const std::string& object, const char* field, bool pool) {
+  std::vector<mizar::Prefix> out;
+  for (int i = 0; i < from.size(); i++) {
+    auto block = pool ? mizar::parse_pool(from[i]) : mizar::Prefix::parse(from[i]);
+    if (!block) return mizar::wrap(block.error(), fmt::format("{}: {}[{}]", object, field, i));
+    out.push_back(*block);
+  }
+  return out;
+}
+
+Result<Gateway> gateway(const v1::Gateway& m, int index) {
+  const auto object = called("gateway", "gateways", index, m.vpc(), m.name());
+  auto destinations = blocks(m.destinations(), object, "destinations", false);
+  if (!destinations) return tl::unexpected(destinations.error());
+  auto pools = blocks(m.pools(), object, "pools", true);
+  if (!pools) return tl::unexpected(pools.error());
+  auto ports = mizar::parse_ports_per_endpoint(m.ports_per_endpoint());
+  if (!ports) return mizar::wrap(ports.error(), object + ": ports_per_endpoint");
+  Gateway out{m.name(), m.vpc(), {m.hosts().begin(), m.hosts().end()}, *destinations, *pools, *ports, {}, {}};
+  for (int i = 0; i < m.floating_size(); i++) {
+    auto address = mizar::Addr::parse(m.floating(i).address());
+    if (!address) return mizar::wrap(address.error(), fmt::format("{}: floating[{}]: address", object, i));
+    out.floating.push_back({*address, m.floating(i).endpoint()});
+  }
+  for (int i = 0; i < m.forwards_size(); i++) {
+    const auto& f = m.forwards(i);
+    const std::string place = fmt::format("{}: forwards[{}]", object, i);
+    auto address = mizar::Addr::parse(f.address());
+    if (!address) return mizar::wrap(address.error(), place + ": address");
+    auto forward = mizar::parse_service_port(f.protocol(), f.port(), f.endpoint_port());
+    if (!forward) return mizar::wrap(forward.error(), place);
+    out.forwards.push_back({forward->protocol, *address, forward->port, f.endpoint(), forward->backend_port});
+  }
+  return out;
+}
+
 // Converts a whole list with one of the functions above.
 template <class Messages, class T, class Convert>
 Result<> each(const Messages& from, std::vector<T>& to, Convert convert) {
@@ -152,7 +189,78 @@ void write_service(const Service& s, const Region& region, mizar::v1::Service& o
   }
 }
 
+// Where the gateway is, all of it; elsewhere what is that host's.
+void write_gateway(const Region& region, const Plan& plan, std::size_t index, std::size_t host,
+                   mizar::v1::Gateway& out) {
+  const Gateway& g = region.gateways[index];
+  const std::string& here = region.hosts[host].name;
+  const bool serves = std::find(g.hosts.begin(), g.hosts.end(), here) != g.hosts.end();
+  out.set_name(g.name);
+  out.set_vpc(g.vpc);
+  for (const auto& d : g.destinations) out.add_destinations(d.text());
+  write_shards(plan.gateways[index], [&out] { return out.mutable_hosts(); });
+  std::map<std::string, const Endpoint*> endpoints;
+  for (const auto& e : region.endpoints)
+    if (e.vpc == g.vpc && (serves || e.host == here)) endpoints.emplace(e.name, &e);
+  const auto address = [&](const std::string& endpoint, const mizar::Addr& outside, const mizar::PortRange& ports) {
+    const auto e = endpoints.find(endpoint);
+    if (e == endpoints.end()) return;
+    auto* to = out.add_addresses();
+    to->set_address(e->second->address.of(outside.family())->text());
+    to->set_outside(outside.text());
+    to->set_first_port(ports.first);
+    to->set_last_port(ports.last);
+  };
+  for (const auto& f : g.floating) address(f.endpoint, f.address, {});
+  for (const auto& l : plan.leases)
+    if (l.vpc == g.vpc) address(l.endpoint, l.outside, l.ports);
+  for (const auto& f : g.forwards) {
+    const auto e = endpoints.find(f.endpoint);
+    if (e == endpoints.end()) continue;
+    auto* to = out.add_forwards();
+    to->set_protocol(mizar::service_protocol(f.protocol));
+    to->set_outside(f.address.text());
+    to->set_outside_port(f.port);
+    to->set_address(e->second->address.of(f.address.family())->text());
+    to->set_port(f.endpoint_port);
+  }
+  out.set_serves(serves);
+  out.set_ports_per_endpoint(g.ports_per_endpoint);
+  if (serves)
+    for (const auto& p : g.pools) out.add_pools(p.text());
+  const auto& known = plan.hosts[host].networks;
+  for (std::size_t n = 0; n < region.networks.size(); n++)
+    if (region.networks[n].vpc == g.vpc && !std::binary_search(known.begin(), known.end(), n))
+      for (const auto& block : region.networks[n].cidr.all()) out.add_networks(block.text());
+}
+
 }  // namespace
+
+Result<Leases> parse_leases(const v1::Leases& m) {
+  Leases out;
+  for (int i = 0; i < m.leases_size(); i++) {
+    const auto& l = m.leases(i);
+    auto outside = mizar::Addr::parse(l.outside());
+    if (!outside) return mizar::wrap(outside.error(), fmt::format("leases[{}]: outside", i));
+    auto ports = mizar::parse_port_range(l.first_port(), l.last_port());
+    if (!ports) return mizar::wrap(ports.error(), fmt::format("leases[{}]", i));
+    out.push_back({l.vpc(), l.endpoint(), *outside, *ports});
+  }
+  return out;
+}
+
+v1::Leases to_message(const Leases& leases) {
+  v1::Leases out;
+  for (const Lease& l : leases) {
+    auto* to = out.add_leases();
+    to->set_vpc(l.vpc);
+    to->set_endpoint(l.endpoint);
+    to->set_outside(l.outside.text());
+    to->set_first_port(l.ports.first);
+    to->set_last_port(l.ports.last);
+  }
+  return out;
+}
 
 Result<Region> parse_region(const v1::Region& m) {
   Region out;
@@ -162,6 +270,13 @@ Result<Region> parse_region(const v1::Region& m) {
   MZ_CHECK(each(m.networks(), out.networks, network));
   MZ_CHECK(each(m.endpoints(), out.endpoints, endpoint));
   MZ_CHECK(each(m.services(), out.services, service));
+  MZ_CHECK(each(m.gateways(), out.gateways, gateway));
+  for (Gateway& g : out.gateways) {
+    const auto v = std::find_if(out.vpcs.begin(), out.vpcs.end(), [&](const Vpc& x) { return x.name == g.vpc; });
+    if (!g.destinations.empty() || v == out.vpcs.end()) continue;
+    if (v->cidr.v4) g.destinations.push_back({mizar::Addr::v4(0), 0});
+    if (v->cidr.v6) g.destinations.push_back(*mizar::Prefix::parse("2000::/3"));  // global unicast, RFC 4291 2.4
+  }
   MZ_CHECK(validate(out));
   return out;
 }
@@ -203,6 +318,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
   }
   for (const auto i : share.names) write_name(region.endpoints[i], *out.add_names());
   for (const auto i : share.services) write_service(region.services[i], region, *out.add_services());
+  for (const auto i : share.gateways) write_gateway(region, plan, i, host, *out.add_gateways());
   return out;
 }
 

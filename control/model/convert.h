@@ -16,6 +16,10 @@ namespace centaurus {
 // field.
 mizar::Result<Region> parse_region(const v1::Region& message);
 
+// The leases of a plan, as they are kept. Error: invalid_argument.
+mizar::Result<Leases> parse_leases(const v1::Leases& message);
+v1::Leases to_message(const Leases& leases);
+
 // What `region.hosts[host]` has to know.
 mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::size_t host);
 

@@ -14,6 +14,7 @@ namespace {
 // moves every bucket of every region.
 constexpr std::uint32_t kNetworkSalt = 0x6e657477;
 constexpr std::uint32_t kVpcSalt = 0x76706373;
+constexpr std::uint32_t kGatewaySalt = 0x67617465;
 constexpr std::uint32_t kMember = 0xffffffff;  // in place of a bucket
 
 // The last step is a bijection of the id, so two hosts never weigh the same.
@@ -76,18 +77,20 @@ class Builder {
     for (size_t n = 0; n < region_.networks.size(); n++) network(n);
     for (size_t e = 0; e < region_.endpoints.size(); e++) endpoint(e);
     for (size_t s = 0; s < region_.services.size(); s++) service(s);
+    for (size_t g = 0; g < region_.gateways.size(); g++) gateway(g);
     for (auto& need : needs_)
       plan_.hosts.push_back({{need.vpcs.begin(), need.vpcs.end()},
                              {need.networks.begin(), need.networks.end()},
                              {need.endpoints.begin(), need.endpoints.end()},
                              {need.names.begin(), need.names.end()},
+                             {need.gateways.begin(), need.gateways.end()},
                              {need.services.begin(), need.services.end()}});
     return std::move(plan_);
   }
 
  private:
   struct Need {
-    std::set<size_t> vpcs, networks, endpoints, names, services;
+    std::set<size_t> vpcs, networks, endpoints, names, services, gateways;
     std::set<std::string> clients;  // VPCs it has endpoints of
   };
 
@@ -155,6 +158,26 @@ class Builder {
       if (need.clients.contains(region_.services[s].vpc)) need.services.insert(s);
   }
 
+  // Gateways know every endpoint of the VPC, as its bouncers do: they send straight.
+  void gateway(size_t g) {
+    const Gateway& spec = region_.gateways[g];
+    std::vector<std::uint32_t> ids;
+    for (const auto& name : spec.hosts) {
+      const size_t host = by_name_.at(name);
+      ids.push_back(region_.hosts[host].id);
+      needs_[host].gateways.insert(g);
+      needs_[host].vpcs.insert(vpcs_.at(spec.vpc));
+      for (size_t n = 0; n < region_.networks.size(); n++)
+        if (region_.networks[n].vpc == spec.vpc) network_at(host, n);
+      for (size_t e = 0; e < region_.endpoints.size(); e++)
+        if (region_.endpoints[e].vpc == spec.vpc) needs_[host].endpoints.insert(e);
+    }
+    plan_.gateways.push_back(
+        share_buckets(mz_mix32(region_.vpcs[vpcs_.at(spec.vpc)].vni ^ kGatewaySalt), std::move(ids), 0));
+    for (auto& need : needs_)
+      if (need.clients.contains(spec.vpc)) need.gateways.insert(g);
+  }
+
   const Region& region_;
   Plan plan_;
   std::vector<Need> needs_;
@@ -181,6 +204,12 @@ std::optional<Shards> share_buckets(std::uint32_t key, std::vector<std::uint32_t
   return rows;
 }
 
-Plan make_plan(const Region& region) { return Builder(region).build(); }
+mizar::Result<Plan> make_plan(const Region& region, const Leases& before) {
+  auto leases = lease_ports(region, before);
+  if (!leases) return tl::unexpected(leases.error());
+  Plan plan = Builder(region).build();
+  plan.leases = std::move(*leases);
+  return plan;
+}
 
 }  // namespace centaurus

@@ -16,6 +16,7 @@
 
 #include "bpf/abi/hash.h"
 #include "bpf/abi/tables.h"
+#include "control/model/outside.h"
 #include "control/model/region.h"
 
 namespace centaurus {
@@ -30,17 +31,21 @@ struct HostPlan {
   std::vector<std::size_t> networks;
   std::vector<std::size_t> endpoints;
   std::vector<std::size_t> names;  // endpoints it is asked about as divider
+  std::vector<std::size_t> gateways;  // of the VPCs it has endpoints of, or it is
   std::vector<std::size_t> services;  // of the VPCs it has endpoints of: it may be a client's host
 };
 
 struct Plan {
   std::vector<std::optional<Shards>> dividers;  // by VPC; nothing if the pool is empty
   std::vector<std::optional<Shards>> bouncers;  // by network
+  std::vector<std::optional<Shards>> gateways;  // by gateway
   std::vector<HostPlan> hosts;                  // by host
+  Leases leases;
 };
 
-// `region` must be valid (validate.h).
-Plan make_plan(const Region& region);
+// `region` must be valid (validate.h). `before`: the leases of the plan before this.
+// Error: resource_exhausted, where outside ports do not suffice.
+mizar::Result<Plan> make_plan(const Region& region, const Leases& before = {});
 
 // Shares out the buckets of one thing among `pool` (host ids). `want` limits
 // how many of the pool take part, 0 = all. Nothing if the pool is empty; the

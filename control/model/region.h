@@ -11,6 +11,7 @@
 
 #include "userspace/base/addr.h"
 #include "userspace/base/balance.h"
+#include "userspace/base/outside.h"
 #include "userspace/base/services.h"
 
 namespace centaurus {
@@ -69,6 +70,31 @@ struct Service {
   std::uint32_t sticky_seconds = 0;
 };
 
+struct Floating {
+  mizar::Addr address;   // outside
+  std::string endpoint;  // of the gateway's VPC
+};
+
+struct PortForward {
+  std::uint16_t protocol = 0;  // IPPROTO_*
+  mizar::Addr address;         // outside
+  std::uint16_t port = 0;
+  std::string endpoint;
+  std::uint16_t endpoint_port = 0;
+};
+
+// The way out of a VPC and in.
+struct Gateway {
+  std::string name;
+  std::string vpc;
+  std::vector<std::string> hosts;
+  std::vector<mizar::Prefix> destinations;  // empty: all, by the VPC's families
+  std::vector<mizar::Prefix> pools;
+  std::uint32_t ports_per_endpoint = mizar::kOutsidePorts;
+  std::vector<Floating> floating;
+  std::vector<PortForward> forwards;
+};
+
 struct Region {
   std::uint64_t revision = 0;
   std::vector<Host> hosts;
@@ -76,6 +102,7 @@ struct Region {
   std::vector<Network> networks;
   std::vector<Endpoint> endpoints;
   std::vector<Service> services;
+  std::vector<Gateway> gateways;
 };
 
 }  // namespace centaurus

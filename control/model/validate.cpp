@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 
 #include "userspace/base/names.h"
 #include "userspace/base/unique.h"
@@ -47,6 +48,7 @@ class Validator {
     for (size_t i = 0; i < region_.endpoints.size(); i++)
       MZ_CHECK(endpoint(region_.endpoints[i], i));
     for (size_t i = 0; i < region_.services.size(); i++) MZ_CHECK(service(region_.services[i], i));
+    for (size_t i = 0; i < region_.gateways.size(); i++) MZ_CHECK(gateway(region_.gateways[i], i));
     return {};
   }
 
@@ -59,12 +61,21 @@ class Validator {
   Result<> attach(const Endpoint& e, const std::string& object);
   Result<> service(const Service& s, size_t index);
   Result<> backends(const Service& s, const std::string& object) const;
+  Result<> gateway(const Gateway& g, size_t index);
+  Result<> gateway_hosts(const Gateway& g, const std::string& object) const;
+  Result<> gateway_blocks(const Gateway& g, const mizar::Cidrs& vpc, const std::string& object);
+  Result<> floating(const Gateway& g, const std::string& object) const;
+  Result<> forwards(const Gateway& g, const std::string& object) const;
+  Result<> outside(const Gateway& g, const mizar::Addr& address, const std::string& endpoint,
+                   const std::string& place) const;
 
   const Region& region_;
   std::uint32_t bouncers_ = 0, dividers_ = 0;  // sizes of the pools
   std::map<std::string, const Vpc*> vpcs_;
   std::map<std::string, const Network*> networks_;
   Unique<std::string> endpoints_, services_;
+  std::map<std::string, std::string> gateways_;  // by VPC
+  DisjointBlocks pools_;                         // of all of them
   std::map<std::string, const Endpoint*> endpoint_of_;
   Unique<std::uint32_t> host_ids_, vnis_;
   Unique<mizar::Addr> host_addresses_;
@@ -220,6 +231,101 @@ Result<> Validator::backends(const Service& s, const std::string& object) const 
     return bad(object, "address", "no backend has an IPv4 address; give one an address, or leave this out");
   if (s.address.v6 && !served.v6)
     return bad(object, "address6", "no backend has an IPv6 address; give one an address6, or leave this out");
+  return {};
+}
+
+Result<> Validator::gateway(const Gateway& g, size_t index) {
+  auto object = named("gateway", "gateways", index, g.name, key(g.vpc, g.name));
+  if (!object) return Failure(object.error());
+  const auto vpc = vpcs_.find(g.vpc);
+  if (vpc == vpcs_.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", g.vpc);
+  const auto [first, fresh] = gateways_.emplace(g.vpc, *object);
+  if (!fresh) return bad(*object, "vpc", "{} has one already, {}; give that more hosts or pools", g.vpc, first->second);
+  MZ_CHECK(gateway_hosts(g, *object));
+  MZ_CHECK(gateway_blocks(g, vpc->second->cidr, *object));
+  MZ_CHECK(floating(g, *object));
+  return forwards(g, *object);
+}
+
+Result<> Validator::gateway_hosts(const Gateway& g, const std::string& object) const {
+  if (g.hosts.empty()) return bad(object, "hosts", "there is none; name the hosts that have an outside interface");
+  Unique<std::string> taken;
+  for (size_t i = 0; i < g.hosts.size(); i++) {
+    const std::string& name = g.hosts[i];
+    if (std::none_of(region_.hosts.begin(), region_.hosts.end(), [&](const Host& h) { return h.name == name; }))
+      return bad(object, "hosts", "'{}' does not stand in hosts", name);
+    MZ_CHECK(at_field(taken.claim(name, object, name), object, "hosts"));
+    for (const Endpoint& e : region_.endpoints)
+      if (e.vpc == g.vpc && e.host == name)
+        return bad(object, "hosts", "{} carries endpoint {}; a gateway takes packets of its VPC by tunnel only: "
+                   "move the endpoint, or name another host", name, key(e.vpc, e.name));
+  }
+  return {};
+}
+
+Result<> Validator::gateway_blocks(const Gateway& g, const mizar::Cidrs& vpc, const std::string& object) {
+  for (size_t i = 0; i < g.destinations.size(); i++)
+    for (const mizar::Prefix& own : vpc.all())
+      if (own.contains(g.destinations[i]))
+        return bad(fmt::format("{}: destinations[{}]", object, i).c_str(), "block", "{} lies in the VPC's own {}",
+                   g.destinations[i].text(), own.text());
+  for (size_t i = 0; i < g.pools.size(); i++) {
+    const std::string place = fmt::format("{}: pools[{}]", object, i);
+    for (const mizar::Prefix& own : vpc.all())
+      if (own.overlaps(g.pools[i])) return bad(place, "block", "{} overlaps the VPC's own {}", g.pools[i].text(), own.text());
+    for (const Host& h : region_.hosts)
+      for (const mizar::Addr& a : h.address.all())
+        if (g.pools[i].contains(a)) return bad(place, "block", "{} holds host {}'s address {}", g.pools[i].text(), h.name, a.text());
+    if (auto rc = pools_.claim(g.pools[i], place); !rc) return rc;
+  }
+  return {};
+}
+
+// The address is the gateway's to give, and the endpoint can have it.
+Result<> Validator::outside(const Gateway& g, const mizar::Addr& address, const std::string& endpoint,
+                            const std::string& place) const {
+  if (std::none_of(g.pools.begin(), g.pools.end(), [&](const auto& p) { return p.contains(address); }))
+    return bad(place, "address", "{} is in none of the gateway's pools", address.text());
+  const auto e = endpoint_of_.find(key(g.vpc, endpoint));
+  if (e == endpoint_of_.end()) return bad(place, "endpoint", "'{}' is no endpoint of vpc {}", endpoint, g.vpc);
+  if (!e->second->address.of(address.family()))
+    return bad(place, "endpoint", "'{}' has no address of the family of {}; give it one", endpoint, address.text());
+  return {};
+}
+
+Result<> Validator::floating(const Gateway& g, const std::string& object) const {
+  Unique<mizar::Addr> taken;
+  Unique<std::pair<std::string, mizar::Family>> floats;
+  for (size_t i = 0; i < g.floating.size(); i++) {
+    const Floating& f = g.floating[i];
+    const std::string place = fmt::format("{}: floating[{}]", object, i);
+    MZ_CHECK(outside(g, f.address, f.endpoint, place));
+    MZ_CHECK(at_field(taken.claim(f.address, place, f.address.text()), place, "address"));
+    MZ_CHECK(at_field(floats.claim({f.endpoint, f.address.family()}, place, f.endpoint), place, "endpoint"));
+  }
+  return {};
+}
+
+Result<> Validator::forwards(const Gateway& g, const std::string& object) const {
+  Unique<std::tuple<std::uint16_t, mizar::Addr, std::uint16_t>> ports;
+  Unique<std::tuple<std::uint16_t, std::string, mizar::Family, std::uint16_t>> endpoints;
+  for (size_t i = 0; i < g.forwards.size(); i++) {
+    const PortForward& f = g.forwards[i];
+    const std::string place = fmt::format("{}: forwards[{}]", object, i);
+    MZ_CHECK(outside(g, f.address, f.endpoint, place));
+    for (const Floating& other : g.floating) {
+      if (other.address == f.address)
+        return bad(place, "address", "{} is the floating address of {}, and all its ports lead there", f.address.text(),
+                   other.endpoint);
+      if (other.endpoint == f.endpoint && other.address.family() == f.address.family())
+        return bad(place, "endpoint", "'{}' has the floating address {}, by which all its ports can be reached", f.endpoint,
+                   other.address.text());
+    }
+    MZ_CHECK(at_field(ports.claim({f.protocol, f.address, f.port}, place, fmt::to_string(f.port)), place, "port"));
+    MZ_CHECK(at_field(endpoints.claim({f.protocol, f.endpoint, f.address.family(), f.endpoint_port}, place,
+                                      fmt::to_string(f.endpoint_port)),
+                      place, "endpoint_port"));
+  }
   return {};
 }
 

@@ -159,8 +159,6 @@ void test_nat_mapping(void **state)
 	pass("5382 REQ-1 TCP", OUT, LEAVES(.proto = 6, .flags = TCP_SYN), MZ_R_TO_GATEWAY, AS(2024, .proto = 6, .flags = TCP_SYN));
 	pass("its answer", IN, ARRIVES(TO_MAPPED, .proto = 6, .flags = TCP_SYNACK, .dport = 2024), MZ_R_DELIVERED,
 	     GOT(.proto = 6, .flags = TCP_SYNACK, .dport = 1000));
-	pass("SCTP: no address or port in its checksum", OUT, INNER(.dst = OUT_R, .proto = 132, .flags = 1), MZ_R_TO_GATEWAY,
-	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R, .proto = 132, .flags = 1, .sport = 2024));
 	pass("5508 REQ-1 a ping's identifier", OUT, LEAVES(.proto = 1, .sport = PING, .id = 7), MZ_R_TO_GATEWAY,
 	     AS(PING, .proto = 1, .id = 1031));
 	pass("its answer", IN, TUNNEL(.in = { .src = OUT_R, .dst = EP_A, .proto = 1, PONG, .id = 1031, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
@@ -228,6 +226,7 @@ void test_nat_ports(void **state)
 	pass("... of this protocol", OUT, LEAVES(.sport = 1002, .proto = 6), MZ_R_TO_GATEWAY, AS(1024, .proto = 6));
 	pass("the first is still whose it was", OUT, LEAVES(.dport = 2001), MZ_R_TO_GATEWAY, AS(1024, .dport = 2001));
 	pass("no ports to exchange", OUT, INNER(.dst = OUT_R, .proto = 47), MZ_R_NAT_PROTOCOL, NOTHING);
+	pass("SCTP's checksum covers its ports", OUT, INNER(.dst = OUT_R, .proto = 132, .flags = 1), MZ_R_NAT_PROTOCOL, NOTHING);
 	put_inside(addr4(EP_A), addr4(FLOAT), 0, 65535, 0);
 	pass("an address of its own: ports stay", OUT, LEAVES(.sport = 1003), MZ_R_TO_GATEWAY, AS(1003));
 	pass("... and any protocol", OUT, INNER(.dst = OUT_R, .proto = 47), MZ_R_TO_GATEWAY,
@@ -363,7 +362,7 @@ void test_gateway_out(void **state)
 {
 	(void)state;
 	struct frame got = INNER(.src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 2024, .sums = 1),
-		     was = INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1), error, want;
+		     was = INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1), error, want, in;
 
 	gateway_world();
 	out("UDP", FROM_R(.sport = 2024), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024));
@@ -388,9 +387,19 @@ void test_gateway_out(void **state)
 	out("no route", FROM_R(.sport = 2024, .dst = OUT_NO), MZ_R_OUTSIDE_ROUTE, NOTHING);
 	out("as much as the way out takes", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 28), MZ_R_TO_OUTSIDE, NOTHING);
 	out("one byte more", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
-	assert_int_equal(pass_by("4787 REQ-9 to an outside address of ours: back in, from the sender's", GW_OUT, OUT,
-				 FROM_R(.sport = 2024, .dst = FLOAT), MZ_R_TO_OUTSIDE, NOTHING),
-			 T->reenters ? V_REDIRECT : V_DROP);
+	in = FROM_R(.proto = 6, .sport = 2024, .dst = SHARED, .dport = 8080);
+	assert_int_equal(pass_by("4787 REQ-9a to an outside address of ours: straight to its endpoint, from the sender's", GW_OUT, OUT, in,
+				 MZ_R_FROM_OUTSIDE,
+				 TUNNEL(.in = { .src = SHARED, .dst = EP_R, .proto = 6, .sport = 2024, .dport = 80, .ttl = 63, .sums = 1 },
+					.sport = (uint16_t)(in.b[34] << 8 | in.b[35]), .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT,
+					.smac = MAC_SELF, .ttl = 63, .hops = 1, .flags = FROM_OUTSIDE, .sender = SELF)),
+			 T->same_interface);
+	assert_int_equal(pass_by("4787 REQ-9a ... which is here", GW_OUT, OUT, FROM_R(.sport = 2024, .dst = FLOAT, .dport = 7), MZ_R_DELIVERED,
+				 as_delivered(INNER(.src = SHARED, .dst = EP_B, .sport = 2024, .dport = 7, .ttl = 63, .sums = 1), MAC_B)),
+			 V_REDIRECT);
+	out("... to a port that is nobody's", FROM_R(.sport = 2024, .dst = SHARED, .dport = 5), MZ_R_NAT_UNKNOWN, NOTHING);
+	out("... by a stack that does not know our option",
+	    TUNNEL(.in = { .src = EP_R, .dst = SHARED, .proto = 6, .sport = 2024, .dport = 8080 }, .no_option = 1), MZ_R_OPTION_INVALID, NOTHING);
 	memcpy(was.b + 40, got.b + 40, 2);
 	error = make_error(got, 28, 3, EP_R, OUT_R);
 	want = make_error(was, 28, 3, SHARED, OUT_R);

@@ -27,7 +27,6 @@ struct target {
 	const char *name;
 	// The interface packets enter by: TEST_RUN's default is the loopback's.
 	uint32_t ifindex;
-	bool reenters; // can send a packet in by another interface
 	bool has_fib; // asks the kernel where the hosts table has no next hop
 	// What a redirect out of `ifindex` looks like.
 	enum verdict same_interface;

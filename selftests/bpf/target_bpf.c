@@ -270,7 +270,7 @@ static uint32_t now(void)
 }
 
 const struct target target_tc = {
-	.name = "tc", .ifindex = 1, .reenters = true, .has_fib = true, .same_interface = V_REDIRECT,
+	.name = "tc", .ifindex = 1, .has_fib = true, .same_interface = V_REDIRECT,
 	.open = open_all, .close = close_all, .reset = reset,
 	.update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
 };

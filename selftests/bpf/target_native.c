@@ -10,7 +10,7 @@
 #define HEADROOM 256u
 
 // enum mz_act, whose header needs a target
-enum { ACT_DROP, ACT_PASS, ACT_DEFER, ACT_SEND, ACT_RESOLVE, ACT_DELIVER, ACT_ANSWER, ACT_REFUSE, ACT_REENTER };
+enum { ACT_DROP, ACT_PASS, ACT_DEFER, ACT_SEND, ACT_RESOLVE, ACT_DELIVER, ACT_ANSWER };
 
 static int open_native(void)
 {
@@ -97,7 +97,6 @@ static int run(struct run *r)
 	case ACT_SEND:
 		r->verdict = pkt.out_ifindex == 1 ? V_TX : V_REDIRECT;
 		return 0;
-	case ACT_REENTER:
 	case ACT_DELIVER:
 		r->verdict = V_REDIRECT;
 		return 0;
@@ -115,7 +114,7 @@ static uint32_t now(void)
 }
 
 const struct target target_native = {
-	.name = "native", .ifindex = 1, .reenters = true, .same_interface = V_TX,
+	.name = "native", .ifindex = 1, .same_interface = V_TX,
 	.open = open_native, .close = close_native, .reset = reset,
 	.update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
 };

@@ -130,7 +130,6 @@ transit() {
 # Plans region.yaml (standard input) and gives every host its goal state.
 topo_apply() {
 	cat > "$TOPO_DIR/region.yaml"
-	rm -rf "$TOPO_DIR/plan"
 	"$BIN/transit" plan -f "$TOPO_DIR/region.yaml" -o "$TOPO_DIR/plan" > "$TOPO_DIR/plan.log"
 	local name
 	for name in "${@:-${TOPO_HOSTS[@]}}"; do

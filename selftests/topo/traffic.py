@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # Traffic that counts itself, for the topology tests.
-#   traffic.py echo NAME PORT                UDP: answers with NAME
-#   traffic.py ask ADDRESS PORT [NAME]       who answers there? prints the name;
-#       requests carry NAME
+#   traffic.py echo NAME PORT [ADDRESS]      UDP: answers with NAME; -: with who asks,
+#       "ADDRESS PORT"; at one address, or at all
+#   traffic.py ask ADDRESS PORT [NAME [FROM]]  who answers there? prints the name;
+#       requests carry NAME, and come from the port FROM
 #   traffic.py flow ADDRESS PORT PPS FILE    UDP requests with numbers until
 #       FILE disappears; prints "sent N answered N longest_gap_ms N"
 #   traffic.py count PORT FILE               receives one-way datagrams until
@@ -15,7 +16,7 @@
 #   traffic.py give ADDRESS PORT FILE        sends over one TCP connection until
 #       FILE disappears (a number instead of FILE: that many bytes); prints
 #       "whole N longest_stall_ms N" when what arrived is what was sent
-#   traffic.py name NAME PORT                TCP: answers each line with NAME, an HTTP
+#   traffic.py name NAME PORT                TCP: answers each line with NAME (as echo), an HTTP
 #       request for /BYTES with that many bytes, any other one with NAME
 #   traffic.py spread ADDRESS PORT N [FROM]  N connections, one after the other; prints
 #       who answered, a line each: "NAME COUNT", or of those from the ports FROM on
@@ -42,23 +43,33 @@ def datagrams(address):
     return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
 
 
-def bound(port):
-    """Receives both families."""
+def bound(port, address=""):
+    """Receives both families, or at one address."""
+    if address:
+        s = datagrams(address)
+        s.bind((address, port))
+        return s
     s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
     s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
     s.bind(("::", port))
     return s
 
 
-def echo(name, port):
-    udp = bound(port)
+def called(name, peer):
+    return "%s %d" % (peer[0].replace("::ffff:", ""), peer[1]) if name == "-" else name
+
+
+def echo(name, port, address=""):
+    udp = bound(port, address)
     while True:
         data, peer = udp.recvfrom(2048)
-        udp.sendto(data[:8] + name.encode(), peer)
+        udp.sendto(data[:8] + called(name, peer).encode(), peer)
 
 
-def ask(address, port, name=""):
+def ask(address, port, name="", source=0):
     s = datagrams(address)
+    if source:
+        s.bind(("", source))
     s.settimeout(0.3)
     for number in range(5):
         try:
@@ -174,12 +185,13 @@ def pattern(length):
 def name(own, port):
     class Talk(socketserver.StreamRequestHandler):
         def handle(self):
+            me = called(own, self.client_address).encode() + b"\n"
             for line in self.rfile:
                 if not line.startswith(b"GET /"):
-                    self.wfile.write(own.encode() + b"\n")
+                    self.wfile.write(me)
                     continue
                 what = line.split()[1][1:]
-                body = pattern(int(what)) if what.isdigit() else own.encode() + b"\n"
+                body = pattern(int(what)) if what.isdigit() else me
                 self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
                 return
 
@@ -284,7 +296,7 @@ def digest(length):
 
 if __name__ == "__main__":
     command, args = sys.argv[1], sys.argv[2:]
-    convert = {"echo": (str, int), "ask": (str, int, str), "flow": (str, int, float, str),
+    convert = {"echo": (str, int, str), "ask": (str, int, str, int), "flow": (str, int, float, str),
                "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str),
                "name": (str, int), "spread": (str, int, int, int), "talk": (str, int, str), "listen": (str, int, str),
                "refused": (str, int, str), "digest": (int,)}[command]

@@ -145,6 +145,75 @@ TEST_F(FlowsTest, TheSecondKeyOfATranslatedFlowGoesWithIt) {
   EXPECT_FALSE(has_second(1));
 }
 
+// A port outside is free when the flows that had it are gone, and not by chance: two
+// walks in a row have to say so.
+TEST_F(FlowsTest, AMappingGoesSomeTimeAfterItsLastFlow) {
+  const auto map = [&](std::uint16_t port, std::uint16_t outside) {
+    const mz_addr local = key(1).local;
+    ASSERT_TRUE(dp.mappings().put({7, local, htons(port), IPPROTO_UDP, 0}, {htons(outside), 0, dp.jiffies}));
+    ASSERT_TRUE(dp.mappings().put({7, local, htons(outside), IPPROTO_UDP, 1}, {htons(port), 0, dp.jiffies}));
+  };
+  const auto mapped = [&](std::uint16_t port, std::uint8_t outside) {
+    return dp.mappings().get({7, key(1).local, htons(port), IPPROTO_UDP, outside}).has_value();
+  };
+  const auto leave = [&](std::uint16_t port, std::uint16_t outside) {
+    put(port);
+    auto f = *dp.flows().get(key(port));
+    f.flags = MZ_FLOW_F_SOURCE;
+    f.from_port = htons(outside);
+    ASSERT_TRUE(dp.flows().put(key(port), f));
+  };
+  map(1, 2001);
+  map(2, 2002);
+  leave(1, 2001);
+  walk(start);
+  EXPECT_TRUE(mapped(2, 0));  // perhaps its flow is just being made
+  walk(start + Flows::kPause);
+  EXPECT_TRUE(mapped(1, 0));
+  EXPECT_TRUE(mapped(2001, 1));
+  EXPECT_FALSE(mapped(2, 0));
+  EXPECT_FALSE(mapped(2002, 1));
+  ASSERT_TRUE(dp.flows().erase(key(1)));
+  walk(start + 2 * Flows::kPause);
+  // A new flow of the port comes, as the data plane notes it.
+  auto m = *dp.mappings().get({7, key(1).local, htons(1), IPPROTO_UDP, 0});
+  EXPECT_EQ(m.idle, 1);
+  m.idle = 0;
+  ASSERT_TRUE(dp.mappings().put({7, key(1).local, htons(1), IPPROTO_UDP, 0}, m));
+  walk(start + 3 * Flows::kPause);
+  EXPECT_TRUE(mapped(1, 0));
+  walk(start + 4 * Flows::kPause);
+  EXPECT_FALSE(mapped(1, 0));
+  EXPECT_FALSE(mapped(2001, 1));
+}
+
+// A mapping of another protocol, or of a flow that is not translated, is none of it.
+TEST_F(FlowsTest, OnlyFlowsOfTheMappingKeepIt) {
+  put(1);
+  ASSERT_TRUE(dp.mappings().put({7, key(1).local, htons(1), IPPROTO_UDP, 0}, {htons(2001), 1, 0}));
+  ASSERT_TRUE(dp.mappings().put({7, key(1).local, htons(1), IPPROTO_TCP, 0}, {htons(2002), 1, 0}));
+  ASSERT_TRUE(dp.mappings().put({8, key(1).local, htons(1), IPPROTO_UDP, 0}, {htons(2003), 1, 0}));
+  walk(start);
+  EXPECT_TRUE(dp.mappings().entries()->empty());
+}
+
+TEST_F(FlowsTest, PortsThatWereTakenAwayAreForgotten) {
+  put(1);
+  put(2);
+  auto f = *dp.flows().get(key(2));
+  f.flags = MZ_FLOW_F_SOURCE;
+  ASSERT_TRUE(dp.flows().put(key(2), f));
+  ASSERT_TRUE(dp.mappings().put({7, key(1).local, htons(2), IPPROTO_UDP, 0}, {htons(2001), 0, 0}));
+  ASSERT_TRUE(dp.mappings().put({7, key(1).local, htons(9), IPPROTO_UDP, 0}, {htons(2009), 0, 0}));
+  const auto rc = flows.forget_ports_unless(
+      {[](const mz_flow_key&, const mz_flow&) { return false; },
+       [](const mz_mapping_key& k, const mz_mapping&) { return ntohs(k.port) == 9; }});
+  ASSERT_TRUE(rc);
+  EXPECT_TRUE(has(1));  // not translated
+  EXPECT_FALSE(has(2));
+  EXPECT_EQ(dp.mappings().entries()->size(), 1u);
+}
+
 TEST_F(FlowsTest, APacketFromTheFutureKeepsItsFlow) {
   put(1, static_cast<std::uint32_t>(-3));  // another CPU's clock tick came first
   walk(start);

@@ -380,7 +380,7 @@ Planned planned(const v1::Region& r) {
   auto region = parse_region(r);
   EXPECT_TRUE(region) << region.error().what;
   Planned out{*region, {}};
-  const Plan plan = make_plan(*region);
+  const Plan plan = *make_plan(*region);
   for (size_t h = 0; h < region->hosts.size(); h++) {
     auto goal = mizar::parse_goal(goal_state(*region, plan, h));
     EXPECT_TRUE(goal) << region->hosts[h].name << ": " << goal.error().what;
@@ -634,7 +634,7 @@ TEST(Plan, AnEndpointIsOnThreeHostsAtMost) {
 TEST(Services, GoToEveryHostWithEndpointsOfTheVpc) {
   const auto region = parse_region(sound());
   ASSERT_TRUE(region) << region.error().what;
-  const Plan plan = make_plan(*region);
+  const Plan plan = *make_plan(*region);
   const int wanted[] = {1, 1, 0, 0, 0};  // w1, w2, b1, b2, d1
   for (std::size_t h = 0; h < region->hosts.size(); h++) {
     const auto goal = goal_state(*region, plan, h);
@@ -661,7 +661,7 @@ TEST(Services, BackendsAreToldInTheServicesFamilies) {
   r.mutable_endpoints(0)->set_address6("fd00::2");
   const auto region = parse_region(r);
   ASSERT_TRUE(region) << region.error().what;
-  EXPECT_EQ(goal_state(*region, make_plan(*region), 0).services(0).backends(0).address6(), "");
+  EXPECT_EQ(goal_state(*region, *make_plan(*region), 0).services(0).backends(0).address6(), "");
 }
 
 }  // namespace

@@ -64,16 +64,38 @@ void print_summary(const Context& ctx, const Json& written) {
   table.print();
 }
 
+constexpr const char* kLeases = "_leases.yaml";  // no host has that name
+
+// What the plan before this gave out; nothing if there was none.
+Result<centaurus::Leases> read_leases(const std::string& path) {
+  std::error_code ec;
+  if (!std::filesystem::exists(path, ec)) return centaurus::Leases();
+  centaurus::v1::Leases message;
+  MZ_CHECK(mizar::load_text(path, message));
+  auto leases = centaurus::parse_leases(message);
+  if (!leases) return mizar::wrap(leases.error(), path);
+  return leases;
+}
+
 Result<int> run_plan(const Context& ctx, const PlanOptions& options) {
   centaurus::v1::Region message;
   MZ_CHECK(mizar::load_text(options.file, message));
   auto region = centaurus::parse_region(message);
   if (!region) return mizar::wrap(region.error(), shown_file(options.file));
-  const centaurus::Plan plan = centaurus::make_plan(*region);
-
   std::error_code ec;
   std::filesystem::create_directories(options.directory, ec);
   if (ec) return fail_errno(Code::internal, ec.value(), options.directory);
+  const std::string kept = options.directory + "/" + kLeases;
+  auto before = read_leases(kept);
+  if (!before) return tl::unexpected(before.error());
+  auto made = centaurus::make_plan(*region, *before);
+  if (!made) return mizar::wrap(made.error(), shown_file(options.file));
+  const centaurus::Plan& plan = *made;
+  // First: what a host is given stands where the next plan finds it.
+  if (!plan.leases.empty() || !before->empty())
+    MZ_CHECK(write_file(kept, "# Outside ports of endpoints, kept by the next transit plan in this directory.\n" +
+                                  mizar::to_yaml(centaurus::to_message(plan.leases))));
+
   Json written = Json::array();
   for (size_t h = 0; h < region->hosts.size(); h++) {
     const auto goal = centaurus::goal_state(*region, plan, h);

@@ -51,6 +51,7 @@ void add_vpc(CLI::App& app, Context& ctx);
 void add_network(CLI::App& app, Context& ctx);
 void add_endpoint(CLI::App& app, Context& ctx);
 void add_service(CLI::App& app, Context& ctx);
+void add_gateway(CLI::App& app, Context& ctx);
 void add_shard(CLI::App& app, Context& ctx);
 void add_status(CLI::App& app, Context& ctx);
 void add_doctor(CLI::App& app, Context& ctx);

@@ -24,6 +24,7 @@ inline constexpr Noun kVpc{"vpc", v1::KIND_VPC, false};
 inline constexpr Noun kNetwork{"network", v1::KIND_NETWORK, true};
 inline constexpr Noun kEndpoint{"endpoint", v1::KIND_ENDPOINT, true};
 inline constexpr Noun kService{"service", v1::KIND_SERVICE, true};
+inline constexpr Noun kGateway{"gateway", v1::KIND_GATEWAY, true};
 
 // The noun's command, which wants a verb.
 CLI::App* add_noun(CLI::App& app, const Noun& noun, const char* description);
@@ -47,6 +48,7 @@ inline std::string name_of(const v1::Vpc& v) { return v.name(); }
 inline std::string name_of(const v1::Network& n) { return n.vpc() + "/" + n.name(); }
 inline std::string name_of(const v1::Endpoint& e) { return e.vpc() + "/" + e.name(); }
 inline std::string name_of(const v1::Service& s) { return s.vpc() + "/" + s.name(); }
+inline std::string name_of(const v1::Gateway& g) { return g.vpc() + "/" + g.name(); }
 
 // How many hosts share the table's buckets.
 std::string hosts_in(const v1::ShardTable& t);

@@ -58,9 +58,11 @@ struct TableSizes {
   std::uint32_t vips = 16384;
   std::uint32_t vip_rows = 1048576;
   std::uint32_t backends = 65536;
+  std::uint32_t insides = 131072;   // outside addresses, and forwarded ports
+  std::uint32_t mappings = 131072;  // rows; two for each port in use outside
 };
 
-enum class Hook { endpoint, uplink_deliver, uplink_hop, services };
+enum class Hook { endpoint, uplink_deliver, uplink_hop, services, gateway_out, gateway_in };
 const char* hook_name(Hook hook);
 
 // A program of ours on an interface.
@@ -113,6 +115,11 @@ class Dataplane {
   virtual Table<std::uint32_t, std::uint32_t>& vip_rows() = 0;  // backend ids
   virtual Table<std::uint32_t, mz_backend>& backends() = 0;     // by id
   virtual Table<mz_sticky_key, mz_sticky>& stickies() = 0;
+
+  virtual Table<mz_inside_key, mz_inside>& insides() = 0;
+  virtual Table<mz_outside_key, mz_outside>& outsides() = 0;
+  virtual Table<mz_pool_key, mz_pool>& pools() = 0;
+  virtual Table<mz_mapping_key, mz_mapping>& mappings() = 0;
 
   // Sums over CPUs, since the tables were made.
   virtual Result<mz_flow_stats> flow_stats() = 0;

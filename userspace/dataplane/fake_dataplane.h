@@ -90,6 +90,10 @@ class FakeDataplane final : public Dataplane {
         vip_rows_("mz_vip_rows", s.vip_rows, true),
         backends_("mz_backends", s.backends, false),
         stickies_("mz_stickies", 16384, false),
+        insides_("mz_insides", s.insides, false),
+        outsides_("mz_outsides", s.insides, false),
+        pools_("mz_pools", 4096, false),
+        mappings_("mz_mappings", s.mappings, false),
         vpc_slots_(s.vpc_slots) {}
 
   Result<> load(const mz_cfg& cfg, const std::string& = {}) override {
@@ -126,6 +130,10 @@ class FakeDataplane final : public Dataplane {
   FakeTable<std::uint32_t, std::uint32_t>& vip_rows() override { return vip_rows_; }
   FakeTable<std::uint32_t, mz_backend>& backends() override { return backends_; }
   FakeTable<mz_sticky_key, mz_sticky>& stickies() override { return stickies_; }
+  FakeTable<mz_inside_key, mz_inside>& insides() override { return insides_; }
+  FakeTable<mz_outside_key, mz_outside>& outsides() override { return outsides_; }
+  FakeTable<mz_pool_key, mz_pool>& pools() override { return pools_; }
+  FakeTable<mz_mapping_key, mz_mapping>& mappings() override { return mappings_; }
 
   Result<mz_flow_stats> flow_stats() override { return stats; }
 
@@ -169,6 +177,10 @@ class FakeDataplane final : public Dataplane {
   FakeTable<std::uint32_t, std::uint32_t> vip_rows_;
   FakeTable<std::uint32_t, mz_backend> backends_;
   FakeTable<mz_sticky_key, mz_sticky> stickies_;
+  FakeTable<mz_inside_key, mz_inside> insides_;
+  FakeTable<mz_outside_key, mz_outside> outsides_;
+  FakeTable<mz_pool_key, mz_pool> pools_;
+  FakeTable<mz_mapping_key, mz_mapping> mappings_;
   std::uint32_t vpc_slots_;
 };
 

@@ -17,10 +17,14 @@ namespace mizar {
 
 namespace {
 
-constexpr std::array<const char*, 4> kNames = {"endpoint", "uplink-deliver", "uplink-hop", "services"};
+constexpr std::array<const char*, 6> kNames = {"endpoint", "uplink-deliver", "uplink-hop",
+                                               "services", "gateway-out", "gateway-in"};
 
-// Our filter's place where there are no links.
-constexpr unsigned kHandle = 1, kPriority = 1;
+// Our filters' places where there are no links: a gateway's come behind the underlay's.
+constexpr unsigned kHandle = 1;
+unsigned priority_of(Hook hook) {
+  return hook == Hook::gateway_out ? 2 : hook == Hook::gateway_in ? 3 : 1;
+}
 
 // The interface a pinned link is on; 0 when that is gone.
 unsigned link_ifindex(int fd) {
@@ -76,7 +80,8 @@ Result<> Hooks::recover() {
   return {};
 }
 
-Result<Hooks::Slot> Hooks::attach_tc(unsigned ifindex, int prog_fd) {
+// Links of one hook run in the order they were made.
+Result<Hooks::Slot> Hooks::attach_tc(Hook which, unsigned ifindex, int prog_fd) {
   if (!clsact_) {
     UniqueFd link(bpf_link_create(prog_fd, static_cast<int>(ifindex), uapi::kTcxIngress, nullptr));
     if (link.valid()) return Slot{std::move(link), "tcx"};
@@ -89,7 +94,7 @@ Result<Hooks::Slot> Hooks::attach_tc(unsigned ifindex, int prog_fd) {
   opts.prog_fd = prog_fd;
   opts.flags = BPF_TC_F_REPLACE;
   opts.handle = kHandle;
-  opts.priority = kPriority;
+  opts.priority = priority_of(which);
   int rc = bpf_tc_hook_create(&hook);
   if (rc == 0 || rc == -EEXIST) rc = bpf_tc_attach(&hook, &opts);
   if (rc != 0) return fail_errno(Code::internal, -rc, "attach to clsact ingress");
@@ -122,7 +127,7 @@ Result<> Hooks::attach(Hook hook, unsigned ifindex, int prog_fd) {
     ::unlink(pin(hook, ifindex).c_str());
     slots_.erase(found);
   }
-  auto slot = hook == Hook::uplink_hop ? attach_xdp(ifindex, prog_fd) : attach_tc(ifindex, prog_fd);
+  auto slot = hook == Hook::uplink_hop ? attach_xdp(ifindex, prog_fd) : attach_tc(hook, ifindex, prog_fd);
   if (!slot) return wrap(slot.error(), fmt::format("{} on interface {}", hook_name(hook), ifindex));
   if (slot->link.valid() && bpf_obj_pin(slot->link.get(), pin(hook, ifindex).c_str()) != 0)
     return fail_errno(Code::internal, errno, fmt::format("pin {}", pin(hook, ifindex)));
@@ -138,7 +143,7 @@ Result<> Hooks::detach(Hook hook, unsigned ifindex) {
     bpf_tc_opts opts{};
     opts.sz = sizeof opts;
     opts.handle = kHandle;
-    opts.priority = kPriority;
+    opts.priority = priority_of(hook);
     bpf_tc_detach(&h, &opts);  // the interface may be gone, and the filter with it
   }
   ::unlink(pin(hook, ifindex).c_str());

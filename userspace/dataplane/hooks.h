@@ -32,7 +32,7 @@ class Hooks {
     std::string mode;
   };
   [[nodiscard]] std::string pin(Hook hook, unsigned ifindex) const;
-  Result<Slot> attach_tc(unsigned ifindex, int prog_fd);
+  Result<Slot> attach_tc(Hook which, unsigned ifindex, int prog_fd);
   Result<Slot> attach_xdp(unsigned ifindex, int prog_fd);
 
   std::string directory_;

@@ -18,6 +18,8 @@
 
 #include "bpf/clock.skel.h"
 #include "bpf/endpoint_egress.skel.h"
+#include "bpf/gateway_in.skel.h"
+#include "bpf/gateway_out.skel.h"
 #include "bpf/services_reply.skel.h"
 #include "bpf/uplink_deliver.skel.h"
 #include "bpf/uplink_hop.skel.h"
@@ -41,6 +43,8 @@ using Deliver = std::unique_ptr<mz_uplink_deliver,
 using Hop = std::unique_ptr<mz_uplink_hop, SkelFree<mz_uplink_hop, mz_uplink_hop__destroy>>;
 using Reply = std::unique_ptr<mz_services_reply,
                               SkelFree<mz_services_reply, mz_services_reply__destroy>>;
+using GatewayOut = std::unique_ptr<mz_gateway_out, SkelFree<mz_gateway_out, mz_gateway_out__destroy>>;
+using GatewayIn = std::unique_ptr<mz_gateway_in, SkelFree<mz_gateway_in, mz_gateway_in__destroy>>;
 using Clock = std::unique_ptr<mz_clock, SkelFree<mz_clock, mz_clock__destroy>>;
 using Ring = std::unique_ptr<ring_buffer, SkelFree<ring_buffer, ring_buffer__free>>;
 
@@ -69,6 +73,9 @@ void set_sizes(bpf_object* obj, const TableSizes& s) {
       {"mz_vips", s.vips},
       {"mz_vip_rows", s.vip_rows},
       {"mz_backends", s.backends},
+      {"mz_insides", s.insides},
+      {"mz_outsides", s.insides},
+      {"mz_mappings", s.mappings},
   };
   for (const auto& [name, n] : sizes)
     bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, name), n);
@@ -124,6 +131,10 @@ class KernelDataplane final : public Dataplane {
   Table<std::uint32_t, std::uint32_t>& vip_rows() override { return vip_rows_; }
   Table<std::uint32_t, mz_backend>& backends() override { return backends_; }
   Table<mz_sticky_key, mz_sticky>& stickies() override { return stickies_; }
+  Table<mz_inside_key, mz_inside>& insides() override { return insides_; }
+  Table<mz_outside_key, mz_outside>& outsides() override { return outsides_; }
+  Table<mz_pool_key, mz_pool>& pools() override { return pools_; }
+  Table<mz_mapping_key, mz_mapping>& mappings() override { return mappings_; }
 
   Result<mz_flow_stats> flow_stats() override;
 
@@ -158,6 +169,8 @@ class KernelDataplane final : public Dataplane {
   Deliver deliver_;
   Hop hop_;
   Reply reply_;
+  GatewayOut gateway_out_;
+  GatewayIn gateway_in_;
   Clock clock_;
   Ring ring_;
   const std::function<void(const mz_event&)>* take_ = nullptr;
@@ -176,6 +189,10 @@ class KernelDataplane final : public Dataplane {
   KernelTable<std::uint32_t, std::uint32_t> vip_rows_;
   KernelTable<std::uint32_t, mz_backend> backends_;
   KernelTable<mz_sticky_key, mz_sticky> stickies_;
+  KernelTable<mz_inside_key, mz_inside> insides_;
+  KernelTable<mz_outside_key, mz_outside> outsides_;
+  KernelTable<mz_pool_key, mz_pool> pools_;
+  KernelTable<mz_mapping_key, mz_mapping> mappings_;
 };
 
 Result<> KernelDataplane::prepare() {
@@ -254,15 +271,24 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
                                "services_reply", cfg, directory);
   if (!reply) return tl::unexpected(reply.error());
 
+  auto out = load_one<GatewayOut>(mz_gateway_out__create_skeleton, mz_gateway_out__load, "gateway_out", cfg, directory);
+  if (!out) return tl::unexpected(out.error());
+  auto in = load_one<GatewayIn>(mz_gateway_in__create_skeleton, mz_gateway_in__load, "gateway_in", cfg, directory);
+  if (!in) return tl::unexpected(in.error());
+
   deliver_ = std::move(*deliver);
   egress_ = std::move(*egress);
   hop_ = std::move(*hop);
   reply_ = std::move(*reply);
+  gateway_out_ = std::move(*out);
+  gateway_in_ = std::move(*in);
   MZ_CHECK(bind_tables());
   MZ_CHECK(pin_program(deliver_->progs.mz_uplink_deliver, "uplink_deliver"));
   MZ_CHECK(pin_program(egress_->progs.mz_endpoint_egress, "endpoint_egress"));
   MZ_CHECK(pin_program(hop_->progs.mz_uplink_hop, "uplink_hop"));
   MZ_CHECK(pin_program(reply_->progs.mz_services_reply, "services_reply"));
+  MZ_CHECK(pin_program(gateway_out_->progs.mz_gateway_out_tc, "gateway_out"));
+  MZ_CHECK(pin_program(gateway_in_->progs.mz_gateway_in_tc, "gateway_in"));
   for (const Attachment& a : hooks_.list())
     MZ_CHECK(hooks_.attach(a.hook, a.ifindex, prog_fd(a.hook)));
   return {};
@@ -270,7 +296,7 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
 
 Result<> KernelDataplane::bind_tables() {
   const auto bind = [&](auto& table, const char* name, bool array) {
-    bpf_map* m = bpf_object__find_map_by_name(deliver_->obj, name);
+    bpf_map* m = bpf_object__find_map_by_name(gateway_in_->obj, name);
     table.bind(bpf_map__fd(m), name, bpf_map__max_entries(m), array);
   };
   bind(ports_, "mz_ports", true);
@@ -287,6 +313,10 @@ Result<> KernelDataplane::bind_tables() {
   bind(vip_rows_, "mz_vip_rows", true);
   bind(backends_, "mz_backends", false);
   bind(stickies_, "mz_stickies", false);
+  bind(insides_, "mz_insides", false);
+  bind(outsides_, "mz_outsides", false);
+  bind(pools_, "mz_pools", false);
+  bind(mappings_, "mz_mappings", false);
   if (ring_) return {};  // the ring is pinned: the same one
   ring_.reset(ring_buffer__new(
       map_fd("mz_events"),
@@ -321,6 +351,10 @@ int KernelDataplane::prog_fd(Hook hook) const {
       return bpf_program__fd(hop_->progs.mz_uplink_hop);
     case Hook::services:
       return bpf_program__fd(reply_->progs.mz_services_reply);
+    case Hook::gateway_out:
+      return bpf_program__fd(gateway_out_->progs.mz_gateway_out_tc);
+    case Hook::gateway_in:
+      return bpf_program__fd(gateway_in_->progs.mz_gateway_in_tc);
   }
   return -1;
 }

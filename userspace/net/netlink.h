@@ -9,6 +9,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,12 @@ class Netlink {
   // down), not_found (link).
   Result<> replace_route(const Route& route);
   Result<> delete_route(const Route& route);  // not_found
+  // Blocks that this host takes the packets of, for a routing daemon to announce: routes
+  // of type unreachable and protocol kPoolProtocol, of whatever made them.
+  static constexpr std::uint8_t kPoolProtocol = 77;
+  Result<std::set<Prefix>> pool_routes();
+  Result<> add_pool_route(const Prefix& block);     // there already is success
+  Result<> delete_pool_route(const Prefix& block);  // not there is success
   // The kernel's own answer, policy rules included; among several next hops
   // the kernel picks one. Error: unavailable when there is no way.
   Result<NextHop> route_to(const Addr& dst);

@@ -120,6 +120,53 @@ Result<> Netlink::delete_route(const Route& r) {
   return wire::exchange(sock_.get(), m, fmt::format("delete route {}", r.dst.text()));
 }
 
+namespace {
+
+rtmsg pool_header(const Prefix& block) {
+  rtmsg h{};
+  h.rtm_family = wire::family_of(block.ip);
+  h.rtm_dst_len = static_cast<unsigned char>(block.len);
+  h.rtm_table = RT_TABLE_MAIN;
+  h.rtm_type = RTN_UNREACHABLE;
+  h.rtm_protocol = Netlink::kPoolProtocol;
+  return h;
+}
+
+}  // namespace
+
+Result<std::set<Prefix>> Netlink::pool_routes() {
+  std::set<Prefix> found;
+  for (const int family : {AF_INET, AF_INET6}) {
+    rtmsg h{};
+    h.rtm_family = static_cast<unsigned char>(family);
+    Message m(RTM_GETROUTE, NLM_F_DUMP, h);
+    auto rc = wire::exchange(sock_.get(), m, "list routes", [&](const nlmsghdr& answer) {
+      const wire::Attributes<rtmsg, RTA_MAX> at(answer);
+      if (!at.valid() || at.header().rtm_protocol != kPoolProtocol || at.header().rtm_type != RTN_UNREACHABLE ||
+          at.header().rtm_table != RT_TABLE_MAIN || !at[RTA_DST])
+        return;
+      if (auto ip = wire::addr_of(family, nla_data(at[RTA_DST]), static_cast<std::size_t>(nla_len(at[RTA_DST]))))
+        found.insert({*ip, at.header().rtm_dst_len});
+    });
+    if (!rc) return tl::unexpected(rc.error());
+  }
+  return found;
+}
+
+Result<> Netlink::add_pool_route(const Prefix& block) {
+  Message m(RTM_NEWROUTE, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, pool_header(block));
+  m.put_addr(RTA_DST, block.ip);
+  m.put_u32(RTA_PRIORITY, 4096);  // whoever routes the block otherwise comes first
+  return wire::exchange(sock_.get(), m, fmt::format("set route of pool {}", block.text()));
+}
+
+Result<> Netlink::delete_pool_route(const Prefix& block) {
+  Message m(RTM_DELROUTE, NLM_F_ACK, pool_header(block));
+  m.put_addr(RTA_DST, block.ip);
+  auto rc = wire::exchange(sock_.get(), m, fmt::format("delete route of pool {}", block.text()));
+  return rc || rc.error().code == Code::not_found ? Result<>() : rc;
+}
+
 Result<NextHop> Netlink::route_to(const Addr& dst) {
   rtmsg h{};
   h.rtm_family = wire::family_of(dst);

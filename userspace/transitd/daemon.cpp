@@ -117,6 +117,7 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
               options_.path_ttl, options_.max_flows),
       vips_(dp),
+      gateways_(dp),
       flows_(dp, [this] { return port_interfaces(); }),
       generation_(std::random_device{}()) {
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
@@ -184,7 +185,16 @@ Result<> Daemon::check(const Goal& goal) const {
     return fail(Code::failed_precondition,
                 "service {}: needs flows, which are off on this host; start transitd without --no-flows",
                 goal.services.begin()->first);
+  if (options_.no_flows && !goal.gateways.empty())
+    return fail(Code::failed_precondition,
+                "gateway {}: needs flows, which are off on this host; start transitd without --no-flows",
+                goal.gateways.begin()->first);
+  for (const auto& [key, g] : goal.gateways)
+    if (g.serves && options_.outside.empty())
+      return fail(Code::failed_precondition,
+                  "gateway {}: this host has no outside interface; start transitd with --outside INTERFACE", key);
   MZ_CHECK(tables_.check(goal));
+  MZ_CHECK(gateways_.check(goal));
   return vips_.check(goal);
 }
 
@@ -296,11 +306,13 @@ v1::GoalState Daemon::state() const {
 
 Result<SyncCounts> Daemon::reconcile() {
   MZ_CHECK(ensure_uplink());
+  MZ_CHECK(ensure_outside());
   ensure_services();
   MZ_CHECK(ensure_programs());
   MZ_CHECK(check(goal_));  // the first goal could not be, before they were loaded
   const auto vips = ensure_vips();  // before ports say that there are any
   if (!vips) return tl::unexpected(vips.error());
+  MZ_CHECK(ensure_gateways());
   std::map<std::uint32_t, Addr> others;
   for (const auto& [name, h] : goal_.hosts)
     if (const auto ip = goal_.reach(h.id); ip && h.id != goal_.self.id) others.emplace(h.id, *ip);
@@ -317,6 +329,7 @@ Result<SyncCounts> Daemon::reconcile() {
     MZ_CHECK(dp_.attach(Hook::uplink_hop, uplink_));
   else
     MZ_CHECK(dp_.detach(Hook::uplink_hop, uplink_));
+  MZ_CHECK(attach_gateway());
   return counts;
 }
 
@@ -332,6 +345,7 @@ Result<> Daemon::ensure_uplink() {
   if (uplink_ != 0 && uplink_ != link->index) {
     MZ_CHECK(dp_.detach(Hook::uplink_deliver, uplink_));
     MZ_CHECK(dp_.detach(Hook::uplink_hop, uplink_));
+    MZ_CHECK(dp_.detach(Hook::gateway_out, uplink_));
   }
   uplink_ = link->index;
   uplink_name_ = name;
@@ -351,6 +365,8 @@ Result<> Daemon::ensure_programs() {
   cfg.flags = (options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0u) |
               (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u);
   cfg.services = services_;
+  cfg.outside = outside_;
+  cfg.inner_mtu = endpoint_mtu();
   cfg.second = hz_;
   cfg.answers = options_.answers;
   for (std::size_t i = 0; i < options_.flow_seconds.size(); i++)
@@ -362,6 +378,7 @@ Result<> Daemon::ensure_programs() {
   if (!first) return {};
   MZ_CHECK(tables_.recover());
   MZ_CHECK(vips_.recover());
+  MZ_CHECK(gateways_.recover());
   for (const auto& [id, h] : goal_.host_names)
     if (const auto entry = dp_.hosts().get(id)) down_[id] = (entry->flags & MZ_HOST_F_DOWN) != 0;
   if (dp_.event_fd() < 0) return {};  // it never tells anything
@@ -416,6 +433,7 @@ void Daemon::ensure_hops() {
   };
   for (const auto& [name, v] : goal_.vpcs) take(v.dividers);
   for (const auto& [key, n] : goal_.networks) take(n.bouncers);
+  for (const auto& [key, g] : goal_.gateways) take(g.hosts);
   std::erase_if(down_, [&](const auto& d) { return !hops_.contains(d.first); });
   ensure_prober();
 }
@@ -443,7 +461,7 @@ void Daemon::ensure_prober() {
 
 bool Daemon::is_hop_host() const {
   const auto r = roles();
-  return std::any_of(r.begin(), r.end(), [](const auto& s) { return s != "endpoint-host"; });
+  return std::any_of(r.begin(), r.end(), [](const auto& s) { return s == "bouncer" || s == "divider"; });
 }
 
 std::vector<std::string> Daemon::roles() const {
@@ -462,6 +480,7 @@ std::vector<std::string> Daemon::roles() const {
   if (std::any_of(goal_.vpcs.begin(), goal_.vpcs.end(),
                   [&](const auto& v) { return serves(v.second.dividers); }))
     r.emplace_back("divider");
+  if (served()) r.emplace_back("gateway");
   return r;
 }
 

@@ -17,6 +17,7 @@
 #include "userspace/net/monitor.h"
 #include "userspace/proto/transit.pb.h"
 #include "userspace/transitd/flows.h"
+#include "userspace/transitd/gateways.h"
 #include "userspace/transitd/goal.h"
 #include "userspace/transitd/interfaces.h"
 #include "userspace/transitd/prober.h"
@@ -40,6 +41,7 @@ struct DaemonOptions {
   bool xdp_deliver = false;
   std::chrono::seconds path_ttl{30};
   std::chrono::milliseconds hint_interval{1000};
+  std::string outside;        // interface of a gateway's way out; empty: this host is none
   std::string services;       // namespace of the host's services; empty: none
   std::uint32_t answers = 2000;  // an endpoint gets a second; 0: any number
   bool no_flows = false;
@@ -105,6 +107,11 @@ class Daemon {
   Result<Vips::Changes> ensure_vips();
   // Endpoints that only listen have to hear that who sent is no more.
   void ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) const;
+  Result<> ensure_outside();
+  Result<> ensure_gateways();
+  Result<> ensure_pool_routes();
+  Result<> attach_gateway();
+  [[nodiscard]] const GatewaySpec* served() const;  // a gateway that this host is, or NULL
   void ensure_hops();
   void ensure_prober();
   Result<SyncCounts> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
@@ -158,6 +165,7 @@ class Daemon {
   Interfaces interfaces_;
   TableSync tables_;
   Vips vips_;
+  Gateways gateways_;
   Flows flows_;
   std::vector<PendingTop> tops_;
   std::unique_ptr<Prober> prober_;
@@ -177,6 +185,8 @@ class Daemon {
     std::chrono::steady_clock::time_point due;
   };
   std::vector<Leaving> leaving_;
+  unsigned outside_ = 0;           // ifindex of a gateway's outside interface
+  std::optional<std::set<Prefix>> pool_routes_;  // which the kernel has from us, once known
   unsigned services_ = 0;          // ifindex of the services' veth, host end
   unsigned services_mtu_ = 0;
   std::string services_problem_;  // why there is none

@@ -65,6 +65,8 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
     }
     case MZ_ST_SERVICE:
       return describe_service(n);
+    case MZ_ST_NAT:
+      return fmt::format("{}, port {}", Addr::v4(n.value).text(), n.id);
     case MZ_ST_ENDPOINTS:
       if (n.object == MZ_OBJ_PORT) return fmt::format("local: {}", endpoint_by_ifindex(n.id));
       if (n.object == MZ_OBJ_HOST) return fmt::format("this host bounces for it: on {}", host_label(n.id));

@@ -91,8 +91,35 @@ Result<bool> Flows::remove_if_ended(const mz_flow_key& key, const std::set<unsig
   return true;
 }
 
+// Twice in a row: a flow that was opened while the walk went on is not missed. The port
+// is free when its second row goes, so that goes last.
+Result<> Flows::end_mapping(mz_mapping_key key, mz_mapping m) {
+  if (m.idle == 0) {
+    m.idle = 1;
+    return dp_.mappings().put(key, m);
+  }
+  const auto now = dp_.mappings().get(key);
+  if (!now || now->idle == 0 || now->seen != m.seen) return {};  // a new flow came
+  MZ_CHECK(dp_.mappings().erase(key));
+  key.port = m.port;
+  key.outside = 1;
+  if (auto rc = dp_.mappings().erase(key); !rc && rc.error().code != Code::not_found) return rc;
+  return {};
+}
+
+Result<> Flows::end_mappings() {
+  for (TablePosition at; !at.end;) {
+    auto some = dp_.mappings().next(at);
+    if (!some) return tl::unexpected(some.error());
+    for (const auto& [key, m] : *some)
+      if (!key.outside && !mapped_.contains(key)) MZ_CHECK(end_mapping(key, m));
+  }
+  return {};
+}
+
 Result<> Flows::end_walk(const std::set<unsigned>& ports) {
   walk_.reset();
+  MZ_CHECK(end_mappings());
   std::uint64_t found = 0;
   for (const auto& [ifindex, n] : counted_) found += n;
   for (const unsigned ifindex : ports) {
@@ -119,6 +146,7 @@ Result<> Flows::step(Clock::time_point now) {
   if (!walk_) {
     walk_.emplace();
     counted_.clear();
+    mapped_.clear();
     next_walk_ = now + kPause;
   }
   const auto jiffies = dp_.clock();
@@ -136,6 +164,8 @@ Result<> Flows::step(Clock::time_point now) {
       if (*gone) continue;
     }
     counted_[f.ifindex]++;
+    if ((f.flags & MZ_FLOW_F_SOURCE) != 0)
+      mapped_.insert({key.vni, key.local, key.local_port, static_cast<__u8>(key.proto), 0});
   }
   return walk_->end ? end_walk(ports) : Result<>();
 }
@@ -181,6 +211,24 @@ Result<std::vector<Flows::Entry>> Flows::forget_unless(const Serves& serves) {
   }
   hurry();
   return forgotten;
+}
+
+Result<> Flows::forget_ports_unless(const KeepsPort& keeps) {
+  for (TablePosition at; !at.end;) {
+    auto some = dp_.flows().next(at);
+    if (!some) return tl::unexpected(some.error());
+    for (const auto& [key, f] : *some)
+      if ((f.flags & MZ_FLOW_F_SOURCE) != 0 && !keeps.flow(key, f)) MZ_CHECK(remove(key));
+  }
+  for (TablePosition at; !at.end;) {
+    auto some = dp_.mappings().next(at);
+    if (!some) return tl::unexpected(some.error());
+    for (const auto& [key, m] : *some)
+      if (!keeps.mapping(key, m))
+        if (auto rc = dp_.mappings().erase(key); !rc && rc.error().code != Code::not_found) return rc;
+  }
+  hurry();
+  return {};
 }
 
 Result<std::uint64_t> Flows::flush(const FlowFilter& filter) {

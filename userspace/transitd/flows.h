@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "userspace/base/addr.h"
+#include "userspace/base/bytes.h"
 #include "userspace/dataplane/dataplane.h"
 
 namespace mizar {
@@ -62,6 +63,12 @@ class Flows {
   // to whoever serves then. Returns them.
   using Serves = std::function<bool(const mz_flow_key&, const mz_flow&)>;
   Result<std::vector<Entry>> forget_unless(const Serves& serves);
+  // Flows to the outside and mappings of ports of which `keeps` says no.
+  struct KeepsPort {
+    std::function<bool(const mz_flow_key&, const mz_flow&)> flow;
+    std::function<bool(const mz_mapping_key&, const mz_mapping&)> mapping;
+  };
+  Result<> forget_ports_unless(const KeepsPort& keeps);
   // Returns how many it removed.
   Result<std::uint64_t> flush(const FlowFilter& filter);
 
@@ -71,6 +78,9 @@ class Flows {
   // Ended; of a translated flow's second key: its flow has.
   [[nodiscard]] bool over(const mz_flow_key& key, const mz_flow& f, std::uint32_t now) const;
   Result<> end_walk(const std::set<unsigned>& ports);
+  // Mappings of which two walks in a row found no flow go: their ports are free again.
+  Result<> end_mappings();
+  Result<> end_mapping(mz_mapping_key key, mz_mapping m);
   Result<> remove(const mz_flow_key& key);
   Result<bool> remove_if_ended(const mz_flow_key& key, const std::set<unsigned>& ports, std::uint32_t jiffies);
 
@@ -79,6 +89,7 @@ class Flows {
   std::optional<TablePosition> walk_;
   Clock::time_point next_walk_{};
   std::map<unsigned, std::uint32_t> counted_;  // by interface, in this walk
+  std::set<mz_mapping_key, ByBytes> mapped_;   // mappings with a flow, in this walk
   std::uint64_t used_ = 0, evicted_ = 0;
   std::uint64_t removed_ = 0;                 // since the last walk ended
   std::optional<std::uint64_t> opened_then_;  // the data plane's count when it did

@@ -2,7 +2,9 @@
 #include "userspace/transitd/goal.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
+#include <tuple>
 
 #include "bpf/abi/wire.h"
 #include "userspace/base/balance.h"
@@ -20,7 +22,7 @@ Failure bad(std::string_view object, const char* field, fmt::format_string<A...>
 }
 
 // Reads one message into one Goal. A step for each kind, in the order of
-// references: hosts, VPCs, networks, endpoints, services.
+// references: hosts, VPCs, networks, endpoints, services, gateways.
 class Reader {
  public:
   explicit Reader(const v1::GoalState& state) : in_(state) {}
@@ -34,6 +36,7 @@ class Reader {
     for (int i = 0; i < in_.endpoints_size(); i++) MZ_CHECK(endpoint(in_.endpoints(i), i));
     for (int i = 0; i < in_.names_size(); i++) MZ_CHECK(name(in_.names(i), i));
     for (int i = 0; i < in_.services_size(); i++) MZ_CHECK(service(in_.services(i), i));
+    for (int i = 0; i < in_.gateways_size(); i++) MZ_CHECK(gateway(in_.gateways(i), i));
     return std::move(out_);
   }
 
@@ -47,6 +50,10 @@ class Reader {
   Result<> service(const v1::Service& s, int index);
   Result<> backends(const v1::Service& s, const Cidrs& vpc, const std::string& object,
                     ServiceSpec& spec) const;
+  Result<> gateway(const v1::Gateway& g, int index);
+  Result<> blocks(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
+  Result<> outsides(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
+  Result<> forwards(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
   Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> shards(const v1::ShardTable& t, const std::string& object, const char* field,
@@ -57,6 +64,7 @@ class Reader {
   Goal out_;
   Unique<Addr> host_addresses_;
   Unique<std::uint32_t> host_ids_, vnis_;
+  DisjointBlocks pools_;  // of all VPCs
   std::map<std::string, DisjointBlocks> blocks_;             // by VPC
   std::map<std::string, Unique<Addr>> addresses_;            // by VPC
   Unique<std::pair<std::string, std::string>> interfaces_;   // namespace ("" = host's), name
@@ -218,6 +226,106 @@ Result<> Reader::backends(const v1::Service& s, const Cidrs& vpc, const std::str
   return at_field(check_backends(spec.backends.size()), object, "backends");
 }
 
+// What it leads to, what it has, and what of the VPC it is not to take for outside.
+Result<> Reader::blocks(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec) {
+  for (int i = 0; i < g.destinations_size(); i++) {
+    auto block = Prefix::parse(g.destinations(i));
+    if (!block) return wrap(block.error(), fmt::format("{}: destinations[{}]", object, i));
+    spec.destinations.push_back(*block);
+  }
+  if (spec.destinations.empty()) return bad(object, "destinations", "there is none; 0.0.0.0/0 is all of IPv4");
+  for (int i = 0; i < g.networks_size(); i++) {
+    const std::string place = fmt::format("{}: networks[{}]", object, i);
+    auto block = Prefix::parse(g.networks(i));
+    if (!block) return wrap(block.error(), place);
+    if (auto rc = check_inside(*block, g.vpc(), vpc); !rc) return wrap(rc.error(), place);
+    spec.networks.push_back(*block);
+  }
+  for (int i = 0; i < g.pools_size(); i++) {
+    const std::string place = fmt::format("{}: pools[{}]", object, i);
+    auto pool = parse_pool(g.pools(i));
+    if (!pool) return wrap(pool.error(), place);
+    MZ_CHECK(pools_.claim(*pool, place));
+    spec.pools.push_back(*pool);
+  }
+  return {};
+}
+
+Result<> Reader::outsides(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec) {
+  Unique<Addr> inside;
+  std::map<Addr, std::map<std::uint16_t, std::uint16_t>> taken;  // outside -> first -> last
+  for (int i = 0; i < g.addresses_size(); i++) {
+    const auto& a = g.addresses(i);
+    const std::string place = fmt::format("{}: addresses[{}]", object, i);
+    auto address = Addr::parse(a.address());
+    if (!address) return wrap(address.error(), place + ": address");
+    auto outside = Addr::parse(a.outside());
+    if (!outside) return wrap(outside.error(), place + ": outside");
+    MZ_CHECK(at_field(check_in_vpc(*address, g.vpc(), vpc), place, "address"));
+    MZ_CHECK(at_field(inside.claim(*address, place, address->text()), place, "address"));
+    if (address->family() != outside->family())
+      return bad(place, "outside", "{} is not of the family of {}", outside->text(), address->text());
+    auto range = parse_port_range(a.first_port(), a.last_port());
+    if (!range) return wrap(range.error(), place);
+    auto& ranges = taken[*outside];
+    const auto next = ranges.lower_bound(range->first);
+    if ((next != ranges.end() && next->first <= range->last) ||
+        (next != ranges.begin() && std::prev(next)->second >= range->first))
+      return bad(place, "outside", "ports {}..{} of {} overlap another's", range->first, range->last, outside->text());
+    ranges.emplace(range->first, range->last);
+    spec.addresses.push_back({*address, *outside, *range});
+  }
+  return {};
+}
+
+Result<> Reader::forwards(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec) {
+  std::set<std::tuple<std::uint16_t, Addr, std::uint16_t>> outside, inside;
+  for (int i = 0; i < g.forwards_size(); i++) {
+    const auto& f = g.forwards(i);
+    const std::string place = fmt::format("{}: forwards[{}]", object, i);
+    auto forward = parse_forward(f.protocol(), f.outside_port(), f.port());
+    if (!forward) return wrap(forward.error(), place);
+    auto from = Addr::parse(f.outside()), to = Addr::parse(f.address());
+    if (!from) return wrap(from.error(), place + ": outside");
+    if (!to) return wrap(to.error(), place + ": address");
+    MZ_CHECK(at_field(check_in_vpc(*to, g.vpc(), vpc), place, "address"));
+    if (from->family() != to->family())
+      return bad(place, "address", "{} is not of the family of {}", to->text(), from->text());
+    forward->outside = *from;
+    forward->address = *to;
+    if (!outside.emplace(forward->protocol, *from, forward->outside_port).second)
+      return bad(place, "outside_port", "{} {} of {} is forwarded already", f.protocol(), f.outside_port(), f.outside());
+    if (!inside.emplace(forward->protocol, *to, forward->port).second)
+      return bad(place, "port", "{} {} of {} has an outside port already", f.protocol(), forward->port, f.address());
+    spec.forwards.push_back(*forward);
+  }
+  return {};
+}
+
+Result<> Reader::gateway(const v1::Gateway& g, int index) {
+  auto object = named("gateway", "gateways", index, g.vpc(), g.name());
+  if (!object) return Failure(object.error());
+  const auto vpc = out_.vpcs.find(g.vpc());
+  if (vpc == out_.vpcs.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", g.vpc());
+  for (const auto& [key, other] : out_.gateways)
+    if (other.vpc == g.vpc()) return bad(*object, "vpc", "has a gateway already: {}", key);
+  GatewaySpec spec;
+  spec.name = g.name();
+  spec.vpc = g.vpc();
+  spec.vni = vpc->second.vni;
+  spec.serves = g.serves();
+  const Cidrs& cidr = vpc->second.cidr;
+  MZ_CHECK(blocks(g, cidr, *object, spec));
+  MZ_CHECK(shards(g.hosts(), *object, "hosts", spec.hosts));
+  MZ_CHECK(outsides(g, cidr, *object, spec));
+  MZ_CHECK(forwards(g, cidr, *object, spec));
+  auto ports = parse_ports_per_endpoint(g.ports_per_endpoint());
+  if (!ports) return wrap(ports.error(), *object + ": ports_per_endpoint");
+  spec.ports_per_endpoint = *ports;
+  out_.gateways.emplace(object_key(g.vpc(), g.name()), std::move(spec));
+  return {};
+}
+
 Result<> Reader::address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object) {
   const auto vpc = out_.vpcs.find(e.vpc());
   if (vpc == out_.vpcs.end()) return bad(object, "vpc", "'{}' does not stand in vpcs", e.vpc());
@@ -344,6 +452,32 @@ void write_service(const ServiceSpec& s, v1::Service& out) {
   }
 }
 
+void write_gateway(const GatewaySpec& g, v1::Gateway& out) {
+  out.set_name(g.name);
+  out.set_vpc(g.vpc);
+  for (const Prefix& p : g.destinations) out.add_destinations(p.text());
+  write_shards(g.hosts, [&] { return out.mutable_hosts(); });
+  for (const Prefix& p : g.networks) out.add_networks(p.text());
+  for (const OutsideSpec& a : g.addresses) {
+    auto* to = out.add_addresses();
+    to->set_address(a.address.text());
+    to->set_outside(a.outside.text());
+    to->set_first_port(a.ports.first);
+    to->set_last_port(a.ports.last);
+  }
+  for (const ForwardSpec& f : g.forwards) {
+    auto* to = out.add_forwards();
+    to->set_protocol(service_protocol(f.protocol));
+    to->set_outside(f.outside.text());
+    to->set_outside_port(f.outside_port);
+    to->set_address(f.address.text());
+    to->set_port(f.port);
+  }
+  out.set_serves(g.serves);
+  for (const Prefix& p : g.pools) out.add_pools(p.text());
+  out.set_ports_per_endpoint(g.ports_per_endpoint);
+}
+
 }  // namespace
 
 std::string object_key(std::string_view vpc, std::string_view name) {
@@ -409,6 +543,7 @@ v1::GoalState to_state(const Goal& goal) {
     write_addresses(n.address, *name);
   }
   for (const auto& [key, s] : goal.services) write_service(s, *out.add_services());
+  for (const auto& [key, g] : goal.gateways) write_gateway(g, *out.add_gateways());
   return out;
 }
 

@@ -17,6 +17,7 @@
 #include "bpf/abi/tables.h"
 #include "userspace/base/addr.h"
 #include "userspace/base/balance.h"
+#include "userspace/base/outside.h"
 #include "userspace/base/result.h"
 #include "userspace/base/services.h"
 #include "userspace/proto/transit.pb.h"
@@ -102,6 +103,26 @@ struct ServiceSpec {
   bool operator==(const ServiceSpec&) const = default;
 };
 
+struct OutsideSpec {
+  Addr address;  // an endpoint's
+  Addr outside;
+  PortRange ports;
+  bool operator==(const OutsideSpec&) const = default;
+};
+struct GatewaySpec {
+  std::string name;
+  std::string vpc;
+  std::uint32_t vni = 0;
+  std::vector<Prefix> destinations;
+  std::optional<ShardTable> hosts;
+  std::vector<Prefix> networks;  // of the VPC, and not in Goal::networks
+  std::vector<OutsideSpec> addresses;
+  std::vector<ForwardSpec> forwards;
+  bool serves = false;
+  std::vector<Prefix> pools;
+  std::uint32_t ports_per_endpoint = kOutsidePorts;
+};
+
 // Ordered by key, so two goals compare and print alike. Keys of networks and
 // endpoints are "VPC/NAME".
 struct Goal {
@@ -117,6 +138,7 @@ struct Goal {
   Table<EndpointSpec> endpoints;
   Table<NameSpec> names;
   Table<ServiceSpec> services;
+  Table<GatewaySpec> gateways;
 
   [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
   // Where this host reaches another, if they have a family in common.

@@ -111,6 +111,17 @@ Result<> TableSync::check(const Goal& goal) const {
     }
     tables += !keeps;
   }
+  for (const auto& [key, g] : goal.gateways) {
+    bool keeps = false;
+    for (const Prefix& p : g.destinations) {
+      const mz_net_key k = network_key(g.vni, p);
+      networks += !actual_.networks.contains(k);
+      const auto found = shard_tables_.find(network_table(k));
+      keeps = keeps || (found != shard_tables_.end() && kept.insert(found->second).second);
+    }
+    for (const Prefix& p : g.networks) networks += !actual_.networks.contains(network_key(g.vni, p));
+    tables += !keeps;
+  }
   MZ_CHECK(fits("endpoints", endpoints, dp_.endpoints().capacity()));
   MZ_CHECK(fits("networks", networks, dp_.networks().capacity()));
   MZ_CHECK(fits("vpcs", vpcs, dp_.vpcs().capacity()));
@@ -216,9 +227,34 @@ Result<> TableSync::want_networks(const Goal& goal, Wanted& w) {
   return {};
 }
 
+// The outside, by its gateways; and what is the VPC's in spite of a gateway's wide
+// blocks, by its dividers.
+Result<> TableSync::want_ways_out(const Goal& goal, Wanted& w) {
+  for (const auto& [name, g] : goal.gateways) {
+    std::vector<mz_net_key> keys;
+    std::vector<std::string> names;
+    for (const Prefix& p : g.destinations) {
+      keys.push_back(network_key(g.vni, p));
+      names.push_back(network_table(keys.back()));
+    }
+    auto row = shard_table(names, w);
+    if (!row) return tl::unexpected(row.error());
+    const mz_network way{*row, slot_of(g.vni), MZ_NET_F_OUTSIDE | (g.serves ? MZ_NET_F_SERVED : 0u)};
+    for (const mz_net_key& k : keys) w.networks.emplace(k, way);
+    const ShardTable none{};
+    const ShardTable& table = g.hosts ? *g.hosts : none;
+    for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) w.shards.emplace(*row + b, table[b]);
+    for (const Prefix& p : g.networks)
+      w.networks.emplace(network_key(g.vni, p),
+                         mz_network{w.vpcs.at(g.vni).shard, slot_of(g.vni), MZ_NET_F_ELSEWHERE});
+  }
+  return {};
+}
+
 void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const {
-  std::set<std::uint32_t> balanced;  // VPCs with services
-  for (const auto& [key, s] : goal.services) balanced.insert(s.vni);
+  std::map<std::uint32_t, std::uint32_t> offers;  // VNI -> flags of its ports
+  for (const auto& [key, s] : goal.services) offers[s.vni] |= MZ_EP_F_VIPS;
+  for (const auto& [key, g] : goal.gateways) offers[g.vni] |= MZ_EP_F_OUT;
   for (const auto& [key, e] : goal.endpoints) {
     mz_endpoint entry{};
     entry.host = e.host_id;
@@ -245,7 +281,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       p.label = e.label;
       p.vpc = entry.vpc;
       p.mtu = port->second.mtu;
-      p.flags = entry.flags | (balanced.contains(e.vni) ? MZ_EP_F_VIPS : 0u);
+      p.flags = entry.flags | (offers.contains(e.vni) ? offers.at(e.vni) : 0u);
       p.max_flows = e.max_flows ? e.max_flows : max_flows_;
       w.ports.emplace(p.ifindex % MZ_PORTS, p);
     }
@@ -294,6 +330,7 @@ Result<TableSync::Wanted> TableSync::want(const Goal& goal, const Ports& ports) 
   want_hosts(goal, w);
   MZ_CHECK(want_vpcs(goal, w));
   MZ_CHECK(want_networks(goal, w));
+  MZ_CHECK(want_ways_out(goal, w));
   want_endpoints(goal, ports, w);
   keep_lingering(w);
   for (const auto& [slot, port] : actual_.ports)

@@ -84,6 +84,7 @@ class TableSync {
   void want_hosts(const Goal& goal, Wanted& w) const;
   Result<> want_vpcs(const Goal& goal, Wanted& w);
   Result<> want_networks(const Goal& goal, Wanted& w);
+  Result<> want_ways_out(const Goal& goal, Wanted& w);
   void want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const;
   void keep_lingering(Wanted& w);
   // First row of a table's MZ_BUCKETS rows, one for all of these names: that

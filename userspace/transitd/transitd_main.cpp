@@ -73,6 +73,7 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--state-dir", o.state, "Where the last good goal state is kept")->capture_default_str();
   app.add_option("--instance", o.kernel.instance, "Name of this daemon's pins in bpffs")->capture_default_str();
   app.add_option("--uplink", o.daemon.uplink, "Underlay interface (default: the one with the host's address)");
+  app.add_option("--outside", o.daemon.outside, "Interface by which this host is a gateway of VPCs; empty: it is none");
   app.add_flag("--clsact", o.kernel.force_clsact, "Use clsact filters even where TCX links exist");
   app.add_flag("--xdp-generic", o.kernel.force_generic, "Do not use the driver's XDP");
   app.add_flag("--xdp-deliver", o.daemon.xdp_deliver, "Hop hosts deliver to endpoints from XDP (packet rate over TCP rate)");
@@ -83,10 +84,12 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--max-shard-tables", o.kernel.sizes.shard_tables, "Networks and VPCs together")->capture_default_str();
   app.add_option("--max-hosts", o.kernel.sizes.hosts, "Highest host id + 1")->capture_default_str();
   app.add_option("--max-vpc-slots", o.kernel.sizes.vpc_slots, "VPCs with counters of their own")->capture_default_str();
-  app.add_option("--max-flows", o.kernel.sizes.flows, "Flows of all endpoints; 168 bytes each, from the start")->capture_default_str();
+  app.add_option("--max-flows", o.kernel.sizes.flows, "Flows of all endpoints; 192 bytes each, from the start")->capture_default_str();
   app.add_option("--max-vips", o.kernel.sizes.vips, "Services' addresses, and ports of each")->capture_default_str();
   app.add_option("--max-backends", o.kernel.sizes.backends, "Backends of each address and port")->capture_default_str();
   app.add_option("--max-vip-rows", o.kernel.sizes.vip_rows, "Rows of backends: some 100 to 200 a backend; 8 bytes each, from the start")->capture_default_str();
+  app.add_option("--max-outside", o.kernel.sizes.insides, "Outside addresses of endpoints, and forwarded ports")->capture_default_str();
+  app.add_option("--max-mappings", o.kernel.sizes.mappings, "Ports in use outside, two rows each")->capture_default_str();
   app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->capture_default_str();
   app.add_option_function<std::vector<std::string>>(
          "--flow-timer", [&o](const std::vector<std::string>& all) { for (const auto& t : all) set_flow_timer(t, o.daemon); },

@@ -1,0 +1,207 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Ways out and in: shared and floating addresses, forwarded ports, two gateways beside
+# routing daemons, and what their end does to connections.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/region.sh"
+. "$(dirname "$0")/outside.sh"
+need_root
+topo_begin mzt-gw
+trap topo_end EXIT
+topo_router
+topo_host w1 1
+topo_host w2 2
+topo_host b1 3 hop
+topo_host d1 5 hop
+topo_host g1 6
+topo_host g2 7
+outside_up
+outside_link g1 1
+outside_link g2 2
+for h in w1 w2 b1 d1; do topo_daemon $h; done
+for h in g1 g2; do topo_daemon $h --outside out0; done
+for e in red-a red-b red-web blue-a; do topo_ns $e; done
+if [[ $FAMILY == 4 ]]; then
+	SHARED=198.51.100.0/30 FLOAT=198.51.100.20 FORWARD=198.51.100.1 ANY=^198.51.100. WEB=10.0.2.8 B2=10.0.2.6
+else
+	SHARED=2001:db8:51::/126 FLOAT=2001:db8:51::20 FORWARD=2001:db8:51::1 ANY=^2001:db8:51:: WEB=fd00:10:2::8 B2=fd00:10:2::6
+fi
+region() { # REVISION PORTS
+	cat << R
+revision: $1
+hosts:
+  - {name: w1, id: 1, $(at w1 1)}
+  - {name: w2, id: 2, $(at w2 2)}
+  - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
+  - {name: d1, id: 5, $(at d1 5), roles: [divider]}
+  - {name: g1, id: 6, $(at g1 6)}
+  - {name: g2, id: 7, $(at g2 7)}
+vpcs:
+  - {name: red, vni: 100, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
+  - {name: blue, vni: 200, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
+networks:
+  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+  - {name: back, vpc: red, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
+  - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+endpoints:
+  - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a)}
+  - {name: b, vpc: red, network: back, $(both 2 6), host: w2, netns: $(ns red-b)}
+  - {name: web, vpc: red, network: back, $(both 2 8), host: w2, netns: $(ns red-web)}
+  - {name: a, vpc: blue, network: front, $(both 1 5), host: w1, netns: $(ns blue-a)}
+gateways:
+  - name: out
+    vpc: red
+    hosts: [g1, g2]
+    pools: [198.51.100.0/30, 198.51.100.16/28, "2001:db8:51::/126", "2001:db8:51::20/127"]
+    ports_per_endpoint: ${2:-1024}
+    floating: [{address: 198.51.100.20, endpoint: web}, {address: "2001:db8:51::20", endpoint: web}]
+    forwards:
+      - {protocol: tcp, address: 198.51.100.1, port: 8081, endpoint: b, endpoint_port: 8080}
+      - {protocol: tcp, address: "2001:db8:51::1", port: 8081, endpoint: b, endpoint_port: 8080}
+  - name: out
+    vpc: blue
+    hosts: [g1, g2]
+    pools: [198.51.100.4/30, "2001:db8:51::4/126"]
+R
+}
+region 1 | topo_apply b1 d1 g1 g2 w1 w2
+hops() { ! transit w1 status | grep -qE ' (down|unresolved) ' && ! transit w2 status | grep -qE ' (down|unresolved) '; }
+wait_for 10 hops
+outside_bgp g1 g2
+start isp "$TOPO_DIR/serve.log" "$TRAFFIC" name - 8080
+for s in $SERVER $SERVER2; do start isp "$TOPO_DIR/serve.log" "$TRAFFIC" echo - 7 $s; done
+for e in red-b red-web; do start $e "$TOPO_DIR/serve.log" "$TRAFFIC" name ${e/-//} 8080; done
+start red-web "$TOPO_DIR/serve.log" "$TRAFFIC" echo - 7
+
+# ---- routes -----------------------------------------------------------------------
+announced() { [[ $(announced_by $SHARED) == 2 ]]; }
+ok "both gateways announce the pool by BGP" wait_for 20 announced
+learned() { on "$1" ip route get ${SERVER} oif out0 | grep -q 'dev out0'; }
+ok "what the outside announces is in a gateway's routes" wait_for 10 learned g1
+ok "... and in the other's" wait_for 10 learned g2
+listed() { transit w1 gateway list | grep -q '^red/out  *g1 g2 ' && transit g1 gateway list | grep -q '^red/out .* serves '; }
+ok "gateway list tells hosts and roles" listed
+
+# ---- out, by a shared address --------------------------------------------------------
+udp() { on "$1" "$TRAFFIC" ask "${2:-$SERVER}" 7 "" "${3:-0}"; }
+tcp() { on "$1" "$TRAFFIC" spread "${2:-$SERVER}" 8080 1 | sed 's/ 1$//'; }
+from_shared() {
+	local got
+	got=$("$@")
+	[[ $got =~ $ANY[0-9a-f]*\ [0-9]+$ ]] || { echo "# $got"; return 1; }
+}
+ok "UDP leaves from a shared address" from_shared udp red-a
+ok "TCP leaves from a shared address" from_shared tcp red-a
+pinged() { on "$1" ping -c 2 -W 2 -q "$2" > "$TOPO_DIR/ping"; }
+ok "a ping is answered" pinged red-a $SERVER
+one_mapping() { local m; m=$(udp red-a $SERVER 5000); [[ $m != nobody && $m == "$(udp red-a $SERVER2 5000)" ]]; }
+ok "one port has one mapping, whatever it talks to (RFC 4787 REQ-1)" one_mapping
+leased() { # is the port among what the gateway says a has?
+	local port
+	port=$(udp red-a $SERVER 5000 | cut -d' ' -f2)
+	transit w1 gateway get red/out -o json | python3 -c '
+import json, sys
+sys.exit(not any(a.get("first_port", 0) <= int(sys.argv[1]) <= a["last_port"] for a in json.load(sys.stdin)["addresses"]))' "$port"
+}
+ok "... of the endpoint's range" leased
+ok "red's and blue's endpoints of one address leave from their own" test "$(udp red-a $SERVER 5000)" != "$(udp blue-a $SERVER 5000)"
+refused() { local got; got=$(on red-a "$TRAFFIC" refused $SERVER 9 "$1"); [[ $got == refused* ]] || { echo "# $got"; return 1; }; }
+ok "an error about a packet comes back to its sender" refused udp
+ok "... TCP is refused as well" refused tcp
+
+# ---- data ---------------------------------------------------------------------------
+url() { [[ $1 == *:* ]] && echo "http://[$1]:$2$3" || echo "http://$1:$2$3"; }
+down() { # NS ADDRESS PORT
+	[[ $(on "$1" curl -sS -m 30 "$(url "$2" "$3" /20000000)" | sha256sum | cut -d' ' -f1) == "$("$TRAFFIC" digest 20000000)" ]]
+}
+up() { # CLIENT ADDRESS SERVER
+	start "$3" "$TOPO_DIR/took" "$TRAFFIC" take 8
+	wait_for 5 on "$3" bash -c 'ss -ltn | grep -q ":8 "'
+	timeout 30 nsenter --net="/run/netns/$(ns "$1")" "$TRAFFIC" give "$2" 8 20000000 > "$TOPO_DIR/gave" 2>&1 || true
+	sed 's/^/# /' "$TOPO_DIR/gave"
+	grep -q '^whole' "$TOPO_DIR/gave"
+}
+ok "20 MB come down whole by a shared address" down red-a $SERVER 8080
+ok "20 MB go up whole" up red-a $SERVER isp
+
+# ---- in ----------------------------------------------------------------------------
+ok "a floating address leads in" test "$(on isp curl -sS -m 5 "$(url $FLOAT 8080 /)")" = red/web
+ok "... and out" test "$(udp red-web | cut -d' ' -f1)" = $FLOAT
+ok "20 MB come down whole from it" down isp $FLOAT 8080
+ok "20 MB go up whole to it" up isp $FLOAT red-web
+ok "it answers pings" pinged isp $FLOAT
+ok "a forwarded port leads in" test "$(on isp curl -sS -m 5 "$(url $FORWARD 8081 /)")" = red/b
+ok "20 MB come down whole by it" down isp $FORWARD 8081
+ok "an endpoint reaches another's floating address, from its own shared one (RFC 4787 REQ-9)" from_shared udp red-a $FLOAT
+big() { # an answer names the largest size
+	on isp ip route flush cache
+	on isp ping -c 1 -W 2 -M "do" -s 1472 $FLOAT 2>&1 | grep -qiE 'mtu ?= ?1[34]|too large|Packet too big'
+}
+[[ $FAMILY == 4 ]] || big() { on isp ping -c 1 -W 2 -M "do" -s 1452 $FLOAT 2>&1 | grep -qiE 'too big|mtu'; }
+ok "what is too big for the tunnel is answered with the size that is not" big
+stranger() { # a packet to a port in use, from a port that was not asked
+	local m before
+	m=$(udp red-a $SERVER 5000)
+	before=$(count_of w1 NAT_UNSOLICITED red)
+	on isp python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 4242))
+s.sendto(b"x", (sys.argv[1], int(sys.argv[2])))' $m
+	counted() { [[ $(count_of w1 NAT_UNSOLICITED red) -gt $before ]]; }
+	wait_for 2 counted
+}
+ok "what nobody asked for is dropped, and counted" stranger
+
+# ---- gateways come and go ----------------------------------------------------------
+talk() { # NS ADDRESS
+	touch "$TOPO_DIR/talking"
+	rm -f "$TOPO_DIR/talking.who" "$TOPO_DIR/talk"
+	start "$1" "$TOPO_DIR/talk" "$TRAFFIC" talk "$2" 8080 "$TOPO_DIR/talking"
+	wait_for 5 test -s "$TOPO_DIR/talking.who"
+}
+steady() {
+	rm -f "$TOPO_DIR/talking"
+	wait_for 5 test -s "$TOPO_DIR/talk"
+	sed 's/^/# /' "$TOPO_DIR/talk"
+	[[ $(< "$TOPO_DIR/talk") == steady* ]]
+}
+# Every cable of a gateway, at the other ends.
+pull() { on router ip link set "r$2" down; on isp ip link set "o$1" down; }
+plug() {
+	on router ip link set "r$2" up
+	on isp ip link set "o$1" up
+	on isp ip addr replace "2001:db8:f$1::1/64" dev "o$1" nodad
+}
+both_back() { hops && announced && learned g1 && learned g2; }
+for gone in "g1 1 6" "g2 2 7"; do
+	set -- $gone
+	talk red-a $SERVER
+	pull "$2" "$3"
+	let_flow 2
+	ok "a connection goes on when gateway $1 dies" steady
+	ok "... and new ones are made" from_shared tcp red-a
+	plug "$2" "$3"
+	ok "$1 comes back" wait_for 20 both_back
+done
+talk red-a $SERVER
+for h in w1 g1 g2; do topo_daemon_stop $h KILL; done
+ok "without daemons new connections leave" from_shared tcp red-a
+topo_daemon w1
+for h in g1 g2; do topo_daemon $h --outside out0; done
+ok "a connection outlives the daemons of its host and gateways" steady
+
+# ---- plans change --------------------------------------------------------------------
+LEASE=$(udp red-a $SERVER 5000)
+region 2 | topo_apply b1 d1 g1 g2 w1 w2
+ok "a new plan leaves ports as they are" test "$(udp red-a $SERVER 5000)" = "$LEASE"
+talk red-a $SERVER
+region 3 2048 | topo_apply b1 d1 g1 g2 w1 w2
+ok "with other ranges new flows leave" wait_for 5 from_shared tcp red-a
+rm -f "$TOPO_DIR/talking"
+transit g1 gateway delete red/out
+transit g2 gateway delete red/out
+withdrawn() { [[ $(announced_by $SHARED) == 0 ]]; }
+ok "a gateway that is none any more takes its announcements back" wait_for 10 withdrawn
+finish
