@@ -127,7 +127,7 @@ _Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
 	X(RESPOND, "responder") \
 	X(FLOWS, "flows table") \
 	X(SERVICE, "service") \
-	X(NAT, "outside address") \
+	X(NAT, "outside port") \
 	X(SENDER, "known sender") \
 	X(TUNNEL, "tunnel header") \
 	X(ENDPOINTS, "endpoints table") \

@@ -320,6 +320,7 @@ static __noinline int mz_flow_translate(struct mz_pkt *p, __u32 dir)
 	const struct mz_talk *t = &p->talk;
 
 	if (t->nat & MZ_FLOW_F_SOURCE) {
+		mz_note(p, MZ_ST_NAT, MZ_OBJ_PORT, mz_ntohs(t->from_port), 0);
 		mz_flow_translate_source(p, (enum mz_dir)dir);
 	} else if (dir == MZ_DIR_EGRESS) {
 		if (t->nat & MZ_FLOW_F_SELF) {

@@ -314,7 +314,6 @@ static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
 		return mz_not_ours(p);
 	MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
 	MZ_TRY(mz_leave_as(p));
-	mz_note(p, MZ_ST_NAT, MZ_OBJ_NONE, mz_ntohs((__be16)p->ports), mz_ntohl(p->src.w[3]));
 	pool = mz_pool_of(&p->dst);
 	if (mz_unlikely(pool != NULL))
 		return mz_stage_hairpin(p, pool);
@@ -405,7 +404,6 @@ static __always_inline int mz_gateway_in_stages(struct mz_pkt *p)
 		return mz_outside_too_big(p);
 	p->opt_flags = MZ_OPT_F_OUTSIDE;
 	MZ_TRY(mz_enter_as(p, pool));
-	mz_note(p, MZ_ST_NAT, MZ_OBJ_NONE, mz_ntohs((__be16)(p->ports >> 16)), mz_ntohl(p->dst.w[3]));
 	MZ_TRY(mz_route_inside(p));
 	MZ_TRY(mz_stage_ttl(p));
 	if (p->out_ifindex) {

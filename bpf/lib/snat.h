@@ -149,8 +149,6 @@ __noinline int mz_snat_choose(struct mz_talk *t)
 	t->to_port = t->flow.remote_port;
 	t->nat = MZ_FLOW_F_SOURCE;
 	t->opens = 1;
-	if (t->trace)
-		mz_note_slow(MZ_ST_NAT, MZ_OBJ_NONE, mz_ntohs(t->from_port), mz_ntohl(in->ip.w[3]));
 	return 0;
 }
 

@@ -66,7 +66,7 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
     case MZ_ST_SERVICE:
       return describe_service(n);
     case MZ_ST_NAT:
-      return fmt::format("{}, port {}", Addr::v4(n.value).text(), n.id);
+      return fmt::format("{}", n.id);
     case MZ_ST_ENDPOINTS:
       if (n.object == MZ_OBJ_PORT) return fmt::format("local: {}", endpoint_by_ifindex(n.id));
       if (n.object == MZ_OBJ_HOST) return fmt::format("this host bounces for it: on {}", host_label(n.id));
@@ -81,6 +81,10 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
         const auto row = dp_.networks().get(network_key(net.vni, net.cidr.first()));
         if (row && row->shard / MZ_BUCKETS == n.id)
           return fmt::format("network {} {}{}", key, net.cidr.text(), n.value & MZ_NET_F_DIVIDER ? ", divided here" : "");
+      }
+      for (const auto& [key, g] : goal_.gateways) {
+        const auto row = dp_.networks().get(network_key(g.vni, g.destinations.front()));
+        if (row && row->shard / MZ_BUCKETS == n.id) return fmt::format("outside, by gateway {}", key);
       }
       return "a network on its way out";
     }
