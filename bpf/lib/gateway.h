@@ -351,7 +351,7 @@ static __noinline int mz_outside_too_big(struct mz_pkt *p)
 	struct mz_port like = { .ifindex = mz_cfg.outside };
 	__u8 self[MZ_ETH_ALEN] __attribute__((aligned(2)));
 
-	if (!eth || !mz_may_complain(p) || !(p->v6 || p->df))
+	if (!eth)
 		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
 	mz_mac_copy(like.mac, eth->src);
 	mz_mac_copy(self, eth->dst);

@@ -78,6 +78,32 @@ static void put_way_out(uint32_t flags)
 	put("mz_networks", &k, &n);
 }
 
+// The network of EP_N, by the dividers.
+static void put_network_elsewhere(void)
+{
+	struct mz_net_key k = { .prefixlen = 32 + 96 + 24, .vni = htonl(VNI), .ip = addr4(IP4(198, 18, 9, 0)) };
+	struct mz_network n = { .shard = 128, .vpc = VPC_SLOT, .flags = MZ_NET_F_ELSEWHERE };
+
+	put("mz_networks", &k, &n);
+}
+
+// UDP port 2000 of `vip` is R's 2001.
+static void put_service(uint32_t vip)
+{
+	struct mz_vip_key k = { .vni = VNI, .ip = addr4(vip), .port = htons(2000), .proto = 17 };
+	struct mz_vip v = { .first = 100, .size = 1, .id = 9 };
+	struct mz_backend b = { .vni = VNI, .ip = addr4(EP_R), .port = htons(2001) };
+	uint32_t row = 100, one = 1;
+	struct mz_port port;
+
+	put("mz_vips", &k, &v);
+	put("mz_vip_rows", &row, &one);
+	put("mz_backends", &one, &b);
+	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
+	port.flags |= MZ_EP_F_VIPS;
+	put("mz_ports", &T->ifindex, &port);
+}
+
 // A and its host; A shares an outside address.
 static void inside_world(uint32_t world)
 {
@@ -155,7 +181,16 @@ void test_nat_mapping(void **state)
 	pass("... from the first", IN, ARRIVES(TO_MAPPED, .dport = 2024), MZ_R_DELIVERED, GOT(.dport = 1000));
 	pass("UDP without a checksum stays so", OUT, INNER(.dst = OUT_R, .sport = 1002), MZ_R_TO_GATEWAY,
 	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R, .sport = 2026));
+	struct mz_mapping_key mk = { .vni = VNI, .ip = addr4(EP_A), .port = htons(1000), .proto = 17 };
+	struct mz_mapping m = { .port = htons(2024), .idle = 1 };
+
 	inside_world(0); // room for more flows
+	pass("a mapping", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
+	put("mz_mappings", &mk, &m); // nobody needs it, says the daemon
+	pass("4787 REQ-6 a new flow of it keeps it", OUT, LEAVES(.dport = 2001), MZ_R_TO_GATEWAY, AS(2024, .dport = 2001));
+	assert_int_equal(T->lookup("mz_mappings", &mk, &m), 0);
+	assert_int_equal(m.idle, 0);
+	assert_true(T->now() - m.seen < 1000);
 	pass("5382 REQ-1 TCP", OUT, LEAVES(.proto = 6, .flags = TCP_SYN), MZ_R_TO_GATEWAY, AS(2024, .proto = 6, .flags = TCP_SYN));
 	pass("its answer", IN, ARRIVES(TO_MAPPED, .proto = 6, .flags = TCP_SYNACK, .dport = 2024), MZ_R_DELIVERED,
 	     GOT(.proto = 6, .flags = TCP_SYNACK, .dport = 1000));
@@ -205,6 +240,14 @@ void test_nat_filter(void **state)
 	pass("... under the same port", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_DELIVERED, GOT(.proto = 6, .dport = 1000));
 	pass("a floating or forwarded port is not filtered here", IN, ARRIVES(FROM_OUTSIDE, .dport = 80), MZ_R_DELIVERED, GOT(.dport = 80));
 	assert_int_equal(T->lookup("mz_flows", &k, &f), 0);
+	f.from_port = htons(2026);
+	put("mz_flows", &k, &f);
+	pass("the flow has another outside port by now", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
+	f.from_port = htons(2024);
+	f.flags &= (uint8_t)~MZ_FLOW_F_SOURCE;
+	put("mz_flows", &k, &f);
+	pass("... or none", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
+	f.flags |= MZ_FLOW_F_SOURCE;
 	f.ifindex = 78;
 	put("mz_flows", &k, &f);
 	pass("of the address's owner before", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
@@ -215,6 +258,8 @@ void test_nat_ports(void **state)
 	(void)state;
 	struct mz_inside_key other = { .vni = VNI + 1, .ip = addr4(EP_A) };
 	struct mz_inside v = { .ip = addr4(SHARED), .first = FIRST, .last = LAST };
+	struct mz_network out_there = { .shard = 384, .vpc = VPC_SLOT, .flags = MZ_NET_F_OUTSIDE };
+	struct mz_net_key k;
 	struct mz_port port;
 
 	inside_world(0);
@@ -226,6 +271,7 @@ void test_nat_ports(void **state)
 	pass("... of this protocol", OUT, LEAVES(.sport = 1002, .proto = 6), MZ_R_TO_GATEWAY, AS(1024, .proto = 6));
 	pass("the first is still whose it was", OUT, LEAVES(.dport = 2001), MZ_R_TO_GATEWAY, AS(1024, .dport = 2001));
 	pass("no ports to exchange", OUT, INNER(.dst = OUT_R, .proto = 47), MZ_R_NAT_PROTOCOL, NOTHING);
+	pass("from port 0, which nobody has", OUT, INNER(.dst = OUT_R, .zero_sport = 1), MZ_R_NAT_PROTOCOL, NOTHING);
 	pass("SCTP's checksum covers its ports", OUT, INNER(.dst = OUT_R, .proto = 132, .flags = 1), MZ_R_NAT_PROTOCOL, NOTHING);
 	put_inside(addr4(EP_A), addr4(FLOAT), 0, 65535, 0);
 	pass("an address of its own: ports stay", OUT, LEAVES(.sport = 1003), MZ_R_TO_GATEWAY, AS(1003));
@@ -239,6 +285,16 @@ void test_nat_ports(void **state)
 	pass("... of that protocol", OUT, LEAVES(.sport = 80), MZ_R_TO_GATEWAY, AS(FIRST + 80));
 	pass("inside the VPC ports stay", OUT, INNER(.dst = EP_R, .sums = 1), MZ_R_TO_BOUNCER,
 	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = EP_R, .sums = 1));
+	put_way_out(MZ_NET_F_SERVED);
+	pass("a gateway's own endpoint goes by another", OUT, LEAVES(.sport = 1005), MZ_R_TO_GATEWAY, AS(2029));
+	put_network_elsewhere();
+	pass("a network of the VPC that this host does not know is inside", OUT, INNER(.dst = EP_N, .sums = 1), MZ_R_TO_DIVIDER,
+	     SENT_TO(DIVIDE_IP, .src = EP_A, .dst = EP_N, .sums = 1));
+	pass("... also for who sends it here", IN, TUNNEL(.in = { .src = EP_R, .dst = EP_N }), MZ_R_REDIRECTED, NOTHING);
+	inside_world(0);
+	put_service(EP_N);
+	pass("a service is inside, wherever its address is", OUT, INNER(.dst = EP_N, .sums = 1), MZ_R_TO_BOUNCER,
+	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = EP_R, .dport = 2001, .sums = 1));
 	inside_world(W_BOUNCER_DOWN);
 	pass("the first gateway is down", OUT, LEAVES(), MZ_R_TO_GATEWAY,
 	     SENT_TO(BACKUP_IP, .src = EP_A, .dst = OUT_R, .sums = 1, .sport = 2024));
@@ -249,6 +305,12 @@ void test_nat_ports(void **state)
 	put("mz_ports", &T->ifindex, &port);
 	put("mz_insides", &other, &v);
 	pass("no outside address, whatever other VPCs have", OUT, LEAVES(), MZ_R_NAT_NONE, NOTHING);
+	inside_world(0);
+	k = (struct mz_net_key){ .prefixlen = 32 + 96, .vni = htonl(VNI + 1), .ip = addr4(0) };
+	put("mz_networks", &k, &out_there);
+	port.vni = VNI + 1;
+	put("mz_ports", &T->ifindex, &port);
+	pass("... nor that of the same endpoint there", OUT, LEAVES(), MZ_R_NAT_NONE, NOTHING);
 }
 
 // RFC 5508: what an error quotes is what its receiver sent.
@@ -335,6 +397,11 @@ static void gateway_world(void)
 #define SENT_OUT6(...) \
 	INNER(.dmac = MAC_NEXT, .smac = MAC_SELF, .v6 = 1, .src6 = SHARED6, .dst6 = OUT6_R, .ttl = 63, .sums = 1, ##__VA_ARGS__)
 
+static void out_as(const char *name, struct frame in, enum mz_reason why, struct frame want)
+{
+	assert_int_equal(pass_by(name, GW_OUT, OUT, in, why, want), T->same_interface);
+}
+
 static void out(const char *name, struct frame in, enum mz_reason why, struct frame want)
 {
 	enum verdict v = pass_by(name, GW_OUT, OUT, in, why, want);
@@ -342,11 +409,11 @@ static void out(const char *name, struct frame in, enum mz_reason why, struct fr
 	assert_int_equal(v, why == MZ_R_TO_OUTSIDE ? V_REDIRECT : V_DROP);
 }
 
-// Ends in another program, which counts it.
+// Ends in another program, which counts it. `gateway` NO_GATEWAY: the underlay's.
 static void passes(const char *name, int gateway, struct frame in)
 {
 	static struct counts before, after;
-	struct run run = { .gateway = gateway, .frame = in };
+	struct run run = { .gateway = gateway, .dir = IN, .frame = in };
 
 	print_message("# %s: %s\n", T->name, name);
 	read_counts(&before);
@@ -379,7 +446,7 @@ void test_gateway_out(void **state)
 	out("4787 REQ-14 a later fragment", FROM_R(.frag = 0x2001, .frag_id = 9), MZ_R_TO_OUTSIDE, NOTHING);
 	out("no ports", FROM_R(.proto = 47), MZ_R_NAT_PROTOCOL, NOTHING);
 	out("an address of its own", FROM_R(.src = EP_B, .sport = 5), MZ_R_TO_OUTSIDE, SENT_OUT(.src = FLOAT, .sport = 5));
-	out("... without ports", FROM_R(.src = EP_B, .proto = 47), MZ_R_TO_OUTSIDE, NOTHING);
+	out("... without ports", FROM_R(.src = EP_B, .proto = 47, .sums = 0), MZ_R_TO_OUTSIDE, SENT_OUT(.src = FLOAT, .proto = 47, .sums = 0));
 	out("no outside address", FROM_R(.src = EP_G), MZ_R_NAT_NONE, NOTHING);
 	out("1812 5.3.1 TTL 1", FROM_R(.sport = 2024, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
 	out("8200 3 hop limit 1", FROM_R6(.sport = 2024, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
@@ -387,16 +454,26 @@ void test_gateway_out(void **state)
 	out("no route", FROM_R(.sport = 2024, .dst = OUT_NO), MZ_R_OUTSIDE_ROUTE, NOTHING);
 	out("as much as the way out takes", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 28), MZ_R_TO_OUTSIDE, NOTHING);
 	out("one byte more", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
-	in = FROM_R(.proto = 6, .sport = 2024, .dst = SHARED, .dport = 8080);
-	assert_int_equal(pass_by("4787 REQ-9a to an outside address of ours: straight to its endpoint, from the sender's", GW_OUT, OUT, in,
-				 MZ_R_FROM_OUTSIDE,
-				 TUNNEL(.in = { .src = SHARED, .dst = EP_R, .proto = 6, .sport = 2024, .dport = 80, .ttl = 63, .sums = 1 },
-					.sport = (uint16_t)(in.b[34] << 8 | in.b[35]), .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT,
-					.smac = MAC_SELF, .ttl = 63, .hops = 1, .flags = FROM_OUTSIDE, .sender = SELF)),
-			 T->same_interface);
+	in = TUNNEL(.in = { .src = EP_R, .dst = SHARED, .proto = 6, .sport = 2024, .dport = 8080, .sums = 1 }, .label = 0xabc);
+	out_as("4787 REQ-9a to an outside address of ours: straight to its endpoint, from the sender's", in, MZ_R_FROM_OUTSIDE,
+	       TUNNEL(.in = { .src = SHARED, .dst = EP_R, .proto = 6, .sport = 2024, .dport = 80, .ttl = 63, .sums = 1 },
+		      .sport = (uint16_t)(in.b[34] << 8 | in.b[35]), .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT,
+		      .smac = MAC_SELF, .ttl = 63, .hops = 1, .flags = FROM_OUTSIDE, .sender = SELF));
 	assert_int_equal(pass_by("4787 REQ-9a ... which is here", GW_OUT, OUT, FROM_R(.sport = 2024, .dst = FLOAT, .dport = 7), MZ_R_DELIVERED,
 				 as_delivered(INNER(.src = SHARED, .dst = EP_B, .sport = 2024, .dport = 7, .ttl = 63, .sums = 1), MAC_B)),
 			 V_REDIRECT);
+	struct mz_outside_key blue = { .ip = addr4(SHARED), .port = htons(3) };
+	struct mz_outside blues = { .vni = VNI + 1, .ip = addr4(EP_R) };
+	struct mz_ep_key blue_r = { .vni = VNI + 1, .ip = addr4(EP_R) };
+	struct mz_endpoint there = { .host = PEER, .vpc = VPC_SLOT };
+
+	put("mz_outsides", &blue, &blues);
+	put("mz_endpoints", &blue_r, &there);
+	in = FROM_R(.sport = 2024, .dst = SHARED, .dport = 3 << 10);
+	out_as("4787 REQ-9a ... of another VPC", in, MZ_R_FROM_OUTSIDE,
+	       TUNNEL(.in = { .src = SHARED, .dst = EP_R, .sport = 2024, .dport = 3 << 10, .ttl = 63, .sums = 1 }, .vni = VNI + 1,
+		      .sport = (uint16_t)(in.b[34] << 8 | in.b[35]), .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT,
+		      .smac = MAC_SELF, .ttl = 63, .hops = 1, .flags = TO_MAPPED, .sender = SELF));
 	out("... to a port that is nobody's", FROM_R(.sport = 2024, .dst = SHARED, .dport = 5), MZ_R_NAT_UNKNOWN, NOTHING);
 	out("... by a stack that does not know our option",
 	    TUNNEL(.in = { .src = EP_R, .dst = SHARED, .proto = 6, .sport = 2024, .dport = 8080 }, .no_option = 1), MZ_R_OPTION_INVALID, NOTHING);
@@ -409,6 +486,16 @@ void test_gateway_out(void **state)
 	memcpy(want.b + 6, mac_bytes(MAC_SELF), 6);
 	out("5508 REQ-5 an endpoint's error", TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &error),
 	    MZ_R_TO_OUTSIDE, want);
+	got = INNER(.src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 80, .proto = 6);
+	was = INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 8080, .proto = 6);
+	error = make_error(got, 28, 3, EP_R, OUT_R);
+	want = make_error(was, 28, 3, SHARED, OUT_R);
+	want.b[22]--;
+	want.b[24]++;
+	memcpy(want.b, mac_bytes(MAC_NEXT), 6);
+	memcpy(want.b + 6, mac_bytes(MAC_SELF), 6);
+	out("5508 REQ-5 ... about what came to a forwarded port",
+	    TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &error), MZ_R_TO_OUTSIDE, want);
 	got = INNER(.src = OUT_R, .dst = EP_G, .sport = 2000, .dport = 2024);
 	error = make_error(got, 28, 3, EP_R, OUT_R);
 	out("one about what another got", TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &error),
@@ -418,8 +505,10 @@ void test_gateway_out(void **state)
 	passes("of another VPC", GW_OUT, TUNNEL(.in = { .src = EP_R, .dst = OUT_R }, .vni = VNI + 1));
 	passes("a probe", GW_OUT, TUNNEL(.in = { .src = EP_R, .dst = OUT_R }, .oam = 1));
 	passes("no tunnel packet", GW_OUT, INNER());
+	passes("the underlay's program leaves it", NO_GATEWAY, FROM_R(.sport = 2024));
 	put_way_out(0);
 	passes("of a VPC this host is no gateway of", GW_OUT, FROM_R(.sport = 2024));
+	pass("... which the underlay's program sends to one", IN, FROM_R(.sport = 2024), MZ_R_TO_GATEWAY, NOTHING);
 }
 
 #define COMES(...)  INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1, ##__VA_ARGS__)
@@ -460,6 +549,7 @@ void test_gateway_in(void **state)
 	in("behind them", COMES(.dport = LAST + 1), MZ_R_NAT_UNKNOWN, NOTHING);
 	in("a forwarded port", COMES(.proto = 6, .dport = 8080), MZ_R_FROM_OUTSIDE, SENT_IN(FROM_OUTSIDE, .proto = 6, .dport = 80));
 	in("of another protocol", COMES(.dport = 8080), MZ_R_NAT_UNKNOWN, NOTHING);
+	put_piece(addr4(SHARED), 0, addr4(EP_B));
 	in("no ports", COMES(.proto = 47), MZ_R_NAT_UNKNOWN, NOTHING);
 	in("a later fragment whose first did not come", COMES(.frag = 0x2001, .frag_id = 9), MZ_R_NAT_UNKNOWN, NOTHING);
 	in("4787 REQ-14 a first fragment", COMES(.frag = 0x2000, .frag_id = 9), MZ_R_FROM_OUTSIDE,
@@ -470,15 +560,22 @@ void test_gateway_in(void **state)
 			 V_REDIRECT);
 	in("... without ports", COMES(.dst = FLOAT, .proto = 47), MZ_R_DELIVERED, NOTHING);
 	in("from nobody", COMES(.src = IP4(127, 0, 0, 1)), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("... of IPv6", COMES6(.src6 = LL6_A), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	put_piece(addr4(SHARED), 4, addr4(EP_G));
+	in("to an endpoint that only its bouncers know", COMES(.dport = 4 << 10), MZ_R_FROM_OUTSIDE,
+	   TUNNEL(.in = { .src = OUT_R, .dst = EP_G, .sport = 2000, .dport = 4 << 10, .ttl = 63, .sums = 1, .dmac = MAC_GW, .smac = MAC_GW },
+		  .src = SELF_IP, .dst = BOUNCE_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = TO_MAPPED));
 	in("TTL 1", COMES(.ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
 	in("a cut header", COMES(.cut = 14, .total_delta = -14), MZ_R_L4_TRUNCATED, NOTHING);
 	in("as much as a tunnel carries", COMES(.payload = 1434 - 28), MZ_R_FROM_OUTSIDE, NOTHING);
 	in("4787 REQ-13 more, and may be in fragments", COMES(.payload = 1434 - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
-	run.frame = COMES(.payload = 1434 - 27, .frag = 0x4000);
+	run.frame = COMES(.payload = 1434 - 27, .frag = 0x4000, .dmac = MAC_SELF, .smac = MAC_NEXT);
 	assert_int_equal(in("4787 REQ-13 more, and may not: its sender is told", run.frame, MZ_R_TOO_BIG_REPLY, NOTHING), T->same_interface);
 	assert_int_equal(T->run(&run), 0);
 	want = make_too_big(COMES(.payload = 1434 - 27, .frag = 0x4000), 548, 1434, SHARED);
-	assert_memory_equal(run.frame.b + 14 + 26 - 14, want.b + 26, 4); // from whom it wrote to
+	assert_memory_equal(run.frame.b, mac_bytes(MAC_NEXT), 6);
+	assert_memory_equal(run.frame.b + 6, mac_bytes(MAC_SELF), 6);
+	assert_memory_equal(run.frame.b + 26, want.b + 26, 4); // from whom it wrote to
 	assert_int_equal(run.frame.b[35], 4);
 	assert_int_equal(run.frame.b[40] << 8 | run.frame.b[41], 1434);
 	assert_memory_equal(run.frame.b + 42, want.b + 42, 100);
