@@ -374,7 +374,7 @@ static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir
 	mz_flow_key_of(&t->flow, p, dir);
 	t->nat = 0;
 	t->opens = 0;
-	f = mz_unlikely(dir == MZ_DIR_INGRESS && nat) ? mz_snat_back(t, ifindex) : mz_lookup(mz_flows, &t->flow);
+	f = mz_unlikely(dir == MZ_DIR_INGRESS && nat) ? mz_snat_back(t) : mz_lookup(mz_flows, &t->flow);
 	if (mz_unlikely(f && dir == MZ_DIR_INGRESS && (f->flags & MZ_FLOW_F_REVERSE) && f->ifindex == ifindex))
 		f = mz_flow_behind(t, f);
 	now = mz_now();
@@ -455,7 +455,7 @@ __noinline int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 ho
 		t->flow.remote = out ? q->src : q->dst;
 		t->flow.local_port = (__be16)(out ? q->ports >> 16 : q->ports);
 		t->flow.remote_port = (__be16)(out ? q->ports : q->ports >> 16);
-		f = mapped ? mz_snat_back(t, ifindex) : mz_lookup(mz_flows, &t->flow);
+		f = mapped ? mz_snat_back(t) : mz_lookup(mz_flows, &t->flow);
 	}
 	if (t->trace)
 		mz_note_slow(MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, !out);

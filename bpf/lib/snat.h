@@ -155,7 +155,7 @@ __noinline int mz_snat_choose(struct mz_talk *t)
 /* The endpoint's port behind one of its outside ports: t->flow.local_port becomes it.
  * Returns the flow, or NULL where none was opened from inside: endpoint-independent
  * mapping, but what comes in is an answer (RFC 4787 REQ-8, the strictest of the three). */
-static __noinline struct mz_flow *mz_snat_back(struct mz_talk *t, __u32 ifindex)
+static __noinline struct mz_flow *mz_snat_back(struct mz_talk *t)
 {
 	struct mz_mapping_key key = { .vni = t->flow.vni, .ip = t->flow.local, .port = t->flow.local_port,
 				      .proto = (__u8)t->flow.proto, .outside = 1 };
@@ -169,7 +169,7 @@ static __noinline struct mz_flow *mz_snat_back(struct mz_talk *t, __u32 ifindex)
 	if (t->flow.proto == IPPROTO_ICMP || t->flow.proto == MZ_ICMP6)
 		t->flow.remote_port = m->port;
 	f = mz_lookup(mz_flows, &t->flow);
-	if (!f || !(f->flags & MZ_FLOW_F_SOURCE) || f->from_port != t->from_port || f->ifindex != ifindex)
+	if (!f || !(f->flags & MZ_FLOW_F_SOURCE) || f->from_port != t->from_port)
 		return NULL;
 	return f;
 }
