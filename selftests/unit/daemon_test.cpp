@@ -466,6 +466,62 @@ TEST_F(DaemonTest, ServicesNeedFlows) {
   ASSERT_OK(apply(kState));
 }
 
+constexpr const char* kGateway = R"(gateways:
+  - {name: out, vpc: red, destinations: [0.0.0.0/0], serves: true, pools: [198.51.100.0/29],
+     addresses: [{address: 10.0.1.5, outside: 198.51.100.1, first_port: 1024, last_port: 2047}]}
+)";
+
+TEST_F(DaemonTest, AGatewayNeedsAnOutsideInterface) {
+  const std::string text = std::string(kState) + kGateway;
+  EXPECT_EQ(apply(text).error().what,
+            "gateway red/out: this host has no outside interface; start transitd with --outside INTERFACE");
+  ASSERT_OK(apply(kState));
+  EXPECT_EQ(apply(text).error().code, Code::failed_precondition);  // with programs, too
+  DaemonOptions o;
+  o.outside = "up9";
+  start(o);
+  EXPECT_EQ(apply(text).error().what.find("outside interface up9: "), 0u) << apply(text).error().what;
+  o.no_flows = true;
+  start(o);
+  EXPECT_EQ(apply(text).error().what.find("gateway red/out: needs flows"), 0u);
+  ASSERT_OK(apply(kState));
+}
+
+TEST_F(DaemonTest, AGatewayComesStaysAndGoes) {
+  const unsigned outside = link("out0", must(net::NetnsRef::open("wire")));
+  const std::set<Prefix> pool = {*Prefix::parse("198.51.100.0/29")};
+  DaemonOptions o;
+  o.outside = "out0";
+  start(o);
+  const auto attached = [&](Hook hook, unsigned ifindex) {
+    const auto all = dp_.attachments();
+    return std::any_of(all.begin(), all.end(), [&](const Attachment& a) { return a.hook == hook && a.ifindex == ifindex; });
+  };
+  const std::string text = std::string(kState) + kGateway;
+  ASSERT_OK(apply(text));
+  EXPECT_TRUE(attached(Hook::gateway_in, outside));
+  EXPECT_TRUE(attached(Hook::gateway_out, uplink_));
+  EXPECT_FALSE(attached(Hook::uplink_hop, uplink_));  // a gateway is no hop
+  EXPECT_EQ(dp_.loaded_cfg.outside, outside);
+  EXPECT_EQ(dp_.loaded_cfg.inner_mtu, 1434u);
+  EXPECT_EQ(must(here_->pool_routes()), pool);
+  EXPECT_TRUE(dp_.insides().get({7, addr("10.0.1.5").abi(), 0, 0}));
+  start(o);  // another run takes it up
+  EXPECT_TRUE(attached(Hook::gateway_in, outside));
+  EXPECT_EQ(must(here_->pool_routes()), pool);
+  v1::DeleteRequest d;
+  d.set_kind(v1::KIND_VPC);
+  d.set_name("red");
+  EXPECT_EQ(daemon_->remove(d).error().code, Code::failed_precondition);
+  d.set_kind(v1::KIND_GATEWAY);
+  d.set_name("red/out");
+  ASSERT_OK(daemon_->remove(d));
+  EXPECT_FALSE(attached(Hook::gateway_in, outside));
+  EXPECT_FALSE(attached(Hook::gateway_out, uplink_));
+  EXPECT_TRUE(must(here_->pool_routes()).empty());
+  EXPECT_TRUE(dp_.insides().entries()->empty());
+}
+
 TEST_F(DaemonTest, ATraceNamesTheServiceAndTheBackend) {
   ASSERT_OK(apply(std::string(kState) + kServices));
   const auto row = dp_.vip_rows().get(dp_.vips().get(www())->first);

@@ -46,6 +46,22 @@ services:
   return r;
 }
 
+v1::Region behind_gateway() {
+  v1::Region r = sound(), more;
+  const auto read = mizar::parse_text(R"(gateways:
+  - name: out
+    vpc: a
+    hosts: [b1, b2]
+    pools: [198.51.100.0/29]
+    floating: [{address: 198.51.100.2, endpoint: db}]
+    forwards: [{protocol: tcp, address: 198.51.100.1, port: 8080, endpoint: web, endpoint_port: 80}]
+)",
+                                      "gateway", more);
+  EXPECT_TRUE(read) << read.error().what;
+  r.MergeFrom(more);
+  return r;
+}
+
 struct BadCase {
   const char* name;
   void (*spoil)(v1::Region&);
@@ -54,7 +70,7 @@ struct BadCase {
 class BadRegion : public testing::TestWithParam<BadCase> {};
 
 TEST_P(BadRegion, IsOneLineWithObjectAndField) {
-  auto r = sound();
+  auto r = behind_gateway();
   GetParam().spoil(r);
   const auto region = parse_region(r);
   ASSERT_FALSE(region);
@@ -259,6 +275,81 @@ const BadCase kBad[] = {
        r.mutable_services(0)->set_address6("fd00::1");
      },
      "service a/www: address6: no backend has an IPv6 address; give one an address6, or leave this out"},
+    {"gateway_vpc", [](R& r) { r.mutable_gateways(0)->set_vpc("c"); },
+     "gateway c/out: vpc: 'c' does not stand in vpcs"},
+    {"gateway_second",
+     [](R& r) {
+       *r.add_gateways() = r.gateways(0);
+       r.mutable_gateways(1)->set_name("other");
+     },
+     "gateway a/other: vpc: a has one already, gateway a/out; give that more hosts or pools"},
+    {"gateway_hosts", [](R& r) { r.mutable_gateways(0)->clear_hosts(); },
+     "gateway a/out: hosts: there is none; name the hosts that have an outside interface"},
+    {"gateway_host", [](R& r) { r.mutable_gateways(0)->set_hosts(1, "x"); },
+     "gateway a/out: hosts: 'x' does not stand in hosts"},
+    {"gateway_host_twice", [](R& r) { r.mutable_gateways(0)->set_hosts(1, "b1"); },
+     "gateway a/out: hosts: 'b1' is given twice"},
+    {"gateway_host_with_endpoints", [](R& r) { r.mutable_gateways(0)->set_hosts(1, "w1"); },
+     "gateway a/out: hosts: w1 carries endpoint a/web; a gateway takes packets of its VPC by tunnel only: move the endpoint, "
+     "or name another host"},
+    {"gateway_destination", [](R& r) { r.mutable_gateways(0)->add_destinations("10.0.77.0/24"); },
+     "gateway a/out: destinations[0]: block: 10.0.77.0/24 lies in the VPC's own 10.0.0.0/16"},
+    {"gateway_pool", [](R& r) { r.mutable_gateways(0)->set_pools(0, "198.51.100.1/29"); },
+     "gateway a/out: pools[0]: '198.51.100.1/29' has host bits set"},
+    {"gateway_pool_of_vpc", [](R& r) { r.mutable_gateways(0)->set_pools(0, "10.0.99.0/24"); },
+     "gateway a/out: pools[0]: block: 10.0.99.0/24 overlaps the VPC's own 10.0.0.0/16"},
+    {"gateway_pool_with_host", [](R& r) { r.mutable_gateways(0)->set_pools(0, "192.0.2.0/24"); },
+     "gateway a/out: pools[0]: block: 192.0.2.0/24 holds host w1's address 192.0.2.1"},
+    {"gateway_pools_overlap",
+     [](R& r) {
+       *r.add_gateways() = r.gateways(0);
+       auto* g = r.mutable_gateways(1);
+       g->set_vpc("b");
+       g->set_pools(0, "198.51.100.4/30");
+     },
+     "198.51.100.4/30 overlaps 198.51.100.0/29 of gateway a/out: pools[0]"},
+    {"gateway_ports", [](R& r) { r.mutable_gateways(0)->set_ports_per_endpoint(1000); },
+     "gateway a/out: ports_per_endpoint: 1000 must be a power of 2, 64..32768"},
+    {"floating_outside_its_pool", [](R& r) { r.mutable_gateways(0)->mutable_floating(0)->set_address("198.51.100.9"); },
+     "gateway a/out: floating[0]: address: 198.51.100.9 is in none of the gateway's pools"},
+    {"floating_endpoint", [](R& r) { r.mutable_gateways(0)->mutable_floating(0)->set_endpoint("x"); },
+     "gateway a/out: floating[0]: endpoint: 'x' is no endpoint of vpc a"},
+    {"floating_family",
+     [](R& r) {
+       r.mutable_gateways(0)->add_pools("2001:db8::/126");
+       r.mutable_gateways(0)->mutable_floating(0)->set_address("2001:db8::1");
+     },
+     "gateway a/out: floating[0]: endpoint: 'db' has no address of the family of 2001:db8::1; give it one"},
+    {"floating_twice",
+     [](R& r) {
+       *r.mutable_gateways(0)->add_floating() = r.gateways(0).floating(0);
+       r.mutable_gateways(0)->mutable_floating(1)->set_endpoint("web");
+     },
+     "gateway a/out: floating[1]: address: 198.51.100.2 is already that of gateway a/out: floating[0]"},
+    {"floating_two_of_one",
+     [](R& r) {
+       *r.mutable_gateways(0)->add_floating() = r.gateways(0).floating(0);
+       r.mutable_gateways(0)->mutable_floating(1)->set_address("198.51.100.3");
+     },
+     "gateway a/out: floating[1]: endpoint: db is already that of gateway a/out: floating[0]"},
+    {"forward_of_floating", [](R& r) { r.mutable_gateways(0)->mutable_forwards(0)->set_address("198.51.100.2"); },
+     "gateway a/out: forwards[0]: address: 198.51.100.2 is the floating address of db, and all its ports lead there"},
+    {"forward_to_floating", [](R& r) { r.mutable_gateways(0)->mutable_forwards(0)->set_endpoint("db"); },
+     "gateway a/out: forwards[0]: endpoint: 'db' has the floating address 198.51.100.2, by which all its ports can be reached"},
+    {"forward_port", [](R& r) { r.mutable_gateways(0)->mutable_forwards(0)->set_port(70000); },
+     "gateway a/out: forwards[0]: port: 70000 is out of range, must be 1..65535"},
+    {"forward_twice",
+     [](R& r) {
+       *r.mutable_gateways(0)->add_forwards() = r.gateways(0).forwards(0);
+       r.mutable_gateways(0)->mutable_forwards(1)->set_endpoint_port(81);
+     },
+     "gateway a/out: forwards[1]: port: 8080 is already that of gateway a/out: forwards[0]"},
+    {"forward_two_of_one",
+     [](R& r) {
+       *r.mutable_gateways(0)->add_forwards() = r.gateways(0).forwards(0);
+       r.mutable_gateways(0)->mutable_forwards(1)->set_port(8081);
+     },
+     "gateway a/out: forwards[1]: endpoint_port: 80 is already that of gateway a/out: forwards[0]"},
     {"tap_name", [](R& r) { r.mutable_endpoints(1)->set_tap("a/b"); },
      "endpoint a/db: tap: 'a/b' is no interface name: space, / or :"},
 };
@@ -580,6 +671,37 @@ TEST(Plan, AnIpv6OnlyRegion) {
   EXPECT_TRUE(p.goals.at("b1").endpoints.contains("a/web"));
   EXPECT_EQ(p.goals.at("w1").endpoints.at("b/web").mac,
             mizar::default_mac(8, *mizar::Addr::parse("fd00::2")));
+}
+
+// The gateways know all of the VPC, its endpoints' hosts their own part, others nothing.
+TEST(Plan, EveryHostGetsItsPartOfAGateway) {
+  const auto p = planned(behind_gateway());
+  const auto& at_b1 = p.goals.at("b1").gateways.at("a/out");
+  EXPECT_TRUE(at_b1.serves);
+  EXPECT_EQ(at_b1.addresses.size(), 2u);
+  EXPECT_EQ(at_b1.pools.size(), 1u);
+  EXPECT_TRUE(at_b1.networks.empty());
+  EXPECT_EQ(keys(p.goals.at("b1").endpoints), "a/db a/web b/web");
+  const auto& at_w1 = p.goals.at("w1").gateways.at("a/out");
+  EXPECT_FALSE(at_w1.serves);
+  EXPECT_TRUE(at_w1.pools.empty());
+  ASSERT_EQ(at_w1.addresses.size(), 1u);
+  EXPECT_EQ(at_w1.addresses[0].address.text(), "10.0.1.2");
+  EXPECT_EQ(at_w1.addresses[0].ports.size(), 1024u);
+  ASSERT_EQ(at_w1.forwards.size(), 1u);
+  EXPECT_EQ(at_w1.forwards[0].port, 80);
+  // back is a's, too, and must not be taken for outside.
+  ASSERT_EQ(at_w1.networks.size(), 1u);
+  EXPECT_EQ(at_w1.networks[0].text(), "10.0.2.0/24");
+  ASSERT_EQ(at_w1.destinations.size(), 1u);
+  EXPECT_EQ(at_w1.destinations[0].text(), "0.0.0.0/0");
+  const auto& at_w2 = p.goals.at("w2").gateways.at("a/out");
+  ASSERT_EQ(at_w2.addresses.size(), 1u);
+  EXPECT_TRUE(at_w2.addresses[0].ports.whole());
+  EXPECT_TRUE(at_w2.forwards.empty());
+  EXPECT_FALSE(p.goals.at("d1").gateways.contains("a/out"));
+  ASSERT_TRUE(at_w1.hosts);
+  for (const auto& row : *at_w1.hosts) EXPECT_TRUE((row.primary == 3 && row.backup == 4) || (row.primary == 4 && row.backup == 3));
 }
 
 TEST(Plan, ARegionWithoutPoolsHasNoShards) {

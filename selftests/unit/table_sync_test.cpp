@@ -96,6 +96,34 @@ TEST_F(TableSyncTest, PortsOfVpcsWithServicesSaySo) {
   EXPECT_EQ(dp.ports().get(12)->flags, MZ_EP_F_PEER);
 }
 
+// The outside leads to gateways; what is the VPC's and not known here, to its dividers.
+TEST_F(TableSyncTest, WaysOutStandInTheNetworksTable) {
+  auto sync = make();
+  const std::string gateway = std::string(kState) + R"(gateways:
+  - {name: out, vpc: red, destinations: [0.0.0.0/0, 203.0.113.0/24], networks: [198.18.9.0/24], serves: SERVES}
+)";
+  const auto with = [&](const char* serves) {
+    std::string text = gateway;
+    return text.replace(text.find("SERVES"), 6, serves);
+  };
+  const auto net = [&](const char* block) { return dp.networks().get(network_key(7, *Prefix::parse(block))); };
+  ASSERT_TRUE(sync.check(goal_of(with("false"))));
+  ASSERT_TRUE(sync.apply(goal_of(with("false")), {{"red/a", {12, true, 1434}}}));
+  ASSERT_TRUE(net("0.0.0.0/0") && net("203.0.113.0/24") && net("198.18.9.0/24"));
+  EXPECT_EQ(net("0.0.0.0/0")->flags, MZ_NET_F_OUTSIDE);
+  EXPECT_EQ(net("0.0.0.0/0")->shard, net("203.0.113.0/24")->shard);
+  EXPECT_NE(net("0.0.0.0/0")->shard, net("198.18.1.0/24")->shard);
+  EXPECT_EQ(net("198.18.9.0/24")->flags, MZ_NET_F_ELSEWHERE);
+  EXPECT_EQ(net("198.18.9.0/24")->shard, dp.vpcs().get(7)->shard);
+  EXPECT_EQ(dp.ports().get(12)->flags, MZ_EP_F_PEER | MZ_EP_F_OUT);
+  EXPECT_FALSE(dp.networks().get(network_key(8, *Prefix::parse("0.0.0.0/0"))));
+  ASSERT_TRUE(sync.apply(goal_of(with("true")), {}));
+  EXPECT_EQ(net("0.0.0.0/0")->flags, MZ_NET_F_OUTSIDE | MZ_NET_F_SERVED);
+  ASSERT_TRUE(sync.apply(goal_of(kState), {{"red/a", {12, true, 1434}}}));
+  EXPECT_FALSE(net("0.0.0.0/0") || net("203.0.113.0/24") || net("198.18.9.0/24"));
+  EXPECT_EQ(dp.ports().get(12)->flags, MZ_EP_F_PEER);
+}
+
 TEST_F(TableSyncTest, APortDrainsUntilItIsToldOtherwise) {
   auto sync = make();
   const Goal g = goal_of(kState);

@@ -189,10 +189,7 @@ Result<> Daemon::check(const Goal& goal) const {
     return fail(Code::failed_precondition,
                 "gateway {}: needs flows, which are off on this host; start transitd without --no-flows",
                 goal.gateways.begin()->first);
-  for (const auto& [key, g] : goal.gateways)
-    if (g.serves && options_.outside.empty())
-      return fail(Code::failed_precondition,
-                  "gateway {}: this host has no outside interface; start transitd with --outside INTERFACE", key);
+  MZ_CHECK(check_outside(goal));
   MZ_CHECK(tables_.check(goal));
   MZ_CHECK(gateways_.check(goal));
   return vips_.check(goal);

@@ -107,6 +107,7 @@ class Daemon {
   Result<Vips::Changes> ensure_vips();
   // Endpoints that only listen have to hear that who sent is no more.
   void ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) const;
+  [[nodiscard]] Result<> check_outside(const Goal& goal) const;
   Result<> ensure_outside();
   Result<> ensure_gateways();
   Result<> ensure_pool_routes();

@@ -10,8 +10,17 @@ const GatewaySpec* Daemon::served() const {
   return nullptr;
 }
 
+Result<> Daemon::check_outside(const Goal& goal) const {
+  for (const auto& [key, g] : goal.gateways)
+    if (g.serves && options_.outside.empty())
+      return fail(Code::failed_precondition,
+                  "gateway {}: this host has no outside interface; start transitd with --outside INTERFACE", key);
+  return {};
+}
+
 Result<> Daemon::ensure_outside() {
   if (!served()) return {};
+  MZ_CHECK(check_outside(goal_));
   auto link = netlink_.link(options_.outside);
   if (!link) return wrap(link.error(), fmt::format("outside interface {}", options_.outside));
   if (outside_ != 0 && outside_ != link->index) MZ_CHECK(dp_.detach(Hook::gateway_in, outside_));
