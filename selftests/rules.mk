@@ -25,18 +25,19 @@ $(O)/selftests/bpf/verifier_test: $(O)/selftests/bpf/verifier_test.o | $(BPF_SKE
 ALL += $(O)/selftests/bpf/verifier_test
 
 # ---- fuzz: libFuzzer over the native pipeline ----------------------------
-FUZZ_SRC   := selftests/fuzz/pipeline_fuzz.c selftests/bpf/frame.c bpf/native.c bpf/target/native_maps.c
+FUZZ_SRC   := selftests/bpf/frame.c bpf/native.c bpf/target/native_maps.c
 FUZZ_FLAGS := -O1 -g -std=gnu11 -I. $(NATIVE_CFLAGS)
-$(O)/selftests/fuzz/pipeline_fuzz: $(FUZZ_SRC) $(wildcard bpf/*/*.h)
+FUZZERS    := $(O)/selftests/fuzz/pipeline_fuzz $(O)/selftests/fuzz/gateway_fuzz
+$(FUZZERS): $(O)/%: %.c $(FUZZ_SRC) $(wildcard bpf/*/*.h)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize=alignment \
-		-fno-sanitize-recover=undefined $(FUZZ_SRC) -o $@
-$(O)/selftests/fuzz/pipeline_fuzz_seeds: $(FUZZ_SRC) $(wildcard bpf/*/*.h)
+		-fno-sanitize-recover=undefined $< $(FUZZ_SRC) -o $@
+$(FUZZERS:%=%_seeds): $(O)/%_seeds: %.c $(FUZZ_SRC) $(wildcard bpf/*/*.h)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CLANG) $(FUZZ_FLAGS) -DMZ_FUZZ_SEEDS $(FUZZ_SRC) -o $@
-ALL += $(O)/selftests/fuzz/pipeline_fuzz $(O)/selftests/fuzz/pipeline_fuzz_seeds
+	$(Q)$(CLANG) $(FUZZ_FLAGS) -DMZ_FUZZ_SEEDS $< $(FUZZ_SRC) -o $@
+ALL += $(FUZZERS) $(FUZZERS:%=%_seeds)
 
 # What transit-responder reads of tenants, without its sockets.
 RFUZZ_SRC   := selftests/fuzz/responder_fuzz.cpp $(patsubst %,userspace/responder/%.cpp,dhcp4 dhcp6 dns dns_message metadata zone) \
