@@ -8,6 +8,8 @@
 #include "bpf/lib/gateway.h"
 #include "bpf/lib/ingress.h"
 #include "bpf/lib/reply.h"
+#include "bpf/lib/resume.h"
+#include "bpf/lib/returned.h"
 
 int mz_native_egress(struct mz_native_packet *pkt)
 {
@@ -34,6 +36,26 @@ int mz_native_gateway_in(struct mz_native_packet *pkt)
 	return mz_gateway_in(pkt);
 }
 
+static int mz_native_jump(mz_ctx_t *ctx, __u32 slot, int hop)
+{
+	__u32 kind = (__u32)hop;
+	struct mz_function_packet *packet = mz_lookup(mz_function_packets, &kind);
+
+	if (slot != MZ_FUNCTION_RESUME)
+		packet->verdict = (__u32)mz_native_functions[slot](ctx, packet);
+	return mz_resume(ctx, kind);
+}
+
+int mz_native_returned(struct mz_native_packet *pkt)
+{
+	return mz_returned(pkt);
+}
+
+void mz_native_set_function(uint32_t slot, mz_native_function function)
+{
+	mz_native_functions[slot % MZ_FUNCTIONS] = function;
+}
+
 void mz_native_configure(const struct mz_cfg *cfg)
 {
 	mz_cfg = *cfg;
@@ -49,6 +71,8 @@ static struct mz_native_map *const tables[] = {
 	&mz_host_ids, &mz_counters, &mz_flows, &mz_flow_use, &mz_frags, &mz_flow_stats,
 	&mz_answered, &mz_links6, &mz_trace, &mz_vips, &mz_vip_rows, &mz_backends, &mz_stickies,
 	&mz_insides, &mz_outsides, &mz_pools, &mz_mappings,
+	&mz_function_ports, &mz_function_vpcs, &mz_function_chains, &mz_function_slots,
+	&mz_function_counts, &mz_function_packets, &mz_function_states,
 };
 
 struct mz_native_map *mz_native_table(const char *name)
@@ -72,6 +96,7 @@ void mz_native_reset(void)
 		mz_native_clear(tables[i]);
 	memset(&mz_native_last_event, 0, sizeof(mz_native_last_event));
 	memset(&mz_cfg, 0, sizeof(mz_cfg));
+	memset(mz_native_functions, 0, sizeof(mz_native_functions));
 	mz_native_events = 0;
 	mz_native_clock = 0;
 }

@@ -20,6 +20,18 @@ $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 
 -include $(BPF_OBJ:.o=.d)
 
+# Worked functions, as an operator would build them: against the header alone.
+FUNCTION_HEADER := $(O)/include/mizar/function.h
+$(FUNCTION_HEADER): bpf/abi/function.h
+	$(Q)install -D -m 644 $< $@
+FUNCTION_OBJ := $(patsubst %.bpf.c,$(O)/%.bpf.o,$(wildcard bpf/functions/*.bpf.c))
+$(O)/bpf/functions/%.bpf.o: bpf/functions/%.bpf.c bpf/rules.mk $(FUNCTION_HEADER)
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(filter-out -I.,$(BPF_CFLAGS)) -I$(O)/include -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+ALL += $(FUNCTION_OBJ)
+-include $(FUNCTION_OBJ:.o=.d)
+
 # The same stages as a native library.
 NATIVE_OBJ    := $(O)/bpf/native.o $(O)/bpf/target/native_maps.o
 NATIVE_LIB    := $(O)/lib/pipeline.a

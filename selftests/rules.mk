@@ -11,6 +11,12 @@ $(O)/selftests/bpf/%.skel.h: $(O)/selftests/bpf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name mz_$* > $@
 -include $(ST_BPF_SKEL:.skel.h=.bpf.d)
 
+# Functions as an operator would build them.
+ST_FUNCTIONS := $(patsubst %.bpf.c,$(O)/%.bpf.o,$(wildcard selftests/bpf/functions/*.bpf.c))
+ALL += $(ST_FUNCTIONS)
+$(O)/selftests/bpf/packet_test: | $(ST_FUNCTIONS)
+-include $(ST_FUNCTIONS:.o=.d)
+
 ST_BPF_OBJ := $(patsubst %.c,$(O)/%.o,$(filter-out %.bpf.c %_test.c,$(wildcard selftests/bpf/*.c)))
 $(ST_BPF_OBJ) $(O)/selftests/bpf/packet_test.o: | $(ST_BPF_SKEL)
 $(O)/selftests/bpf/packet_test: $(O)/selftests/bpf/packet_test.o $(ST_BPF_OBJ) $(NATIVE_LIB)

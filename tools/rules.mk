@@ -9,6 +9,12 @@ install: all ## put daemon, command line, man pages and service file under PREFI
 	$(Q)install -D -m 755 $(O)/bin/transitd $(DESTDIR)$(PREFIX)/sbin/transitd
 	$(Q)install -D -m 755 $(O)/bin/transit-responder $(DESTDIR)$(PREFIX)/sbin/transit-responder
 	$(Q)install -D -m 755 $(O)/bin/transit $(DESTDIR)$(PREFIX)/bin/transit
+	$(Q)install -D -m 755 $(O)/bin/transit-function-dns $(DESTDIR)$(PREFIX)/sbin/transit-function-dns
+	$(Q)install -D -m 644 bpf/abi/function.h $(DESTDIR)$(PREFIX)/include/mizar/function.h
+	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/mizar/functions
+	$(Q)install -m 644 $(FUNCTION_OBJ) $(DESTDIR)$(PREFIX)/lib/mizar/functions
+	$(Q)install -d $(DESTDIR)$(PREFIX)/share/doc/mizar/functions
+	$(Q)install -m 644 bpf/functions/*.bpf.c $(DESTDIR)$(PREFIX)/share/doc/mizar/functions
 	$(Q)install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/lib/systemd/system
 	$(Q)$(O)/bin/transit man $(DESTDIR)$(PREFIX)/share/man/man1
 	$(Q)install -D -m 644 userspace/responder/transit-responder.8 $(DESTDIR)$(PREFIX)/share/man/man8/transit-responder.8

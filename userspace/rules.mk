@@ -32,7 +32,7 @@ $(PROTO_OBJ): CXXFLAGS_ := -std=c++20 -O1 $(SANFLAGS)
 
 # ---- libraries: one archive a folder ------------------------------------
 # Order matters to the linker: a library stands before what it uses.
-LIB_DIRS := userspace/responder userspace/transitd userspace/dataplane userspace/net userspace/base control/model
+LIB_DIRS := userspace/functions userspace/responder userspace/xsk userspace/transitd userspace/dataplane userspace/net userspace/base control/model
 lib_of    = $(O)/lib/$(subst /,-,$(1)).a
 srcs_of   = $(filter-out %_main.cpp,$(wildcard $(1)/*.cpp))
 define lib_rule
@@ -82,5 +82,10 @@ LDNS_LIBS := $(shell pkg-config --libs ldns)
 $(O)/bin/transit-responder: $(O)/userspace/responder/responder_main.o $(LIBS)
 	$(call link,$(LDNS_LIBS))
 ALL += $(O)/bin/transit-responder
+
+# ---- transit-function-dns: a function in user space ---------------------------
+$(O)/bin/transit-function-dns: $(O)/userspace/functions/dns_main.o $(LIBS)
+	$(call link,$(LDNS_LIBS))
+ALL += $(O)/bin/transit-function-dns
 
 -include $(shell [ -d $(O) ] && find $(O) -name '*.d' -not -name '*.bpf.d')

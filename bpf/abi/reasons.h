@@ -100,7 +100,12 @@
 	X(TTL_EXCEEDED, DROP, "gateway: the TTL or hop limit ran out", "") \
 	X(OUTSIDE_ROUTE, DROP, "gateway: the outside has no route or neighbour for it", "look at the routes of the gateway's outside interface") \
 	X(OUTSIDE_SOURCE, DROP, "gateway: from the outside, with a source address that nobody has", "") \
-	X(OUTSIDE_TOO_BIG, DROP, "gateway: larger than the way on carries, and nobody to tell", "")
+	X(OUTSIDE_TOO_BIG, DROP, "gateway: larger than the way on carries, and nobody to tell", "") \
+	/* functions */ \
+	X(FUNCTION_DROP, DROP, "an operator's function dropped it", "transit function list") \
+	X(FUNCTION_TAKEN, DELIVER, "handed to an operator's function in user space", "") \
+	X(FUNCTION_REPLY, DELIVER, "sent to an endpoint by an operator's function in user space", "") \
+	X(FUNCTION_STRAY, DROP, "what came from a function's interface names no endpoint of this host", "the function must answer with both MAC addresses swapped")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */
@@ -137,7 +142,8 @@ _Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
 	X(SHARD, "shard of the bucket") \
 	X(HOST, "host") \
 	X(NEXTHOP, "next hop") \
-	X(REWRITE, "rewrite")
+	X(REWRITE, "rewrite") \
+	X(FUNCTIONS, "functions")
 
 enum mz_stage {
 #define X(name, text) MZ_ST_##name,
@@ -149,7 +155,7 @@ enum mz_stage {
 #define MZ_OBJECTS(X) \
 	X(NONE, "") X(PORT, "interface") X(ENDPOINT, "endpoint") X(NETWORK, "network") \
 	X(VPC, "vpc") X(BUCKET, "bucket") X(HOST, "host") X(MISS, "no entry") \
-	X(FLOW, "flow") X(VIP, "service") X(BACKEND, "backend")
+	X(FLOW, "flow") X(VIP, "service") X(BACKEND, "backend") X(FUNCTION, "function")
 
 enum mz_object {
 #define X(name, text) MZ_OBJ_##name,

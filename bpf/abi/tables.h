@@ -30,9 +30,11 @@ struct mz_endpoint {
 };
 MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 20);
 
-#define MZ_EP_F_PEER 0x1 /* behind a veth: deliver with bpf_redirect_peer */
-#define MZ_EP_F_VIPS 0x2 /* of a port: its VPC has services */
-#define MZ_EP_F_OUT  0x4 /* of a port: its VPC has a way out */
+#define MZ_EP_F_PEER    0x1  /* behind a veth: deliver with bpf_redirect_peer */
+#define MZ_EP_F_VIPS    0x2  /* of a port: its VPC has services */
+#define MZ_EP_F_OUT     0x4  /* of a port: its VPC has a way out */
+#define MZ_EP_F_EGRESS  0x8  /* functions run on what it sends */
+#define MZ_EP_F_INGRESS 0x10 /* functions run on what it is to receive */
 
 /* What the host believes of an interface: slot ifindex % MZ_PORTS. */
 struct mz_port {
@@ -170,6 +172,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 72 + 4 * MZ_FLOW_TIMER_COUNT);
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its
 				  * peer after XDP_TX only if that has a program too */
 #define MZ_CFG_F_NO_FLOWS    0x4 /* flows are not tracked */
+#define MZ_CFG_F_HOP_FUNCTIONS 0x8 /* some VPC has functions at hops */
 
 /* One note of a traced packet: which stage decided what, and by which object. */
 struct mz_note {

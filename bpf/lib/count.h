@@ -68,6 +68,8 @@ static __always_inline int mz_finish(struct mz_pkt *p)
 	__u32 zero = 0;
 	struct mz_trace *t;
 
+	if (MZ_JUMPS_COME_BACK && p->act == MZ_ACT_GONE)
+		return mz_verdict(p);
 	if (mz_unlikely(p->act == MZ_ACT_ANSWER || p->why == MZ_R_LOCAL_SERVICE) && p->dir == MZ_DIR_EGRESS &&
 	    !p->trace && !mz_may_answer(p))
 		mz_drop(p, MZ_R_ANSWER_RATE);

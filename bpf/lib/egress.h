@@ -6,6 +6,7 @@
 #include "bpf/lib/arp.h"
 #include "bpf/lib/eth.h"
 #include "bpf/lib/flow.h"
+#include "bpf/lib/function.h"
 #include "bpf/lib/icmp.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/local.h"
@@ -70,10 +71,28 @@ static __noinline int mz_receivers_flow(struct mz_pkt *p)
 	return mz_stage_flow(p, 0, MZ_DIR_INGRESS, p->out_ifindex);
 }
 
+/* The second half, also of a packet that comes back from functions. */
+static __always_inline int mz_egress_onward(struct mz_pkt *p, const struct mz_port *port)
+{
+	enum mz_act act;
+
+	if (mz_stage_flow(p, port->flags & (MZ_EP_F_VIPS | MZ_EP_F_OUT), MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
+		return p->act == MZ_ACT_REFUSE ? mz_refuse(p, port, p->why) : MZ_END;
+	MZ_TRY(mz_egress_route(p));
+	if (p->out_ifindex) {
+		MZ_TRY(mz_stage_functions(p, MZ_POINT_INGRESS));
+		MZ_TRY(mz_receivers_flow(p));
+		MZ_TRY(mz_stage_translate(p));
+		return mz_address_frame(p);
+	}
+	MZ_TRY(mz_stage_translate(p));
+	MZ_TRY(mz_stage_host(p, &act));
+	return mz_encap(p, port->mac, act);
+}
+
 static __always_inline int mz_egress_stages(struct mz_pkt *p)
 {
 	const struct mz_port *port = NULL;
-	enum mz_act act;
 	__be16 type = 0;
 
 	MZ_TRY(mz_stage_port(p, &port));
@@ -88,17 +107,8 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_local(p, port));
 	if (mz_unlikely(p->size > port->mtu))
 		return mz_too_big(p, port);
-	if (mz_stage_flow(p, port->flags & (MZ_EP_F_VIPS | MZ_EP_F_OUT), MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
-		return p->act == MZ_ACT_REFUSE ? mz_refuse(p, port, p->why) : MZ_END;
-	MZ_TRY(mz_egress_route(p));
-	if (p->out_ifindex) {
-		MZ_TRY(mz_receivers_flow(p));
-		MZ_TRY(mz_stage_translate(p));
-		return mz_address_frame(p);
-	}
-	MZ_TRY(mz_stage_translate(p));
-	MZ_TRY(mz_stage_host(p, &act));
-	return mz_encap(p, port->mac, act);
+	MZ_TRY(mz_stage_functions(p, MZ_POINT_EGRESS));
+	return mz_egress_onward(p, port);
 }
 
 static __always_inline int mz_egress(mz_ctx_t *ctx)

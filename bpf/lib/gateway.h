@@ -6,6 +6,7 @@
 #define MZ_LIB_GATEWAY_H
 
 #include "bpf/lib/flow.h"
+#include "bpf/lib/function.h"
 #include "bpf/lib/icmp.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/nat.h"
@@ -222,6 +223,15 @@ static __always_inline int mz_route_inside(struct mz_pkt *p)
 
 /* ---- on the way out --------------------------------------------------------- */
 
+/* Taking the tunnel's headers off reads the ports anew: they have to stand there. */
+static __always_inline int mz_hairpin_functions(struct mz_pkt *p)
+{
+	if (!mz_has_functions(p, MZ_EP_F_INGRESS))
+		return MZ_NEXT;
+	MZ_TRY(mz_stage_translate(p));
+	return mz_stage_arriving(p);
+}
+
 /* To an outside address of ours (RFC 4787 REQ-9): straight to its endpoint, as if it had
  * come from outside, with the sender's outside address. */
 static __always_inline int mz_stage_hairpin(struct mz_pkt *p, const struct mz_pool *pool)
@@ -235,6 +245,7 @@ static __always_inline int mz_stage_hairpin(struct mz_pkt *p, const struct mz_po
 	MZ_TRY(mz_route_inside(p));
 	MZ_TRY(mz_stage_ttl(p));
 	if (p->out_ifindex) {
+		MZ_TRY(mz_hairpin_functions(p));
 		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
 		MZ_TRY(mz_stage_translate(p));
 		return mz_decap(p);
@@ -407,6 +418,7 @@ static __always_inline int mz_gateway_in_stages(struct mz_pkt *p)
 	MZ_TRY(mz_route_inside(p));
 	MZ_TRY(mz_stage_ttl(p));
 	if (p->out_ifindex) {
+		MZ_TRY(mz_stage_functions(p, MZ_POINT_INGRESS));
 		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
 		MZ_TRY(mz_stage_translate(p));
 		return mz_address_frame(p);

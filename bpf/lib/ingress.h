@@ -6,6 +6,7 @@
 
 #include "bpf/lib/control.h"
 #include "bpf/lib/flow.h"
+#include "bpf/lib/function.h"
 #include "bpf/lib/geneve.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/nat.h"
@@ -15,8 +16,9 @@
 
 static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 {
-	if (mz_defers_delivery())
+	if (mz_defers_delivery() || mz_defers_functions(p))
 		return mz_end(p, MZ_ACT_DEFER, MZ_R_DELIVERED);
+	MZ_TRY(mz_stage_arriving(p));
 	if (!(mz_cfg.flags & MZ_CFG_F_NO_FLOWS)) { /* else nobody looks at ports */
 		MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
 		mz_learn(p); /* of the sender as the network sees it */
@@ -37,6 +39,7 @@ static __always_inline int mz_ingress_forward(struct mz_pkt *p)
 	MZ_TRY(mz_stage_host(p, &act));
 	if (p->why == MZ_R_REDIRECTED && !p->hops)
 		mz_report_moved(p);
+	MZ_TRY(mz_stage_hop_functions(p));
 	return mz_hop(p, act);
 }
 

@@ -8,6 +8,7 @@
 #define MZ_LIB_MAPS_H
 
 #include "bpf/abi/reasons.h"
+#include "bpf/abi/functions.h"
 #include "bpf/abi/tables.h"
 
 /* ifindex % MZ_PORTS -> what that interface may send. Writer: daemon. Reader:
@@ -121,6 +122,32 @@ MZ_MAP(mz_answered, ARRAY, __u32, struct mz_answers, MZ_PORTS, 0);
  * endpoints' requests. Reader: answers. LRU: 4,096 x 80 B; a client whose address
  * was forgotten asks again. */
 MZ_MAP(mz_links6, LRU_HASH, __u32, struct mz_addr, 4096, 0);
+
+/* ifindex % MZ_PORTS -> chains of functions of that endpoint. Writer: daemon.
+ * Reader: packets of endpoints that have functions. 65,536 x 8 B = 512 KiB. */
+MZ_MAP(mz_function_ports, ARRAY, __u32, struct mz_function_chains, MZ_PORTS, MZ_MAP_RDONLY);
+
+/* VPC's counter slot -> its chain at hops. Writer: daemon. Reader: packets that are
+ * forwarded for others. 256 x 8 B; a VPC that has no slot can have no functions there. */
+MZ_MAP(mz_function_vpcs, ARRAY, __u32, struct mz_function_chains, 256, MZ_MAP_RDONLY);
+
+/* Chain -> slots. Writer: daemon. Reader: packets that meet functions. 2 KiB. */
+MZ_MAP(mz_function_chains, ARRAY, __u32, struct mz_function_chain, MZ_FUNCTION_CHAINS, MZ_MAP_RDONLY);
+
+/* Slot -> what the function has. Writer: daemon. Reader: packets that meet it. */
+MZ_MAP(mz_function_slots, ARRAY, __u32, struct mz_function_slot, MZ_FUNCTION_SLOTS, MZ_MAP_RDONLY);
+
+/* Slot -> function; MZ_FUNCTION_RESUME: the program they come back to. Writer:
+ * daemon. Reader: packets that meet functions. One for TC, one for XDP. */
+MZ_PROGRAMS(mz_function_tc);
+MZ_PROGRAMS(mz_function_xdp);
+
+/* What a function is told of the packet: of TC, and of XDP. Writers: the packet, and
+ * the function its verdict, on their own CPU. */
+MZ_MAP(mz_function_packets, PERCPU_ARRAY, __u32, struct mz_function_packet, 2, 0);
+
+/* Slot -> what became of packets. Writer: packets, on their own CPU. Reader: daemon. */
+MZ_MAP(mz_function_counts, PERCPU_ARRAY, __u32, struct mz_function_count, MZ_FUNCTION_SLOTS, 0);
 
 /* Notes of the traced packet. Writers: programs run on a described packet, one
  * at a time. Reader: daemon. */

@@ -56,6 +56,7 @@ enum mz_act {
 	MZ_ACT_DELIVER, /* to the endpoint behind p->out_ifindex */
 	MZ_ACT_ANSWER,  /* back out of the interface it came from */
 	MZ_ACT_REFUSE,  /* dropped, unless its sender can be told */
+	MZ_ACT_GONE,    /* another program ended it: native, where jumps come back */
 };
 
 /* A packet's flow, for functions that are verified by themselves: they can be given
@@ -97,6 +98,7 @@ struct mz_pkt {
 	__u8 fragment; /* any fragment: its ports are not looked at */
 	__u8 later;    /* not the first fragment */
 	__u8 df;       /* IPv4: must not be fragmented */
+	__u8 chain;    /* of functions; here and below where there is room: the stack is short */
 
 	/* Tunnel's side. */
 	struct mz_addr outer_src;
@@ -112,6 +114,7 @@ struct mz_pkt {
 	__u8 outer_tos;
 	__u8 outer_ttl;
 	__u8 oam;
+	__u8 point; /* of functions: MZ_POINT_* */
 
 	/* Decision. */
 	__u8 act;
@@ -123,6 +126,7 @@ struct mz_pkt {
 	__u32 to_host;     /* host id to send to */
 	__u32 out_ifindex;
 	__u8 mac[MZ_ETH_ALEN] __attribute__((aligned(2))); /* delivered to */
+	__u8 chain_at; /* how far in the chain */
 	union { /* not needed at once, and a program's stack is 512 bytes */
 		struct mz_talk talk; /* of the endpoint that sends or receives */
 		struct mz_host nh;       /* the host sent to, copied from its table */

@@ -7,6 +7,7 @@
 #include <bpf/bpf_endian.h>
 #include <bpf/bpf_helpers.h>
 
+#include "bpf/abi/functions.h"
 #include "bpf/abi/tables.h"
 
 #ifndef NULL
@@ -37,6 +38,17 @@
 		__uint(max_entries, bytes);                   \
 		__uint(pinning, LIBBPF_PIN_BY_NAME);          \
 	} map SEC(".maps")
+
+#define MZ_PROGRAMS(map)                                      \
+	struct {                                              \
+		__uint(type, BPF_MAP_TYPE_PROG_ARRAY);        \
+		__uint(key_size, sizeof(__u32));              \
+		__uint(value_size, sizeof(__u32));            \
+		__uint(max_entries, MZ_FUNCTION_PROGRAMS);    \
+		__uint(pinning, LIBBPF_PIN_BY_NAME);          \
+	} map SEC(".maps")
+
+#define MZ_JUMPS_COME_BACK 0
 
 #define mz_lookup(map, key)                bpf_map_lookup_elem(&map, key)
 #define mz_insert(map, key, value)         bpf_map_update_elem(&map, key, value, BPF_ANY)

@@ -28,6 +28,7 @@ MZ_ABI_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 					    .key_size = sizeof(ktype),                     \
 					    .value_size = sizeof(vtype),                   \
 					    .max_entries = (entries) }
+#define MZ_PROGRAMS(map) /* mz_native_functions */
 #define MZ_RING(map, bytes) static const uint32_t map __attribute__((unused)) = (bytes)
 
 #define mz_lookup(map, key)        mz_native_lookup(&map, key)
@@ -97,6 +98,29 @@ static inline void mz_open(struct mz_pkt *p)
 	p->len = p->ctx->len;
 	p->trace = p->ctx->trace;
 }
+
+/* Bytes of the packet as it is now. */
+static inline __u32 mz_length(struct mz_pkt *p)
+{
+	return p->ctx->len;
+}
+
+#define MZ_HAS_ENDPOINT_FUNCTIONS 1
+#define MZ_HAS_HOP_FUNCTIONS      1
+
+static mz_native_function mz_native_functions[MZ_FUNCTIONS];
+static int mz_native_jump(mz_ctx_t *ctx, __u32 slot, int hop);
+
+/* A call, in truth: what is left of this program then does nothing. */
+#define MZ_JUMPS_COME_BACK 1
+static int mz_native_gone; /* the verdict of the program that ended the packet */
+#define mz_jump(p, slot)                                                                       \
+	do {                                                                                   \
+		if ((slot) == MZ_FUNCTION_RESUME || mz_native_functions[slot]) {               \
+			mz_native_gone = mz_native_jump((p)->ctx, slot, (p)->point == MZ_POINT_HOP); \
+			return mz_end(p, MZ_ACT_GONE, MZ_R_NONE);                              \
+		}                                                                              \
+	} while (0)
 
 static inline __u32 mz_zero(struct mz_pkt *p)
 {
@@ -214,6 +238,8 @@ static inline int mz_fib(struct mz_pkt *p, struct bpf_fib_lookup *fib)
 
 static inline int mz_verdict(struct mz_pkt *p)
 {
+	if (p->act == MZ_ACT_GONE)
+		return mz_native_gone;
 	p->ctx->out_ifindex = p->out_ifindex;
 	p->ctx->reason = p->why;
 	return p->act;

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 
+#include "bpf/abi/functions.h"
 #include "bpf/abi/tables.h"
 #include "bpf/target/native_maps.h"
 
@@ -28,12 +29,17 @@ struct mz_native_packet {
 	uint32_t reason;      /* out: MZ_R_* */
 };
 
+/* What a program is that bpf/abi/function.h makes: in slot 0..7, for endpoints and hops alike. */
+typedef int (*mz_native_function)(struct mz_native_packet *pkt, const struct mz_function_packet *described);
+void mz_native_set_function(uint32_t slot, mz_native_function function);
+
 /* All return an enum mz_act. */
 int mz_native_egress(struct mz_native_packet *pkt);
 int mz_native_ingress(struct mz_native_packet *pkt);
 int mz_native_reply(struct mz_native_packet *pkt);
 int mz_native_gateway_out(struct mz_native_packet *pkt);
 int mz_native_gateway_in(struct mz_native_packet *pkt);
+int mz_native_returned(struct mz_native_packet *pkt);
 
 void mz_native_configure(const struct mz_cfg *cfg);
 /* The clock ages are measured with, jiffies. */

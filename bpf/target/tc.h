@@ -48,6 +48,18 @@ static __always_inline void mz_open(struct mz_pkt *p)
 	p->trace = p->ctx->mark == MZ_TRACE_MARK;
 }
 
+/* Bytes of the packet as it is now. */
+static __always_inline __u32 mz_length(struct mz_pkt *p)
+{
+	return p->ctx->len;
+}
+
+#define MZ_HAS_ENDPOINT_FUNCTIONS 1
+#define MZ_HAS_HOP_FUNCTIONS      0 /* a hop is XDP */
+
+/* Does not come back, unless nobody is there. */
+#define mz_jump(p, slot) bpf_tail_call((p)->ctx, &mz_function_tc, slot)
+
 /* 0, which the verifier takes for any number. */
 static __always_inline __u32 mz_zero(struct mz_pkt *p)
 {
@@ -76,7 +88,12 @@ static __always_inline int mz_push_outer(struct mz_pkt *p, int v6)
 		      BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
 		      (v6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
 
-	if (bpf_skb_adjust_room(p->ctx, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, flags))
+	/* A function that has put headers on and taken them off (a mirror) leaves the
+	 * kernel's word that there is a tunnel, with the same frame inside; it cannot be
+	 * said twice (-EALREADY). A superpacket's family would be the other one's. */
+	if (bpf_skb_adjust_room(p->ctx, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, flags) &&
+	    ((p->ctx->gso_size && p->v6 != v6) ||
+	     bpf_skb_adjust_room(p->ctx, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO)))
 		return -1;
 	mz_reload(p);
 	return 0;

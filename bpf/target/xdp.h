@@ -32,6 +32,18 @@ static __always_inline void mz_open(struct mz_pkt *p)
 	p->trace = (__u8 *)(meta + 1) <= p->data && *meta == MZ_TRACE_MARK;
 }
 
+/* Bytes of the packet as it is now. */
+static __always_inline __u32 mz_length(struct mz_pkt *p)
+{
+	return (__u32)bpf_xdp_get_buff_len(p->ctx);
+}
+
+#define MZ_HAS_ENDPOINT_FUNCTIONS 0 /* endpoints' are TC */
+#define MZ_HAS_HOP_FUNCTIONS      1
+
+/* Does not come back, unless nobody is there. */
+#define mz_jump(p, slot) bpf_tail_call((p)->ctx, &mz_function_xdp, slot)
+
 /* 0, which the verifier takes for any number. */
 static __always_inline __u32 mz_zero(struct mz_pkt *p)
 {

@@ -137,6 +137,10 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_nat_mapping),      cmocka_unit_test(test_nat_filter),
 		cmocka_unit_test(test_nat_ports),        cmocka_unit_test(test_nat_errors),
 		cmocka_unit_test(test_gateway_out),      cmocka_unit_test(test_gateway_in),
+		cmocka_unit_test(test_vip_refused),      cmocka_unit_test(test_vip_functions),
+		cmocka_unit_test(test_functions_egress), cmocka_unit_test(test_functions_ingress),
+		cmocka_unit_test(test_functions_hop),    cmocka_unit_test(test_functions_described),
+		cmocka_unit_test(test_functions_returned),
 		cmocka_unit_test(test_trace),            cmocka_unit_test(test_every_reason),
 	};
 	const struct CMUnitTest wrong[] = { cmocka_unit_test(test_broken) };

@@ -18,7 +18,7 @@ struct mz_cfg test_cfg(void)
 {
 	struct mz_cfg c = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = SELF, .uplink = 1,
 			    .path_ttl = PATH_TTL, .hint_interval = HINT_INTERVAL,
-			    .flags = MZ_CFG_F_XDP_DELIVER, .services = 4, .second = 1u << 30,
+			    .flags = MZ_CFG_F_XDP_DELIVER | MZ_CFG_F_HOP_FUNCTIONS, .services = 4, .second = 1u << 30,
 			    .answers = ANSWERS, .outside = OUTSIDE, .inner_mtu = 1434 };
 
 	for (uint32_t i = 0; i < MZ_FLOW_TIMER_COUNT; i++)
@@ -244,7 +244,7 @@ void run_row(const struct row *r, enum mz_dir dir)
 {
 	static struct counts before, after;
 	struct run run = { .dir = dir, .frame = r->in, .gso_size = r->gso_size, .no_room = r->no_room,
-			   .reply = r->reply };
+			   .reply = r->reply, .returned = r->returned };
 	uint32_t want = ((r->no_vpc ? 0 : VPC_SLOT) * MZ_DIRS + dir) * MZ_REASON_SLOTS + r->why;
 
 	print_message("# %s: %s\n", T->name, r->name);

@@ -83,6 +83,7 @@ struct row {
 	uint32_t gso_size;
 	bool no_room;
 	bool reply;         // comes from the services' namespace
+	bool returned;      // comes from a function's interface
 	bool far;           // leaves by another interface than it came
 };
 

@@ -22,6 +22,12 @@ void test_ip6_underlay(void **state);
 // rows_local.c
 void test_local_requests(void **state);
 void test_local_replies(void **state);
+// rows_function.c
+void test_functions_egress(void **state);
+void test_functions_ingress(void **state);
+void test_functions_hop(void **state);
+void test_functions_described(void **state);
+void test_functions_returned(void **state);
 // rows_flow.c
 void test_flow_tcp(void **state);
 void test_flow_others(void **state);
@@ -45,3 +51,4 @@ void test_vip_sticky(void **state);
 void test_vip_local(void **state);
 void test_vip_refused(void **state);
 void test_vip_errors(void **state);
+void test_vip_functions(void **state);

@@ -339,3 +339,83 @@ void test_vip_errors(void **state)
 	     TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = EP6_A, .proto = 58, .sport = 0x0200 }, .frame = &error), MZ_R_DELIVERED,
 	     as_delivered(make_error(sent6, 48, 2, VIP6, EP6_A), MAC_A));
 }
+
+// The endpoint behind `ifindex` has functions at `point`: one, which lets all pass.
+static void with_function(struct mz_addr ip, uint32_t ifindex, enum mz_function_point point)
+{
+	struct mz_ep_key k = { .vni = VNI, .ip = ip };
+	struct mz_function_chain chain = { .slot = { 1 } };
+	struct mz_function_chains chains = { { 0 } };
+	struct mz_function_slot slot = { 0 };
+	uint32_t one = 1, zero = 0;
+	struct mz_endpoint e;
+	struct mz_port port;
+
+	assert_int_equal(T->lookup("mz_endpoints", &k, &e), 0);
+	assert_int_equal(T->lookup("mz_ports", &ifindex, &port), 0);
+	port.flags |= point == MZ_POINT_EGRESS ? MZ_EP_F_EGRESS : 0;
+	e.flags |= point == MZ_POINT_EGRESS ? 0 : MZ_EP_F_INGRESS;
+	chains.chain[point] = 1;
+	put("mz_endpoints", &k, &e);
+	put("mz_ports", &ifindex, &port);
+	put("mz_function_chains", &one, &chain);
+	put("mz_function_slots", &zero, &slot);
+	put("mz_function_ports", &ifindex, &chains);
+	assert_int_equal(T->function(0, MZ_FUNCTION_NEXT), 0);
+}
+
+static void saw(uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport)
+{
+	struct mz_function_packet p = T->seen(0);
+
+	assert_int_equal(p.src[3], htonl(src));
+	assert_int_equal(p.dst[3], htonl(dst));
+	assert_int_equal(p.src_port, htons(sport));
+	assert_int_equal(p.dst_port, htons(dport));
+}
+
+// Functions see what the endpoint sends, and what the other one is to receive; what
+// they let pass is translated and refused as if they were not there.
+void test_vip_functions(void **state)
+{
+	(void)state;
+	static const enum mz_function_point points[] = { MZ_POINT_INGRESS, MZ_POINT_INGRESS_AFTER };
+	struct mz_ep_key vip = { .vni = VNI, .ip = addr4(VIP) };
+	struct mz_path path;
+	struct run plain, run;
+
+	if (!T->endpoint_functions)
+		return;
+	vip_world(B_R, 0);
+	with_function(addr4(EP_A), T->ifindex, MZ_POINT_EGRESS);
+	pass("functions of the client", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	saw(EP_A, 1000, VIP, 2000);
+
+	for (size_t i = 0; i < 2; i++) {
+		vip_world(B_R, 0);
+		with_function(addr4(EP_A), T->ifindex, points[i]);
+		pass("to a service", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+		pass("... its answer, through functions of the client", IN, ANSWER(), MZ_R_DELIVERED, ANSWERED_BY_VIP());
+		if (points[i] == MZ_POINT_INGRESS_AFTER)
+			saw(VIP, 2000, EP_A, 1000);
+		else
+			saw(EP_R, 2001, EP_A, 1000);
+		assert_int_not_equal(T->lookup("mz_paths", &vip, &path), 0);
+
+		vip_world(B_B, 0);
+		with_function(addr4(EP_B), 3, points[i]);
+		pass("functions of a backend of the same host", OUT, TO_VIP(), MZ_R_LOCAL,
+		     as_delivered(INNER(.dst = EP_B, .dport = 2001, .sums = 1), MAC_B));
+		saw(EP_A, 1000, EP_B, 2001);
+	}
+
+	vip_world(0, 0);
+	plain = run = (struct run){ .dir = OUT, .frame = TO_VIP(.proto = 6, .flags = TCP_SYN) };
+	assert_int_equal(T->run(&plain), 0);
+	with_function(addr4(EP_A), T->ifindex, MZ_POINT_EGRESS);
+	assert_int_equal(T->run(&run), 0);
+	assert_int_equal(run.verdict, plain.verdict);
+	assert_int_equal(run.frame.len, plain.frame.len);
+	assert_memory_equal(run.frame.b, plain.frame.b, plain.frame.len);
+	saw(EP_A, 1000, VIP, 2000);
+}

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "bpf/abi/functions.h"
 #include "bpf/abi/reasons.h"
 #include "bpf/abi/tables.h"
 #include "selftests/bpf/frame.h"
@@ -20,6 +21,7 @@ struct run {
 	bool trace;
 	bool reply;         // from the services' namespace
 	enum { NO_GATEWAY, GW_OUT, GW_IN } gateway; // which of its programs
+	bool returned;      // from a function's interface
 	enum verdict verdict; // out
 };
 
@@ -37,6 +39,11 @@ struct target {
 	int (*lookup)(const char *map, const void *key, void *value);
 	int (*run)(struct run *r);
 	uint32_t (*events)(struct mz_event *last); // since reset
+	bool endpoint_functions, hop_functions; // which points it has
+	// Puts a function that returns `verdict` in a slot (of hops: MZ_FUNCTIONS and on),
+	// whatever is there.
+	int (*function)(uint32_t slot, int verdict);
+	struct mz_function_packet (*seen)(uint32_t slot); // what it was last given
 	uint32_t (*now)(void);                     // clock of mz_path, jiffies
 };
 

@@ -2,6 +2,7 @@
 // TC and XDP: the real objects, loaded into this process, pinned under a
 // folder of its own, run by BPF_PROG_TEST_RUN.
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +23,10 @@
 #include "selftests/bpf/gateway_out_xdp.skel.h"
 #include "bpf/services_reply.skel.h"
 #include "selftests/bpf/reply_xdp.skel.h"
+#include "bpf/function_reply.skel.h"
+#include "bpf/function_resume.skel.h"
+#include "bpf/hop_resume.skel.h"
+#include "selftests/bpf/function_reply_xdp.skel.h"
 #include "selftests/bpf/target.h"
 
 static struct {
@@ -36,6 +41,11 @@ static struct {
 	struct mz_gateway_in *tc_in;
 	struct mz_gateway_out_xdp *xdp_out;
 	struct mz_gateway_in_xdp *xdp_in;
+	struct mz_function_reply *tc_returned;
+	struct mz_function_reply_xdp *xdp_returned;
+	struct mz_function_resume *tc_resume;
+	struct mz_hop_resume *xdp_resume;
+	struct bpf_object *told[MZ_FUNCTION_SLOTS];
 	struct mz_clock *clock;
 	struct ring_buffer *ring;
 	uint32_t events;
@@ -70,6 +80,11 @@ static int map_fd(const char *name)
 	return m ? bpf_map__fd(m) : -1;
 }
 
+static int put_program(const char *map, uint32_t slot, int fd)
+{
+	return bpf_map_update_elem(map_fd(map), &slot, &fd, BPF_ANY);
+}
+
 static int open_all(void)
 {
 	if (s.tc_ingress)
@@ -85,9 +100,74 @@ static int open_all(void)
 	LOAD(tc_in, mz_gateway_in);
 	LOAD(xdp_out, mz_gateway_out_xdp);
 	LOAD(xdp_in, mz_gateway_in_xdp);
+	LOAD(tc_returned, mz_function_reply);
+	LOAD(xdp_returned, mz_function_reply_xdp);
+	LOAD(tc_resume, mz_function_resume);
+	LOAD(xdp_resume, mz_hop_resume);
+	if (put_program("mz_function_tc", MZ_FUNCTION_RESUME, bpf_program__fd(s.tc_resume->progs.mz_function_resume)) ||
+	    put_program("mz_function_xdp", MZ_FUNCTION_RESUME, bpf_program__fd(s.xdp_resume->progs.mz_hop_resume)))
+		return -errno;
 	s.clock = mz_clock__open_and_load();
 	s.ring = ring_buffer__new(map_fd("mz_events"), on_event, NULL, NULL);
 	return s.clock && s.ring ? 0 : -errno;
+}
+
+// ---- functions ----------------------------------------------------------------
+
+static void set_constant(struct bpf_object *obj, const char *name, uint32_t value)
+{
+	struct bpf_map *rodata = bpf_object__find_map_by_name(obj, ".rodata");
+	struct btf *btf = bpf_object__btf(obj);
+	const struct btf_type *section = btf__type_by_id(btf, (uint32_t)btf__find_by_name(btf, ".rodata"));
+	const struct btf_var_secinfo *v = btf_var_secinfos(section);
+	size_t size;
+	char *data = (char *)bpf_map__initial_value(rodata, &size);
+
+	for (int i = 0; i < btf_vlen(section); i++, v++)
+		if (!strcmp(btf__name_by_offset(btf, btf__type_by_id(btf, v->type)->name_off), name))
+			memcpy(data + v->offset, &value, sizeof(value));
+}
+
+static int function(uint32_t slot, int verdict)
+{
+	const char *folder = getenv("O") ? getenv("O") : "build";
+	const char *name = slot < MZ_FUNCTIONS ? "told" : "told_at_hop";
+	LIBBPF_OPTS(bpf_object_open_opts, o);
+	struct bpf_program *p;
+	struct bpf_map *m;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/selftests/bpf/functions/told.bpf.o", folder);
+	bpf_object__close(s.told[slot]);
+	s.told[slot] = bpf_object__open_file(path, &o);
+	if (!s.told[slot])
+		return -errno;
+	set_constant(s.told[slot], "verdict", (uint32_t)verdict);
+	bpf_object__for_each_program(p, s.told[slot]) {
+		bpf_program__set_autoload(p, !strcmp(bpf_program__name(p), name));
+		bpf_program__set_type(p, slot < MZ_FUNCTIONS ? BPF_PROG_TYPE_SCHED_CLS : BPF_PROG_TYPE_XDP);
+		if (slot >= MZ_FUNCTIONS) {
+			bpf_program__set_flags(p, BPF_F_XDP_HAS_FRAGS);
+			bpf_program__set_expected_attach_type(p, BPF_XDP);
+		}
+	}
+	bpf_object__for_each_map(m, s.told[slot])
+		if (map_fd(bpf_map__name(m)) >= 0)
+			bpf_map__reuse_fd(m, map_fd(bpf_map__name(m)));
+	if (bpf_object__load(s.told[slot]))
+		return -EINVAL;
+	p = bpf_object__find_program_by_name(s.told[slot], name);
+	return put_program(slot < MZ_FUNCTIONS ? "mz_function_tc" : "mz_function_xdp", slot % MZ_FUNCTIONS,
+			   bpf_program__fd(p));
+}
+
+static struct mz_function_packet seen(uint32_t slot)
+{
+	struct mz_function_packet p = { 0 };
+	uint32_t zero = 0;
+
+	bpf_map_lookup_elem(bpf_object__find_map_fd_by_name(s.told[slot], "seen"), &zero, &p);
+	return p;
 }
 
 static void close_all(void)
@@ -96,6 +176,12 @@ static void close_all(void)
 
 	if (!s.tc_ingress)
 		return;
+	for (size_t i = 0; i < MZ_FUNCTION_SLOTS; i++)
+		bpf_object__close(s.told[i]);
+	mz_function_resume__destroy(s.tc_resume);
+	mz_hop_resume__destroy(s.xdp_resume);
+	mz_function_reply__destroy(s.tc_returned);
+	mz_function_reply_xdp__destroy(s.xdp_returned);
 	bpf_object__for_each_map(m, s.tc_in->obj)
 		if (bpf_map__is_pinned(m))
 			bpf_map__unpin(m, NULL);
@@ -152,6 +238,10 @@ static void reset(void)
 	wipe("mz_flow_use", 8);
 	wipe("mz_answered", 4);
 	wipe("mz_links6", 0);
+	wipe("mz_function_ports", 4);
+	wipe("mz_function_vpcs", 4);
+	wipe("mz_function_chains", 4);
+	wipe("mz_function_slots", MZ_FUNCTION_SLOTS);
 	wipe("mz_networks", 0);
 	wipe("mz_vpcs", 0);
 	wipe("mz_host_ids", 0);
@@ -165,8 +255,25 @@ static int update(const char *map, const void *key, const void *value)
 	return bpf_map_update_elem(map_fd(map), key, value, BPF_ANY);
 }
 
+static int lookup_functions(const void *key, struct mz_function_count *sum)
+{
+	struct mz_function_count each[64];
+
+	memset(sum, 0, sizeof(*sum));
+	if (libbpf_num_possible_cpus() > 64 || bpf_map_lookup_elem(map_fd("mz_function_counts"), key, each))
+		return -ENOENT;
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++) {
+		sum->packets += each[i].packets;
+		sum->dropped += each[i].dropped;
+		sum->taken += each[i].taken;
+	}
+	return 0;
+}
+
 static int lookup(const char *map, const void *key, void *value)
 {
+	if (!strcmp(map, "mz_function_counts"))
+		return lookup_functions(key, value);
 	if (strcmp(map, "mz_counters"))
 		return bpf_map_lookup_elem(map_fd(map), key, value);
 	// Per CPU: the sum is what anybody wants to know.
@@ -187,7 +294,8 @@ static int run_tc(struct run *r)
 {
 	struct __sk_buff skb = { .gso_size = r->gso_size, .mark = r->trace ? MZ_TRACE_MARK : 0 };
 	uint8_t out[2048];
-	int fd = bpf_program__fd(r->reply		    ? s.tc_reply->progs.mz_services_reply
+	int fd = bpf_program__fd(r->returned	    ? s.tc_returned->progs.mz_function_reply
+				 : r->reply	    ? s.tc_reply->progs.mz_services_reply
 				 : r->gateway == GW_OUT    ? s.tc_out->progs.mz_gateway_out_tc
 				 : r->gateway == GW_IN     ? s.tc_in->progs.mz_gateway_in_tc
 				 : r->dir == MZ_DIR_EGRESS ? s.tc_egress->progs.mz_endpoint_egress
@@ -226,7 +334,8 @@ static int run_xdp(struct run *r)
 	uint8_t in[2048] = { 0 }, out[2048];
 	uint32_t meta = r->no_room ? 192 : r->trace ? 4 : 0;
 	struct xdp_md md = { .data = meta, .data_end = meta + r->frame.len, .ingress_ifindex = 0 };
-	int fd = bpf_program__fd(r->reply		    ? s.xdp_reply->progs.mz_reply_xdp
+	int fd = bpf_program__fd(r->returned	    ? s.xdp_returned->progs.mz_function_reply_xdp
+				 : r->reply	    ? s.xdp_reply->progs.mz_reply_xdp
 				 : r->gateway == GW_OUT    ? s.xdp_out->progs.mz_gateway_out_xdp
 				 : r->gateway == GW_IN     ? s.xdp_in->progs.mz_gateway_in_xdp
 				 : r->dir == MZ_DIR_EGRESS ? s.xdp_egress->progs.mz_egress_xdp
@@ -273,9 +382,11 @@ const struct target target_tc = {
 	.name = "tc", .ifindex = 1, .has_fib = true, .same_interface = V_REDIRECT,
 	.open = open_all, .close = close_all, .reset = reset,
 	.update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
+	.endpoint_functions = true, .function = function, .seen = seen,
 };
 const struct target target_xdp = {
 	.name = "xdp", .ifindex = 1, .has_fib = true, .same_interface = V_TX,
 	.open = open_all, .close = close_all, .reset = reset,
 	.update = update, .lookup = lookup, .run = run_xdp, .events = events, .now = now,
+	.hop_functions = true, .function = function, .seen = seen,
 };

@@ -80,7 +80,8 @@ static int run(struct run *r)
 	memcpy(pkt.data, r->frame.b, r->frame.len);
 	if (r->gateway == GW_OUT)
 		ask_fib(&pkt, &fib, r);
-	act = r->reply ? mz_native_reply(&pkt) :
+	act = r->returned ? mz_native_returned(&pkt) :
+	      r->reply ? mz_native_reply(&pkt) :
 	      r->gateway == GW_OUT ? mz_native_gateway_out(&pkt) :
 	      r->gateway == GW_IN ? mz_native_gateway_in(&pkt) :
 	      r->dir == MZ_DIR_EGRESS ? mz_native_egress(&pkt) : mz_native_ingress(&pkt);
@@ -108,6 +109,42 @@ static int run(struct run *r)
 	}
 }
 
+static struct told {
+	int verdict;
+	struct mz_function_packet seen;
+} told[MZ_FUNCTIONS];
+
+static int tell(uint32_t slot, const struct mz_function_packet *p)
+{
+	told[slot].seen = *p;
+	return told[slot].verdict;
+}
+#define TELLER(n)                                                                        \
+	static int tell_##n(struct mz_native_packet *pkt, const struct mz_function_packet *p)  \
+	{                                                                                \
+		(void)pkt;                                                               \
+		return tell(n, p);                                                       \
+	}
+TELLER(0)
+TELLER(1)
+TELLER(2)
+
+// Endpoints' slots and hops' are the same functions here.
+static int function(uint32_t slot, int verdict)
+{
+	static const mz_native_function tellers[] = { tell_0, tell_1, tell_2 };
+
+	slot %= MZ_FUNCTIONS;
+	told[slot] = (struct told){ .verdict = verdict };
+	mz_native_set_function(slot, tellers[slot]);
+	return 0;
+}
+
+static struct mz_function_packet seen(uint32_t slot)
+{
+	return told[slot % MZ_FUNCTIONS].seen;
+}
+
 static uint32_t now(void)
 {
 	return START;
@@ -117,4 +154,5 @@ const struct target target_native = {
 	.name = "native", .ifindex = 1, .same_interface = V_TX,
 	.open = open_native, .close = close_native, .reset = reset,
 	.update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
+	.endpoint_functions = true, .hop_functions = true, .function = function, .seen = seen,
 };

@@ -19,7 +19,7 @@
 
 #include "bpf/abi/tables.h"
 
-#define FLAGS 7u // bits of mz_cfg.flags in use
+#define FLAGS 15u // bits of mz_cfg.flags in use
 #define MAX_INSNS    8192u   // with the answers (ND, ARP, ICMP, RST), functions off the usual way
 #define MAX_VERIFIED 131072u // an eighth of what the kernel allows
 
@@ -34,6 +34,9 @@ static const struct object objects[] = {
 	{ "services_reply", "mz_services_reply" },
 	{ "gateway_out", "mz_gateway_out_tc" },
 	{ "gateway_in", "mz_gateway_in_tc" },
+	{ "function_reply", "mz_function_reply" },
+	{ "function_resume", "mz_function_resume" },
+	{ "hop_resume", "mz_hop_resume" },
 	{ "clock", "mz_clock" },
 };
 

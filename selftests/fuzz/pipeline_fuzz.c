@@ -36,6 +36,49 @@ static void put_host(uint32_t id, struct mz_addr ip)
 	put("mz_host_ids", &h.ip, &id);
 }
 
+// Bits of an input's first byte; its two upper ones are the functions' verdict.
+enum { EGRESS = 1, TAILROOM = 2, REPLY = 4, FUNCTIONS = 8, SPOILS = 16, RETURNED = 32 };
+
+// Two functions at every point. Those that spoil leave nothing of the packet as it was
+// looked at, and half of it: what comes behind must bear it.
+static uint8_t kind;
+
+static int function(struct mz_native_packet *pkt, const struct mz_function_packet *p)
+{
+	(void)p;
+	if (kind & SPOILS) {
+		for (uint32_t i = 0; i < pkt->len; i += 3)
+			pkt->data[i] ^= 0x5a;
+		pkt->len /= 2;
+	}
+	return kind >> 6;
+}
+
+static void put_functions(int on)
+{
+	struct mz_function_chains chains = { { (uint8_t)on, (uint8_t)on, (uint8_t)on, (uint8_t)on } };
+	struct mz_function_chain chain = { .slot = { 2, 1 } };
+	struct mz_function_slot slot = { .interface = 8 };
+	struct mz_ep_key a[] = { { .vni = 7, .ip = addr4(EP_A) }, { .vni = 7, .ip = addr6(EP6_A) } };
+	struct mz_port *port;
+	struct mz_endpoint *e;
+	uint32_t one = 1, vpc = 3;
+
+	put("mz_function_chains", &one, &chain);
+	put("mz_function_ports", &one, &chains);
+	put("mz_function_vpcs", &vpc, &chains);
+	for (uint32_t i = 0; i < MZ_FUNCTION_SLOTS; i++)
+		put("mz_function_slots", &i, &slot);
+	port = mz_native_lookup(mz_native_table("mz_ports"), &one);
+	port->flags = on ? MZ_EP_F_EGRESS | MZ_EP_F_INGRESS : 0;
+	for (size_t i = 0; i < 2; i++) {
+		e = mz_native_lookup(mz_native_table("mz_endpoints"), &a[i]);
+		e->flags = on ? MZ_EP_F_PEER | MZ_EP_F_INGRESS : MZ_EP_F_PEER;
+	}
+	mz_native_set_function(0, function);
+	mz_native_set_function(1, function);
+}
+
 static void put_endpoint(struct mz_addr ip, uint32_t host, uint32_t ifindex)
 {
 	struct mz_ep_key k = { .vni = 7, .ip = ip };
@@ -47,7 +90,7 @@ static void put_endpoint(struct mz_addr ip, uint32_t host, uint32_t ifindex)
 static void build_world(void)
 {
 	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = 1, .uplink = 1, .path_ttl = 1000,
-			      .hint_interval = 10, .services = 9, .second = 250 };
+			      .hint_interval = 10, .services = 9, .second = 250, .flags = MZ_CFG_F_HOP_FUNCTIONS };
 	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .ip6 = addr6(EP6_A),
 				.prefix6 = 64, .vpc = 3, .mtu = 1434, .max_flows = 1000 };
 	struct mz_net_key nk = { .prefixlen = 32 + 96 + 24, .vni = htonl(7), .ip = addr4(IP4(198, 18, 1, 0)) };
@@ -111,7 +154,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint8_t *buffer;
 	struct mz_native_packet pkt = { .ifindex = 1, .headroom = HEADROOM };
 	static const char *const learned[] = { "mz_paths", "mz_flows", "mz_frags", "mz_links6" };
-	static int built;
+	static int built, functions = -1;
 	uint32_t vpc = 0;
 
 	if (size < 1 || size > 4096)
@@ -123,14 +166,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		mz_native_clear(mz_native_table(learned[i]));
 	// Exactly as large as the frame: a read past its end is one past the buffer's.
 	// Or with room for an answer that is longer than the question.
-	pkt.tailroom = data[0] & 2 ? 128 : 0;
+	kind = data[0];
+	if (functions != !!(kind & FUNCTIONS))
+		put_functions(functions = !!(kind & FUNCTIONS));
+	pkt.tailroom = kind & TAILROOM ? 128 : 0;
 	buffer = calloc(1, HEADROOM + size - 1 + pkt.tailroom);
 	memcpy(buffer + HEADROOM, data + 1, size - 1);
 	pkt.data = buffer + HEADROOM;
 	pkt.len = (uint32_t)(size - 1);
-	if (data[0] & 4)
+	if (kind & RETURNED)
+		mz_native_returned(&pkt);
+	else if (kind & REPLY)
 		mz_native_reply(&pkt);
-	else if (data[0] & 1)
+	else if (kind & EGRESS)
 		mz_native_egress(&pkt);
 	else
 		mz_native_ingress(&pkt);
@@ -138,21 +186,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(counted(&vpc) == 1);
 	MUST(vpc == 0 || vpc == 3);
 	MUST(pkt.data >= buffer);
-	MUST(pkt.data + pkt.len <= buffer + HEADROOM + size - 1 + (data[0] & 2 ? 128 : 0));
+	MUST(pkt.data + pkt.len <= buffer + HEADROOM + size - 1 + (kind & TAILROOM ? 128 : 0));
 	free(buffer);
 	return 0;
 }
 
 // Writes the seeds: one frame of each sort. `pipeline_fuzz_seeds DIR`.
 #ifdef MZ_FUZZ_SEEDS
-static void save(const char *dir, const char *name, char kind, struct frame f)
+static void save(const char *dir, const char *name, int sort, struct frame f)
 {
 	char path[512];
 	FILE *out;
 
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	out = fopen(path, "wb");
-	if (!out || fputc(kind, out) == EOF || fwrite(f.b, 1, f.len, out) != f.len || fclose(out))
+	if (!out || fputc(sort, out) == EOF || fwrite(f.b, 1, f.len, out) != f.len || fclose(out))
 		exit(1);
 }
 
@@ -196,6 +244,15 @@ int main(int argc, char **argv)
 	save(argv[1], "reply-dhcp", 4,
 	     INNER(.src = IP4(169, 254, 169, 252), .dst = IP4(100, 64, 0, 1), .sport = 67, .dport = 68, .payload = 240));
 	save(argv[1], "reply6", 4, INNER(.v6 = 1, .src6 = SVC6(0x547), .dst6 = CLIENT6(1), .sport = 547, .dport = 546));
+	save(argv[1], "function-sent", FUNCTIONS | EGRESS, INNER(.dst = EP_R));
+	save(argv[1], "function-local", FUNCTIONS | EGRESS, INNER(.dst = EP_A));
+	save(argv[1], "function-received", FUNCTIONS, TUNNEL());
+	save(argv[1], "function-received6", FUNCTIONS, TUNNEL(.in = { .v6 = 1 }));
+	save(argv[1], "function-hop", FUNCTIONS, TUNNEL(.in = { .src = EP_A, .dst = EP_R }));
+	save(argv[1], "function-spoils", FUNCTIONS | SPOILS | EGRESS, INNER(.dst = EP_R));
+	save(argv[1], "function-spoils-received", FUNCTIONS | SPOILS, TUNNEL());
+	save(argv[1], "function-takes", FUNCTIONS | EGRESS | 2 << 6, INNER(.dst = EP_R));
+	save(argv[1], "function-returned", RETURNED, INNER(.src = EP_R, .dst = EP_A));
 	save(argv[1], "ce", 0, TUNNEL(.tos = 3, .in = { .tos = 2 }));
 	return 0;
 }

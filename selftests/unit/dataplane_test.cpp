@@ -9,6 +9,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "userspace/base/addr.h"
@@ -187,6 +188,58 @@ TEST_P(Contract, LoadAgainKeepsTables) {
 
 TEST_P(Contract, DetachOfNothingIsNoError) { EXPECT_TRUE(dp_->detach(Hook::endpoint, 4242)); }
 
+// ---- functions -------------------------------------------------------------------
+
+std::string built(const std::string& file) {
+  const char* folder = getenv("O");
+  std::ifstream in(std::string(folder ? folder : "build") + "/" + file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+// Has a function of each kind, a map `seen` and a constant `verdict`.
+FunctionImage told(std::map<std::string, std::string> set = {}) {
+  return {"told", built("selftests/bpf/functions/told.bpf.o"), std::move(set)};
+}
+
+TEST_P(Contract, AFunctionIsInItsSlotUntilRemoved) {
+  EXPECT_FALSE(dp_->has_function(FunctionKind::endpoint, 2));
+  const auto rc = dp_->put_function(FunctionKind::endpoint, 2, told());
+  ASSERT_TRUE(rc) << rc.error().what;
+  EXPECT_TRUE(dp_->has_function(FunctionKind::endpoint, 2));
+  EXPECT_FALSE(dp_->has_function(FunctionKind::hop, 2));
+  EXPECT_FALSE(dp_->has_function(FunctionKind::endpoint, 1));
+  const auto n = dp_->function_count(FunctionKind::endpoint, 2);
+  ASSERT_TRUE(n);
+  EXPECT_EQ(n->packets + n->dropped + n->taken, 0u);
+  ASSERT_TRUE(dp_->remove_function(FunctionKind::endpoint, 2, "told"));
+  EXPECT_FALSE(dp_->has_function(FunctionKind::endpoint, 2));
+  EXPECT_TRUE(dp_->remove_function(FunctionKind::endpoint, 2, "told"));
+}
+
+TEST_P(Contract, OneObjectMayServeBothKinds) {
+  EXPECT_TRUE(dp_->put_function(FunctionKind::endpoint, 0, told()));
+  EXPECT_TRUE(dp_->put_function(FunctionKind::hop, 0, told()));
+  ASSERT_TRUE(dp_->remove_function(FunctionKind::endpoint, 0, "told"));
+  EXPECT_TRUE(dp_->has_function(FunctionKind::hop, 0));
+}
+
+TEST_P(Contract, WhatIsNoFunctionChangesNothing) {
+  ASSERT_TRUE(dp_->put_function(FunctionKind::endpoint, 0, told()));
+  for (const char* object : {"", "bad"}) {
+    const auto rc = dp_->put_function(FunctionKind::endpoint, 0, {"told", object, {}});
+    ASSERT_FALSE(rc);
+    EXPECT_EQ(rc.error().code, Code::invalid_argument);
+    EXPECT_NE(rc.error().what.find("function told: not a BPF object file"), std::string::npos) << rc.error().what;
+  }
+  EXPECT_TRUE(dp_->has_function(FunctionKind::endpoint, 0));
+  EXPECT_FALSE(dp_->put_function(FunctionKind::endpoint, MZ_FUNCTIONS, told()));
+}
+
+TEST_P(Contract, LoadAgainKeepsFunctions) {
+  ASSERT_TRUE(dp_->put_function(FunctionKind::endpoint, 0, told()));
+  ASSERT_TRUE(dp_->load({}));
+  EXPECT_TRUE(dp_->has_function(FunctionKind::endpoint, 0));
+}
+
 TEST_P(Contract, ClockRateIsOneThatKernelsHave) {
   const auto hz = dp_->clock_hz();
   ASSERT_TRUE(hz);
@@ -223,6 +276,67 @@ TEST(KernelDataplane, OtherSizesThanPinnedAreRefusedWithAdvice) {
   EXPECT_NE(rc.error().what.find("--reset"), std::string::npos) << rc.error().what;
   std::filesystem::remove_all("/sys/fs/bpf/mizar/" + instance);
 }
+
+// What only the kernel's has to say of objects; compiled ones are in function_test.sh.
+class KernelFunctions : public Contract {
+ protected:
+  std::string pins() {
+    std::string all;
+    for (const auto& e : std::filesystem::recursive_directory_iterator("/sys/fs/bpf/mizar/" + instance_)) {
+      const std::string path = e.path();
+      if (const auto at = path.find("/functions/"); at != std::string::npos) all += path.substr(at + 11) + " ";
+    }
+    return all;
+  }
+  std::string refusal(const FunctionImage& image, FunctionKind kind = FunctionKind::endpoint) {
+    const auto rc = dp_->put_function(kind, 1, image);
+    if (rc) return "taken";
+    EXPECT_EQ(rc.error().code, Code::invalid_argument);
+    EXPECT_FALSE(dp_->has_function(kind, 1));
+    EXPECT_EQ(pins(), "");
+    return rc.error().what;
+  }
+};
+
+TEST_P(KernelFunctions, ItsMapsStandUnderItsNameAndGoWithIt) {
+  ASSERT_TRUE(dp_->put_function(FunctionKind::endpoint, 0, told()));
+  EXPECT_EQ(pins(), "told told/seen ");
+  ASSERT_TRUE(dp_->put_function(FunctionKind::endpoint, 0, told()));  // in its place
+  EXPECT_EQ(pins(), "told told/seen ");
+  ASSERT_TRUE(dp_->remove_function(FunctionKind::endpoint, 0, "told"));
+  EXPECT_EQ(pins(), "");
+}
+
+TEST_P(KernelFunctions, ARefusedOneLeavesTheOldOnesMaps) {
+  ASSERT_TRUE(dp_->put_function(FunctionKind::endpoint, 0, told()));
+  EXPECT_FALSE(dp_->put_function(FunctionKind::endpoint, 0, told({{"nothing", "1"}})));
+  EXPECT_EQ(pins(), "told told/seen ");
+}
+
+TEST_P(KernelFunctions, TheWrongOneSaysWhatIsWrong) {
+  EXPECT_EQ(refusal(told({{"rate", "1"}})), "function told: has no constant rate to set; it has: verdict");
+  EXPECT_EQ(refusal(told({{"verdict", "x"}})), "function told: constant verdict: 'x' is no number of 4 bytes");
+  EXPECT_EQ(refusal(told({{"verdict", "4294967296"}})), "function told: constant verdict: '4294967296' is no number of 4 bytes");
+  EXPECT_EQ(refusal(told({{"verdict", ""}})), "function told: constant verdict: '' is no number of 4 bytes");
+  EXPECT_NE(refusal({"plain", built("bpf/xsk_redirect.bpf.o"), {}}).find("function plain: has no ABI version"), std::string::npos);
+  EXPECT_NE(refusal({"guard", built("bpf/functions/flood_guard.bpf.o"), {}}, FunctionKind::hop)
+                .find("has no section mizar/hop (made by MZ_HOP_FUNCTION); it has: mizar/endpoint"),
+            std::string::npos);
+  EXPECT_NE(refusal({"mirror", built("bpf/functions/mirror.bpf.o"), {{"collector", "nowhere"}}}).find("'nowhere' is no IP address"),
+            std::string::npos);
+}
+
+// An object cut short anywhere is refused, or is whole as far as it matters.
+TEST_P(KernelFunctions, ACutObjectHarmsNobody) {
+  const FunctionImage whole = told();
+  for (size_t n = 0; n < whole.object.size(); n += 97) {
+    const auto rc = dp_->put_function(FunctionKind::endpoint, 1, {"cut", whole.object.substr(0, n), {}});
+    if (rc) continue;
+    EXPECT_NE(rc.error().what.find("function cut: "), std::string::npos) << n;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Of, KernelFunctions, ::testing::Values(std::pair{"kernel", &make_kernel}));
 
 TEST(KernelDataplane, NoBpffsSaysHowToGetIt) {
   KernelOptions o;

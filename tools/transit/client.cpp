@@ -140,6 +140,15 @@ Result<v1::FlushFlowsReply> Client::call(const v1::FlushFlowsRequest& r) {
 Result<v1::ListFlowsReply> Client::call(const v1::TopFlowsRequest& r) {
   return rpc_->call(&Stub::TopFlows, r);
 }
+Result<v1::FunctionStatus> Client::call(const v1::LoadFunctionRequest& r) {
+  return rpc_->call(&Stub::LoadFunction, r);
+}
+Result<v1::ListFunctionsReply> Client::call(const v1::ListFunctionsRequest& r) {
+  return rpc_->call(&Stub::ListFunctions, r);
+}
+Result<v1::RemoveFunctionReply> Client::call(const v1::RemoveFunctionRequest& r) {
+  return rpc_->call(&Stub::RemoveFunction, r);
+}
 Result<v1::TraceReply> Client::call(const v1::TraceRequest& r) {
   return rpc_->call(&Stub::Trace, r);
 }

@@ -33,6 +33,9 @@ class Client {
   Result<v1::ListFlowsReply> call(const v1::ListFlowsRequest& request);
   Result<v1::FlushFlowsReply> call(const v1::FlushFlowsRequest& request);
   Result<v1::ListFlowsReply> call(const v1::TopFlowsRequest& request);
+  Result<v1::FunctionStatus> call(const v1::LoadFunctionRequest& request);
+  Result<v1::ListFunctionsReply> call(const v1::ListFunctionsRequest& request);
+  Result<v1::RemoveFunctionReply> call(const v1::RemoveFunctionRequest& request);
   Result<v1::TraceReply> call(const v1::TraceRequest& request);
   Result<v1::DoctorReply> call(const v1::DoctorRequest& request);
   Result<v1::ReplaceProgramsReply> call(const v1::ReplaceProgramsRequest& request);

@@ -65,6 +65,7 @@ void add_commands(CLI::App& app, Context& ctx) {
   add_doctor(app, ctx);
   add_stats(app, ctx);
   add_flow(app, ctx);
+  add_function(app, ctx);
   add_explain(app, ctx);
   add_trace(app, ctx);
   add_program(app, ctx);

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -14,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "bpf/abi/functions.h"
 #include "bpf/abi/reasons.h"
 #include "bpf/abi/tables.h"
 #include "userspace/base/result.h"
@@ -62,7 +64,7 @@ struct TableSizes {
   std::uint32_t mappings = 131072;  // rows; two for each port in use outside
 };
 
-enum class Hook { endpoint, uplink_deliver, uplink_hop, services, gateway_out, gateway_in };
+enum class Hook { endpoint, uplink_deliver, uplink_hop, services, gateway_out, gateway_in, function };
 const char* hook_name(Hook hook);
 
 // A program of ours on an interface.
@@ -78,6 +80,14 @@ struct TraceResult {
   std::vector<mz_note> notes;
   std::uint32_t reason = MZ_R_NONE;
   std::vector<std::uint8_t> frame;  // afterwards
+};
+
+// An operator's function (bpf/abi/function.h) as it was given.
+enum class FunctionKind { endpoint, hop };
+struct FunctionImage {
+  std::string name;
+  std::string object;  // an object file's bytes
+  std::map<std::string, std::string> set;  // constants: integers, IP addresses
 };
 
 class Dataplane {
@@ -120,6 +130,21 @@ class Dataplane {
   virtual Table<mz_outside_key, mz_outside>& outsides() = 0;
   virtual Table<mz_pool_key, mz_pool>& pools() = 0;
   virtual Table<mz_mapping_key, mz_mapping>& mappings() = 0;
+
+  // Functions: programs in slots 0..MZ_FUNCTIONS-1 of their kind. They, and what
+  // they keep in maps, outlive this process and a new load().
+  // Loads one and puts it in its slot, in the place of what is there, atomically;
+  // its counts begin anew. Errors: invalid_argument (no such object, section, ABI
+  // version or constant, or the verifier's word), nothing is changed then.
+  virtual Result<> put_function(FunctionKind kind, unsigned slot, const FunctionImage& image) = 0;
+  virtual Result<> remove_function(FunctionKind kind, unsigned slot, const std::string& name) = 0;
+  [[nodiscard]] virtual bool has_function(FunctionKind kind, unsigned slot) const = 0;
+  // Sums over CPUs.
+  virtual Result<mz_function_count> function_count(FunctionKind kind, unsigned slot) = 0;
+  virtual Table<std::uint32_t, mz_function_chains>& function_ports() = 0;  // by ifindex % MZ_PORTS
+  virtual Table<std::uint32_t, mz_function_chains>& function_vpcs() = 0;   // by counter slot
+  virtual Table<std::uint32_t, mz_function_chain>& function_chains() = 0;
+  virtual Table<std::uint32_t, mz_function_slot>& function_slots() = 0;  // hops' from MZ_FUNCTIONS on
 
   // Sums over CPUs, since the tables were made.
   virtual Result<mz_flow_stats> flow_stats() = 0;

@@ -94,6 +94,10 @@ class FakeDataplane final : public Dataplane {
         outsides_("mz_outsides", s.insides, false),
         pools_("mz_pools", 4096, false),
         mappings_("mz_mappings", s.mappings, false),
+        function_ports_("mz_function_ports", MZ_PORTS, true),
+        function_vpcs_("mz_function_vpcs", s.vpc_slots, true),
+        function_chains_("mz_function_chains", MZ_FUNCTION_CHAINS, true),
+        function_slots_("mz_function_slots", MZ_FUNCTION_SLOTS, true),
         vpc_slots_(s.vpc_slots) {}
 
   Result<> load(const mz_cfg& cfg, const std::string& = {}) override {
@@ -135,6 +139,26 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_pool_key, mz_pool>& pools() override { return pools_; }
   FakeTable<mz_mapping_key, mz_mapping>& mappings() override { return mappings_; }
 
+  FakeTable<std::uint32_t, mz_function_chains>& function_ports() override { return function_ports_; }
+  FakeTable<std::uint32_t, mz_function_chains>& function_vpcs() override { return function_vpcs_; }
+  FakeTable<std::uint32_t, mz_function_chain>& function_chains() override { return function_chains_; }
+  FakeTable<std::uint32_t, mz_function_slot>& function_slots() override { return function_slots_; }
+
+  // An object is anything that does not begin with "bad".
+  Result<> put_function(FunctionKind kind, unsigned slot, const FunctionImage& image) override {
+    if (slot >= MZ_FUNCTIONS) return fail(Code::internal, "function {}: no slot {}", image.name, slot);
+    if (image.object.empty() || image.object.starts_with("bad"))
+      return fail(Code::invalid_argument, "function {}: not a BPF object file", image.name);
+    functions[{kind, slot}] = image;
+    return {};
+  }
+  Result<> remove_function(FunctionKind kind, unsigned slot, const std::string&) override {
+    functions.erase({kind, slot});
+    return {};
+  }
+  bool has_function(FunctionKind kind, unsigned slot) const override { return functions.contains({kind, slot}); }
+  Result<mz_function_count> function_count(FunctionKind, unsigned) override { return mz_function_count{}; }
+
   Result<mz_flow_stats> flow_stats() override { return stats; }
 
   Result<std::vector<mz_count>> counters(std::uint32_t vpc) override {
@@ -160,6 +184,7 @@ class FakeDataplane final : public Dataplane {
   std::uint32_t jiffies = 1000;
   mz_flow_stats stats{};
   TraceResult tracing;  // what trace() answers, the frame apart
+  std::map<std::pair<FunctionKind, unsigned>, FunctionImage> functions;
 
  private:
   std::set<std::pair<Hook, unsigned>> hooks_;
@@ -181,6 +206,10 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_outside_key, mz_outside> outsides_;
   FakeTable<mz_pool_key, mz_pool> pools_;
   FakeTable<mz_mapping_key, mz_mapping> mappings_;
+  FakeTable<std::uint32_t, mz_function_chains> function_ports_;
+  FakeTable<std::uint32_t, mz_function_chains> function_vpcs_;
+  FakeTable<std::uint32_t, mz_function_chain> function_chains_;
+  FakeTable<std::uint32_t, mz_function_slot> function_slots_;
   std::uint32_t vpc_slots_;
 };
 

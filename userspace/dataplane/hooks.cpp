@@ -17,8 +17,8 @@ namespace mizar {
 
 namespace {
 
-constexpr std::array<const char*, 6> kNames = {"endpoint", "uplink-deliver", "uplink-hop",
-                                               "services", "gateway-out", "gateway-in"};
+constexpr std::array<const char*, 7> kNames = {"endpoint", "uplink-deliver", "uplink-hop", "services",
+                                               "gateway-out", "gateway-in", "function"};
 
 // Our filters' places where there are no links: a gateway's come behind the underlay's.
 constexpr unsigned kHandle = 1;

@@ -20,11 +20,15 @@
 #include "bpf/endpoint_egress.skel.h"
 #include "bpf/gateway_in.skel.h"
 #include "bpf/gateway_out.skel.h"
+#include "bpf/function_reply.skel.h"
+#include "bpf/function_resume.skel.h"
+#include "bpf/hop_resume.skel.h"
 #include "bpf/services_reply.skel.h"
 #include "bpf/uplink_deliver.skel.h"
 #include "bpf/uplink_hop.skel.h"
 #include "bpf/abi/hash.h"
 #include "userspace/base/log.h"
+#include "userspace/dataplane/function_object.h"
 #include "userspace/dataplane/hooks.h"
 #include "userspace/dataplane/kernel_table.h"
 
@@ -45,6 +49,11 @@ using Reply = std::unique_ptr<mz_services_reply,
                               SkelFree<mz_services_reply, mz_services_reply__destroy>>;
 using GatewayOut = std::unique_ptr<mz_gateway_out, SkelFree<mz_gateway_out, mz_gateway_out__destroy>>;
 using GatewayIn = std::unique_ptr<mz_gateway_in, SkelFree<mz_gateway_in, mz_gateway_in__destroy>>;
+using FunctionReply = std::unique_ptr<mz_function_reply,
+                                      SkelFree<mz_function_reply, mz_function_reply__destroy>>;
+using FunctionResume = std::unique_ptr<mz_function_resume,
+                                       SkelFree<mz_function_resume, mz_function_resume__destroy>>;
+using HopResume = std::unique_ptr<mz_hop_resume, SkelFree<mz_hop_resume, mz_hop_resume__destroy>>;
 using Clock = std::unique_ptr<mz_clock, SkelFree<mz_clock, mz_clock__destroy>>;
 using Ring = std::unique_ptr<ring_buffer, SkelFree<ring_buffer, ring_buffer__free>>;
 
@@ -76,6 +85,7 @@ void set_sizes(bpf_object* obj, const TableSizes& s) {
       {"mz_insides", s.insides},
       {"mz_outsides", s.insides},
       {"mz_mappings", s.mappings},
+      {"mz_function_vpcs", s.vpc_slots},
   };
   for (const auto& [name, n] : sizes)
     bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, name), n);
@@ -136,6 +146,15 @@ class KernelDataplane final : public Dataplane {
   Table<mz_pool_key, mz_pool>& pools() override { return pools_; }
   Table<mz_mapping_key, mz_mapping>& mappings() override { return mappings_; }
 
+  Result<> put_function(FunctionKind kind, unsigned slot, const FunctionImage& image) override;
+  Result<> remove_function(FunctionKind kind, unsigned slot, const std::string& name) override;
+  bool has_function(FunctionKind kind, unsigned slot) const override;
+  Result<mz_function_count> function_count(FunctionKind kind, unsigned slot) override;
+  Table<std::uint32_t, mz_function_chains>& function_ports() override { return function_ports_; }
+  Table<std::uint32_t, mz_function_chains>& function_vpcs() override { return function_vpcs_; }
+  Table<std::uint32_t, mz_function_chain>& function_chains() override { return function_chains_; }
+  Table<std::uint32_t, mz_function_slot>& function_slots() override { return function_slots_; }
+
   Result<mz_flow_stats> flow_stats() override;
 
   Result<std::vector<mz_count>> counters(std::uint32_t vpc) override;
@@ -157,6 +176,10 @@ class KernelDataplane final : public Dataplane {
                        const std::string& directory);
   Result<> bind_tables();
   Result<> pin_program(bpf_program* prog, const char* name);
+  Result<> put_resume(const char* programs, bpf_program* prog);
+  [[nodiscard]] int programs_fd(FunctionKind kind) const {
+    return map_fd(kind == FunctionKind::hop ? "mz_function_xdp" : "mz_function_tc");
+  }
   [[nodiscard]] int prog_fd(Hook hook) const;
   [[nodiscard]] int map_fd(const char* name) const {
     return bpf_map__fd(bpf_object__find_map_by_name(deliver_->obj, name));
@@ -171,6 +194,9 @@ class KernelDataplane final : public Dataplane {
   Reply reply_;
   GatewayOut gateway_out_;
   GatewayIn gateway_in_;
+  FunctionReply function_reply_;
+  FunctionResume function_resume_;
+  HopResume hop_resume_;
   Clock clock_;
   Ring ring_;
   const std::function<void(const mz_event&)>* take_ = nullptr;
@@ -193,6 +219,10 @@ class KernelDataplane final : public Dataplane {
   KernelTable<mz_outside_key, mz_outside> outsides_;
   KernelTable<mz_pool_key, mz_pool> pools_;
   KernelTable<mz_mapping_key, mz_mapping> mappings_;
+  KernelTable<std::uint32_t, mz_function_chains> function_ports_;
+  KernelTable<std::uint32_t, mz_function_chains> function_vpcs_;
+  KernelTable<std::uint32_t, mz_function_chain> function_chains_;
+  KernelTable<std::uint32_t, mz_function_slot> function_slots_;
 };
 
 Result<> KernelDataplane::prepare() {
@@ -202,7 +232,7 @@ Result<> KernelDataplane::prepare() {
                 "{} is not a BPF file system: mount it (mount -t bpf bpf {})", options_.bpffs,
                 options_.bpffs);
   std::error_code ec;
-  for (const char* sub : {"maps", "programs", "links"}) {
+  for (const char* sub : {"maps", "programs", "links", "functions"}) {
     std::filesystem::create_directories(fmt::format("{}/{}", root_, sub), ec);
     if (ec)
       return fail_errno(Code::failed_precondition, ec.value(), fmt::format("{}/{}", root_, sub));
@@ -275,6 +305,14 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
   if (!out) return tl::unexpected(out.error());
   auto in = load_one<GatewayIn>(mz_gateway_in__create_skeleton, mz_gateway_in__load, "gateway_in", cfg, directory);
   if (!in) return tl::unexpected(in.error());
+  auto function_reply = load_one<FunctionReply>(mz_function_reply__create_skeleton, mz_function_reply__load,
+                                                "function_reply", cfg, directory);
+  if (!function_reply) return tl::unexpected(function_reply.error());
+  auto function_resume = load_one<FunctionResume>(mz_function_resume__create_skeleton, mz_function_resume__load,
+                                                  "function_resume", cfg, directory);
+  if (!function_resume) return tl::unexpected(function_resume.error());
+  auto hop_resume = load_one<HopResume>(mz_hop_resume__create_skeleton, mz_hop_resume__load, "hop_resume", cfg, directory);
+  if (!hop_resume) return tl::unexpected(hop_resume.error());
 
   deliver_ = std::move(*deliver);
   egress_ = std::move(*egress);
@@ -282,13 +320,21 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
   reply_ = std::move(*reply);
   gateway_out_ = std::move(*out);
   gateway_in_ = std::move(*in);
+  function_reply_ = std::move(*function_reply);
+  function_resume_ = std::move(*function_resume);
+  hop_resume_ = std::move(*hop_resume);
   MZ_CHECK(bind_tables());
+  MZ_CHECK(put_resume("mz_function_tc", function_resume_->progs.mz_function_resume));
+  MZ_CHECK(put_resume("mz_function_xdp", hop_resume_->progs.mz_hop_resume));
   MZ_CHECK(pin_program(deliver_->progs.mz_uplink_deliver, "uplink_deliver"));
   MZ_CHECK(pin_program(egress_->progs.mz_endpoint_egress, "endpoint_egress"));
   MZ_CHECK(pin_program(hop_->progs.mz_uplink_hop, "uplink_hop"));
   MZ_CHECK(pin_program(reply_->progs.mz_services_reply, "services_reply"));
   MZ_CHECK(pin_program(gateway_out_->progs.mz_gateway_out_tc, "gateway_out"));
   MZ_CHECK(pin_program(gateway_in_->progs.mz_gateway_in_tc, "gateway_in"));
+  MZ_CHECK(pin_program(function_reply_->progs.mz_function_reply, "function_reply"));
+  MZ_CHECK(pin_program(function_resume_->progs.mz_function_resume, "function_resume"));
+  MZ_CHECK(pin_program(hop_resume_->progs.mz_hop_resume, "hop_resume"));
   for (const Attachment& a : hooks_.list())
     MZ_CHECK(hooks_.attach(a.hook, a.ifindex, prog_fd(a.hook)));
   return {};
@@ -317,6 +363,10 @@ Result<> KernelDataplane::bind_tables() {
   bind(outsides_, "mz_outsides", false);
   bind(pools_, "mz_pools", false);
   bind(mappings_, "mz_mappings", false);
+  bind(function_ports_, "mz_function_ports", true);
+  bind(function_vpcs_, "mz_function_vpcs", true);
+  bind(function_chains_, "mz_function_chains", true);
+  bind(function_slots_, "mz_function_slots", true);
   if (ring_) return {};  // the ring is pinned: the same one
   ring_.reset(ring_buffer__new(
       map_fd("mz_events"),
@@ -355,6 +405,8 @@ int KernelDataplane::prog_fd(Hook hook) const {
       return bpf_program__fd(gateway_out_->progs.mz_gateway_out_tc);
     case Hook::gateway_in:
       return bpf_program__fd(gateway_in_->progs.mz_gateway_in_tc);
+    case Hook::function:
+      return bpf_program__fd(function_reply_->progs.mz_function_reply);
   }
   return -1;
 }
@@ -384,6 +436,67 @@ Result<> KernelDataplane::clear_counters(std::uint32_t vpc) {
       return fail_errno(Code::internal, errno, fmt::format("counters of slot {}", vpc));
   }
   return {};
+}
+
+// A packet that is at a function meanwhile goes on in the new program: what waits
+// for it has one layout for all programs of an ABI version.
+Result<> KernelDataplane::put_resume(const char* programs, bpf_program* prog) {
+  const std::uint32_t slot = MZ_FUNCTION_RESUME;
+  const int fd = bpf_program__fd(prog);
+  if (bpf_map_update_elem(map_fd(programs), &slot, &fd, BPF_ANY) == 0) return {};
+  return fail_errno(Code::internal, errno, fmt::format("{}: {}", programs, bpf_program__name(prog)));
+}
+
+Result<> KernelDataplane::put_function(FunctionKind kind, unsigned slot, const FunctionImage& image) {
+  if (slot >= MZ_FUNCTIONS) return fail(Code::internal, "function {}: no slot {}", image.name, slot);
+  auto object = FunctionObject::load(image, kind, [this](const char* name) { return map_fd(name); });
+  if (!object) return tl::unexpected(object.error());
+  const std::uint32_t at = slot + (kind == FunctionKind::hop ? MZ_FUNCTIONS : 0);
+  const std::vector<mz_function_count> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
+  const std::string pins = fmt::format("{}/functions/{}", root_, image.name), fresh = pins + "+new";
+  const int fd = object->program_fd();
+  std::error_code ec;
+  auto rc = object->pin_maps(fresh);
+  if (rc && bpf_map_update_elem(programs_fd(kind), &slot, &fd, BPF_ANY) != 0)
+    rc = fail_errno(Code::internal, errno, fmt::format("function {}: put it in slot {}", image.name, slot));
+  if (!rc) {
+    std::filesystem::remove_all(fresh, ec);
+    return rc;
+  }
+  // From here on it runs.
+  if (bpf_map_update_elem(map_fd("mz_function_counts"), &at, zero.data(), BPF_ANY) != 0)
+    log::warning("function {}: its counts do not begin anew: {}", image.name, std::strerror(errno));
+  std::filesystem::remove_all(pins, ec);
+  std::filesystem::rename(fresh, pins, ec);
+  if (ec) log::warning("function {}: its maps stand in {}: {}", image.name, fresh, ec.message());
+  return {};
+}
+
+Result<> KernelDataplane::remove_function(FunctionKind kind, unsigned slot, const std::string& name) {
+  if (bpf_map_delete_elem(programs_fd(kind), &slot) != 0 && errno != ENOENT)
+    return fail_errno(Code::internal, errno, fmt::format("function {}: remove it from slot {}", name, slot));
+  std::error_code ec;
+  std::filesystem::remove_all(fmt::format("{}/functions/{}", root_, name), ec);
+  return {};
+}
+
+bool KernelDataplane::has_function(FunctionKind kind, unsigned slot) const {
+  std::uint32_t id = 0;
+  return bpf_map_lookup_elem(programs_fd(kind), &slot, &id) == 0;
+}
+
+Result<mz_function_count> KernelDataplane::function_count(FunctionKind kind, unsigned slot) {
+  const std::uint32_t at = slot + (kind == FunctionKind::hop ? MZ_FUNCTIONS : 0);
+  mz_function_count sum{};
+  std::vector<mz_function_count> each(static_cast<size_t>(libbpf_num_possible_cpus()));
+  if (bpf_map_lookup_elem(map_fd("mz_function_counts"), &at, each.data()) != 0)
+    return fail_errno(Code::internal, errno, fmt::format("counts of function slot {}", at));
+  for (const mz_function_count& c : each) {
+    sum.packets += c.packets;
+    sum.dropped += c.dropped;
+    sum.taken += c.taken;
+  }
+  return sum;
 }
 
 Result<mz_flow_stats> KernelDataplane::flow_stats() {

@@ -119,8 +119,10 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
       vips_(dp),
       gateways_(dp),
       flows_(dp, [this] { return port_interfaces(); }),
+      functions_(dp, store),
       generation_(std::random_device{}()) {
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
+  tables_.set_flags([this](const EndpointSpec& e) { return functions_.flags(e); });
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::start(EventLoop& loop, Dataplane& dp, Store& store,
@@ -352,6 +354,8 @@ Result<> Daemon::ensure_uplink() {
 }
 
 Result<> Daemon::ensure_programs() {
+  const bool first = !dp_.loaded();
+  if (first) MZ_CHECK(functions_.read());
   mz_cfg cfg{};
   if (goal_.self.address.v4) cfg.self_ip4 = goal_.self.address.v4->abi();
   if (goal_.self.address.v6) cfg.self_ip6 = goal_.self.address.v6->abi();
@@ -360,7 +364,8 @@ Result<> Daemon::ensure_programs() {
   cfg.path_ttl = static_cast<__u32>(options_.path_ttl.count() * hz_);
   cfg.hint_interval = static_cast<__u32>(options_.hint_interval.count() * hz_ / 1000);
   cfg.flags = (options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0u) |
-              (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u);
+              (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u) |
+              (functions_.at_hops() ? MZ_CFG_F_HOP_FUNCTIONS : 0u);
   cfg.services = services_;
   cfg.outside = outside_;
   cfg.inner_mtu = endpoint_mtu();
@@ -369,13 +374,13 @@ Result<> Daemon::ensure_programs() {
   for (std::size_t i = 0; i < options_.flow_seconds.size(); i++)
     cfg.flow_timeout[i] = options_.flow_seconds[i] * hz_;
   if (cfg_ && same_bytes(*cfg_, cfg)) return {};
-  const bool first = !dp_.loaded();
   MZ_CHECK(dp_.load(cfg));
   cfg_ = cfg;
   if (!first) return {};
   MZ_CHECK(tables_.recover());
   MZ_CHECK(vips_.recover());
   MZ_CHECK(gateways_.recover());
+  MZ_CHECK(functions_.recover());
   for (const auto& [id, h] : goal_.host_names)
     if (const auto entry = dp_.hosts().get(id)) down_[id] = (entry->flags & MZ_HOST_F_DOWN) != 0;
   if (dp_.event_fd() < 0) return {};  // it never tells anything
@@ -550,7 +555,7 @@ void Daemon::on_monitor() {
       if (auto rc = dp_.detach(Hook::endpoint, gone); !rc) log::warning("{}", rc.error().what);
       ports_.erase(p);
       generation_++;
-      if (auto rc = tables_.apply(goal_, ports_); !rc) log::error("{}", rc.error().what);
+      if (auto rc = apply_tables(); !rc) log::error("{}", rc.error().what);
       break;
     }
   }

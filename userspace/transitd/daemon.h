@@ -17,6 +17,7 @@
 #include "userspace/net/monitor.h"
 #include "userspace/proto/transit.pb.h"
 #include "userspace/transitd/flows.h"
+#include "userspace/transitd/functions.h"
 #include "userspace/transitd/gateways.h"
 #include "userspace/transitd/goal.h"
 #include "userspace/transitd/interfaces.h"
@@ -71,6 +72,9 @@ class Daemon {
   Result<v1::FlushFlowsReply> flush_flows(const v1::FlushFlowsRequest& request);
   using TopDone = std::function<void(Result<v1::ListFlowsReply>)>;
   void top_flows(const v1::TopFlowsRequest& request, TopDone done);  // answers later
+  Result<v1::FunctionStatus> load_function(const v1::LoadFunctionRequest& request);
+  Result<v1::RemoveFunctionReply> remove_function(const v1::RemoveFunctionRequest& request);
+  [[nodiscard]] v1::ListFunctionsReply list_functions() const;
   Result<v1::TraceReply> trace(const v1::TraceRequest& request);
   // `directory`: object files to run instead of those built in; empty: these.
   Result<v1::ReplaceProgramsReply> replace_programs(const std::string& directory);
@@ -115,6 +119,8 @@ class Daemon {
   [[nodiscard]] const GatewaySpec* served() const;  // a gateway that this host is, or NULL
   void ensure_hops();
   void ensure_prober();
+  Result<> sync_functions();
+  Result<SyncCounts> apply_tables(const std::function<void()>& ports_known = {});
   Result<SyncCounts> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
   void connect_pending();
   void connect_services();
@@ -168,6 +174,7 @@ class Daemon {
   Vips vips_;
   Gateways gateways_;
   Flows flows_;
+  Functions functions_;
   std::vector<PendingTop> tops_;
   std::unique_ptr<Prober> prober_;
   HostSpec probing_as_;

@@ -32,7 +32,7 @@ void Daemon::report(const std::string& key, const Result<>& rc) {
 // come up when the table of ports knows them, so that their first ARP is
 // answered, and before anything is delivered to them.
 Result<SyncCounts> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
-  auto counts = tables_.apply(goal_, ports_, [&] {
+  auto counts = apply_tables([&] {
     for (const EndpointSpec* e : fresh)
       report(object_key(e->vpc, e->name),
              interfaces_.bring_up(*e, goal_.networks.find(object_key(e->vpc, e->network))->second,
@@ -128,6 +128,7 @@ void Daemon::retry_pending() {
   if (!prober_ && !goal_.self.name.empty()) ensure_prober();
   if (!problems_.empty()) connect_pending();
   if (!services_problem_.empty()) connect_services();
+  functions_.look_for_interfaces();
 }
 
 // The namespace may come later than the goal: tried again until it is there.

@@ -100,6 +100,14 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
     }
     case MZ_ST_NEXTHOP:
       return fmt::format("not resolved; the kernel's FIB says {}", n.value);
+    case MZ_ST_FUNCTIONS: {
+      const auto functions = functions_.list();
+      const bool hop = n.value == MZ_POINT_HOP;
+      for (const auto& f : functions.functions())
+        if (f.slot() == n.id && (f.function().points(0) == "hop") == hop)
+          return fmt::format("{} would see it, as first of its point", f.function().name());
+      return fmt::format("one of slot {}", n.id);
+    }
     case MZ_ST_REWRITE:
       return n.object == MZ_OBJ_PORT ? fmt::format("inner frame for {}", endpoint_by_ifindex(n.id))
                                      : fmt::format("tunnel headers towards {}", host_label(n.id));

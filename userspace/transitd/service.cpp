@@ -107,6 +107,15 @@ class Service final : public LocalService {
     });
     return done;
   }
+  Done* LoadFunction(Ctx* c, const v1::LoadFunctionRequest* in, v1::FunctionStatus* out) override {
+    return run(c, out, [this, in] { return daemon_.load_function(*in); });
+  }
+  Done* ListFunctions(Ctx* c, const v1::ListFunctionsRequest*, v1::ListFunctionsReply* out) override {
+    return run(c, out, [this] { return Result<v1::ListFunctionsReply>(daemon_.list_functions()); });
+  }
+  Done* RemoveFunction(Ctx* c, const v1::RemoveFunctionRequest* in, v1::RemoveFunctionReply* out) override {
+    return run(c, out, [this, in] { return daemon_.remove_function(*in); });
+  }
   Done* Trace(Ctx* c, const v1::TraceRequest* in, v1::TraceReply* out) override {
     return run(c, out, [this, in] { return daemon_.trace(*in); });
   }

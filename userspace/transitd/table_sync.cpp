@@ -263,7 +263,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
     const auto port = ports.find(key);
     if (goal.local(e) && port != ports.end()) {
       entry.ifindex = port->second.ifindex;
-      entry.flags = port->second.peer ? MZ_EP_F_PEER : 0;
+      entry.flags = static_cast<__u16>((port->second.peer ? MZ_EP_F_PEER : 0u) | flags_(e));
       mz_port p{};
       p.ifindex = port->second.ifindex;
       p.vni = e.vni;

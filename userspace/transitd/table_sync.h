@@ -42,6 +42,9 @@ class TableSync {
   TableSync(Dataplane& dp, HostState host_state, Clock::duration linger, std::uint32_t max_flows = 32768)
       : dp_(dp), host_state_(std::move(host_state)), linger_(linger), max_flows_(max_flows) {}
 
+  // Flags an endpoint's rows have besides their own: MZ_EP_F_*. Asked at each apply().
+  void set_flags(std::function<std::uint32_t(const EndpointSpec&)> flags) { flags_ = std::move(flags); }
+
   // Reads the tables of an earlier run.
   Result<> recover();
 
@@ -97,6 +100,7 @@ class TableSync {
 
   Dataplane& dp_;
   HostState host_state_;
+  std::function<std::uint32_t(const EndpointSpec&)> flags_ = [](const EndpointSpec&) { return 0u; };
   Clock::duration linger_;
   std::uint32_t max_flows_;
   std::set<unsigned> draining_;
