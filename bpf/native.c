@@ -4,6 +4,7 @@
 
 #include "bpf/target/native.h"
 
+#include "bpf/lib/answer.h"
 #include "bpf/lib/egress.h"
 #include "bpf/lib/gateway.h"
 #include "bpf/lib/ingress.h"
@@ -41,6 +42,8 @@ static int mz_native_jump(mz_ctx_t *ctx, __u32 slot, int hop)
 	__u32 kind = (__u32)hop;
 	struct mz_function_packet *packet = mz_lookup(mz_function_packets, &kind);
 
+	if (slot == MZ_FUNCTION_ANSWER)
+		return mz_answer(ctx);
 	if (slot != MZ_FUNCTION_RESUME)
 		packet->verdict = (__u32)mz_native_functions[slot](ctx, packet);
 	return mz_resume(ctx, kind);

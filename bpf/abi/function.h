@@ -99,7 +99,7 @@ struct mz_function_version {
  * jumps back with a verdict. These tables are the data plane's; the loader gives
  * the function those that are there. */
 #define MZ_FUNCTION_RESUME 8u  /* where it jumps back to */
-#define MZ_FUNCTION_PROGRAMS 9u
+#define MZ_FUNCTION_PROGRAMS 10u
 
 #ifdef __bpf__
 #ifndef MZ_ABI_FUNCTIONS_H /* the data plane itself has its own */

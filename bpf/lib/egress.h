@@ -7,12 +7,10 @@
 #include "bpf/lib/eth.h"
 #include "bpf/lib/flow.h"
 #include "bpf/lib/function.h"
-#include "bpf/lib/icmp.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/local.h"
 #include "bpf/lib/nat.h"
 #include "bpf/lib/nd.h"
-#include "bpf/lib/refuse.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 
@@ -77,7 +75,7 @@ static __always_inline int mz_egress_onward(struct mz_pkt *p, const struct mz_po
 	enum mz_act act;
 
 	if (mz_stage_flow(p, port->flags & (MZ_EP_F_VIPS | MZ_EP_F_OUT), MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
-		return p->act == MZ_ACT_REFUSE ? mz_refuse(p, port, p->why) : MZ_END;
+		return p->act == MZ_ACT_REFUSE ? mz_to_answer(p, (enum mz_reason)p->why) : MZ_END;
 	MZ_TRY(mz_egress_route(p));
 	if (p->out_ifindex) {
 		MZ_TRY(mz_stage_functions(p, MZ_POINT_INGRESS));
@@ -106,7 +104,7 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_l4(p, MZ_R_L4_TRUNCATED));
 	MZ_TRY(mz_stage_local(p, port));
 	if (mz_unlikely(p->size > port->mtu))
-		return mz_too_big(p, port);
+		return mz_to_answer(p, MZ_R_TOO_BIG);
 	MZ_TRY(mz_stage_functions(p, MZ_POINT_EGRESS));
 	return mz_egress_onward(p, port);
 }

@@ -53,6 +53,25 @@ static __always_inline int mz_to_functions(struct mz_pkt *p, enum mz_function_po
 	return mz_drop(p, MZ_R_FUNCTION_DROP); /* nobody is there */
 }
 
+/* What is rarely answered, is so in a program of its own (bpf/lib/answer.h), which finds
+ * `why` in what is saved. Where nobody is there the packet is dropped. */
+static __always_inline int mz_to_answer(struct mz_pkt *p, enum mz_reason why)
+{
+	mz_drop(p, why);
+	if (mz_function_save(p))
+		mz_jump(p, MZ_FUNCTION_ANSWER);
+	return MZ_END;
+}
+
+/* The port a saved packet came by, or NULL if it is another's by now. */
+static __always_inline const struct mz_port *mz_port_again(struct mz_pkt *p)
+{
+	__u32 slot = mz_in_ifindex(p) & (MZ_PORTS - 1);
+	const struct mz_port *port = mz_lookup(mz_ports, &slot);
+
+	return port && port->ifindex == mz_in_ifindex(p) ? port : NULL;
+}
+
 /* Some bits of a field as a value of its own: were the field in a jump, the verifier
  * would know it on both ways, and walk all that follows twice. */
 static __always_inline int mz_function_bits(__u32 field, __u32 bits)

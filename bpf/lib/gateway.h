@@ -7,12 +7,12 @@
 
 #include "bpf/lib/flow.h"
 #include "bpf/lib/function.h"
-#include "bpf/lib/icmp.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/nat.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 #include "bpf/lib/sender.h"
+#include "bpf/lib/too_big.h"
 
 /* Not a gateway's: the kernel, or the next program, has it. The program before has
  * counted it, or nobody does. */

@@ -115,27 +115,4 @@ static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port
 	return mz_end(p, MZ_ACT_ANSWER, why);
 }
 
-/* With the shortest quote there is. */
-static __noinline int mz_unreachable4(struct mz_pkt *p, const struct mz_port *port, __u8 code, __u32 word, __u32 why)
-{
-	return mz_icmp4_quote(p, port, MZ_QUOTE4_MIN, MZ_ICMP4_UNREACHABLE, code, word, (enum mz_reason)why);
-}
-
-/* The packet is larger than the endpoint's MTU. IPv4 without DF would have to go in
- * fragments, which is the endpoint's work, not ours. */
-static __noinline int mz_too_big(struct mz_pkt *p, const struct mz_port *port)
-{
-	if (!mz_may_complain(p) || !(p->v6 || p->df))
-		return mz_drop(p, MZ_R_TOO_BIG);
-	if (p->v6) {
-		if (p->len < ETH_HLEN + MZ_QUOTE6)
-			return mz_drop(p, MZ_R_TOO_BIG);
-		return mz_icmp6_quote(p, port, MZ_QUOTE6, MZ_ICMP6_TOO_BIG, 0, port->mtu, MZ_R_TOO_BIG_REPLY);
-	}
-	if (p->len >= ETH_HLEN + MZ_QUOTE4)
-		return mz_icmp4_quote(p, port, MZ_QUOTE4, MZ_ICMP4_UNREACHABLE, MZ_ICMP4_FRAG_NEEDED, port->mtu,
-				      MZ_R_TOO_BIG_REPLY);
-	return mz_unreachable4(p, port, MZ_ICMP4_FRAG_NEEDED, port->mtu, MZ_R_TOO_BIG_REPLY);
-}
-
 #endif

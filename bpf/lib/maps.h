@@ -137,8 +137,9 @@ MZ_MAP(mz_function_chains, ARRAY, __u32, struct mz_function_chain, MZ_FUNCTION_C
 /* Slot -> what the function has. Writer: daemon. Reader: packets that meet it. */
 MZ_MAP(mz_function_slots, ARRAY, __u32, struct mz_function_slot, MZ_FUNCTION_SLOTS, MZ_MAP_RDONLY);
 
-/* Slot -> function; MZ_FUNCTION_RESUME: the program they come back to. Writer:
- * daemon. Reader: packets that meet functions. One for TC, one for XDP. */
+/* Slot -> function; MZ_FUNCTION_RESUME: the program they come back to;
+ * MZ_FUNCTION_ANSWER: the one of rare answers. Writer: daemon. Readers: packets that
+ * meet functions, or are answered. One for TC, one for XDP. */
 MZ_PROGRAMS(mz_function_tc);
 MZ_PROGRAMS(mz_function_xdp);
 

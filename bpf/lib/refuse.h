@@ -4,8 +4,8 @@
 #ifndef MZ_LIB_REFUSE_H
 #define MZ_LIB_REFUSE_H
 
-#include "bpf/lib/icmp.h"
 #include "bpf/lib/l4.h"
+#include "bpf/lib/too_big.h"
 
 #define MZ_ICMP4_PORT_UNREACHABLE 3 /* code */
 #define MZ_ICMP6_UNREACHABLE      1
@@ -126,7 +126,7 @@ static __noinline int mz_unreachable(struct mz_pkt *p, const struct mz_port *por
 	return mz_unreachable4(p, port, MZ_ICMP4_PORT_UNREACHABLE, 0, why);
 }
 
-/* At egress only: back to the endpoint the packet came from. */
+/* Back to the endpoint the packet came from. */
 static __always_inline int mz_refuse(struct mz_pkt *p, const struct mz_port *port, __u32 why)
 {
 	if (why == MZ_R_FLOW_CLASH || p->event == MZ_L4_ABORT)

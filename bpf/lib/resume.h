@@ -152,10 +152,9 @@ static __always_inline int mz_chain_begin(struct mz_pkt *p)
 
 static __always_inline int mz_resume_egress(struct mz_pkt *p)
 {
-	__u32 slot = mz_in_ifindex(p) & (MZ_PORTS - 1);
-	const struct mz_port *port = mz_lookup(mz_ports, &slot);
+	const struct mz_port *port = mz_port_again(p);
 
-	if (!port || port->ifindex != mz_in_ifindex(p))
+	if (!port)
 		return mz_drop(p, MZ_R_NO_PORT);
 	p->len = mz_length(p); /* of which the tunnel's headers tell */
 	return mz_egress_onward(p, port);

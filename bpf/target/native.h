@@ -116,7 +116,7 @@ static int mz_native_jump(mz_ctx_t *ctx, __u32 slot, int hop);
 static int mz_native_gone; /* the verdict of the program that ended the packet */
 #define mz_jump(p, slot)                                                                       \
 	do {                                                                                   \
-		if ((slot) == MZ_FUNCTION_RESUME || mz_native_functions[slot]) {               \
+		if ((slot) >= MZ_FUNCTION_RESUME || mz_native_functions[slot]) {               \
 			mz_native_gone = mz_native_jump((p)->ctx, slot, (p)->point == MZ_POINT_HOP); \
 			return mz_end(p, MZ_ACT_GONE, MZ_R_NONE);                              \
 		}                                                                              \

@@ -120,7 +120,7 @@ int main(int argc, char **argv)
 {
 	const struct CMUnitTest all[] = {
 		cmocka_unit_test(test_egress_ways),      cmocka_unit_test(test_egress_drops),
-		cmocka_unit_test(test_arp), cmocka_unit_test(test_too_big),
+		cmocka_unit_test(test_arp), cmocka_unit_test(test_too_big), cmocka_unit_test(test_answers),
 		cmocka_unit_test(test_echo),             cmocka_unit_test(test_ingress_delivery),
 		cmocka_unit_test(test_ingress_hops),     cmocka_unit_test(test_ingress_senders),
 		cmocka_unit_test(test_ingress_malformed), cmocka_unit_test(test_control),

@@ -7,6 +7,7 @@ void test_egress_ways(void **state);
 void test_egress_drops(void **state);
 void test_arp(void **state);
 void test_too_big(void **state);
+void test_answers(void **state);
 void test_echo(void **state);
 // rows_ingress.c
 void test_ingress_delivery(void **state);

@@ -185,6 +185,49 @@ void test_too_big(void **state)
 		RUN_TABLE(superpackets, MZ_DIR_EGRESS);
 }
 
+// A program of its own answers, which may not be there: what it is to tell is not lost.
+void test_answers(void **state)
+{
+	(void)state;
+	static struct counts before, after;
+	const struct row often[] = {
+		{ "too large, and told too often", W_MTU_500 | W_ANSWERED_OUT, LARGE(.frag = DF), DROPPED, MZ_R_ANSWER_RATE },
+		{ "too large, and none to tell", W_MTU_500 | W_ANSWERED_OUT, LARGE(), DROPPED, MZ_R_TOO_BIG },
+	};
+	const struct row nobody[] = {
+		{ "too large, and nobody to tell it", W_MTU_500, LARGE(.frag = DF), DROPPED, MZ_R_TOO_BIG },
+		{ "the same of IPv6", W_MTU_1280, LARGE6(), DROPPED, MZ_R_TOO_BIG },
+	};
+	struct frame want = make_too_big(LARGE(.frag = DF), 548, 500, 0);
+	struct run run = { .dir = MZ_DIR_EGRESS, .frame = LARGE(.frag = DF), .trace = true };
+	struct mz_answers had = { 0 };
+	struct mz_trace t = { 0 };
+	uint32_t zero = 0;
+
+	RUN_TABLE(often, MZ_DIR_EGRESS);
+	if (T->answers) {
+		assert_int_equal(T->answers(false), 0);
+		RUN_TABLE(nobody, MZ_DIR_EGRESS);
+		assert_int_equal(T->answers(true), 0);
+	}
+	build_world(W_MTU_500);
+	put("mz_trace", &zero, &t);
+	read_counts(&before);
+	assert_int_equal(T->run(&run), 0);
+	read_counts(&after);
+	assert_memory_equal(&before, &after, sizeof(before));
+	assert_int_equal(run.verdict, T->same_interface);
+	assert_int_equal(run.frame.len, want.len);
+	assert_memory_equal(run.frame.b, want.b, want.len);
+	assert_int_equal(T->lookup("mz_trace", &zero, &t), 0);
+	assert_int_equal(t.reason, MZ_R_TOO_BIG_REPLY);
+	assert_in_range(t.used, 2, MZ_NOTES);
+	assert_int_equal(t.note[t.used - 1].stage, MZ_ST_RESPOND);
+	assert_int_equal(t.note[t.used - 1].value, 500);
+	assert_int_equal(T->lookup("mz_answered", &T->ifindex, &had), 0);
+	assert_int_equal(had.count, 0);
+}
+
 #define ICMP_TO_GW(type_code, ...) INNER(.dst = GW_IP, .proto = 1, .sport = (type_code), .dport = 0x1234, ##__VA_ARGS__)
 #define ECHO(...) ICMP_TO_GW(0x0800, ##__VA_ARGS__)
 #define ECHO6_TO(gateway, ...) \

@@ -291,6 +291,15 @@ void test_vip_refused(void **state)
 	run.frame = TO_VIP(.proto = 6, .flags = TCP_RST);
 	assert_int_equal(T->run(&run), 0);
 	assert_int_equal(run.verdict, V_DROP);
+	vip_world(0, 0);
+	put("mz_answered", &T->ifindex, &(struct mz_answers){ .since = T->now(), .count = ANSWERS });
+	pass("one who was told too often", OUT, TO_VIP(), MZ_R_ANSWER_RATE, (struct frame){ 0 });
+	vip_world(0, 0);
+	if (T->answers) {
+		assert_int_equal(T->answers(false), 0);
+		pass("nobody to tell it", OUT, TO_VIP(), MZ_R_SERVICE_EMPTY, (struct frame){ 0 });
+		assert_int_equal(T->answers(true), 0);
+	}
 	vip_world(B_R, 0);
 	pass("a direct flow", OUT, INNER(.dst = EP_R, .dport = 2001, .sums = 1), MZ_R_DIRECT, (struct frame){ 0 });
 	pass("one to the service that would look the same", OUT, TO_VIP(), MZ_R_FLOW_CLASH, (struct frame){ 0 });

@@ -44,6 +44,7 @@ struct target {
 	// whatever is there.
 	int (*function)(uint32_t slot, int verdict);
 	struct mz_function_packet (*seen)(uint32_t slot); // what it was last given
+	int (*answers)(bool there); // whether the program of rare answers is; NULL: always
 	uint32_t (*now)(void);                     // clock of mz_path, jiffies
 };
 

@@ -12,12 +12,14 @@
 
 #include "bpf/abi/tables.h" // before the skeletons, which name its types
 
+#include "bpf/endpoint_answer.skel.h"
 #include "bpf/endpoint_egress.skel.h"
 #include "bpf/gateway_in.skel.h"
 #include "bpf/gateway_out.skel.h"
 #include "bpf/uplink_deliver.skel.h"
 #include "bpf/uplink_hop.skel.h"
 #include "bpf/clock.skel.h"
+#include "selftests/bpf/answer_xdp.skel.h"
 #include "selftests/bpf/egress_xdp.skel.h"
 #include "selftests/bpf/gateway_in_xdp.skel.h"
 #include "selftests/bpf/gateway_out_xdp.skel.h"
@@ -43,6 +45,8 @@ static struct {
 	struct mz_gateway_in_xdp *xdp_in;
 	struct mz_function_reply *tc_returned;
 	struct mz_function_reply_xdp *xdp_returned;
+	struct mz_endpoint_answer *tc_answer;
+	struct mz_answer_xdp *xdp_answer;
 	struct mz_function_resume *tc_resume;
 	struct mz_hop_resume *xdp_resume;
 	struct bpf_object *told[MZ_FUNCTION_SLOTS];
@@ -85,6 +89,17 @@ static int put_program(const char *map, uint32_t slot, int fd)
 	return bpf_map_update_elem(map_fd(map), &slot, &fd, BPF_ANY);
 }
 
+static int answers(bool there)
+{
+	const uint32_t slot = MZ_FUNCTION_ANSWER;
+
+	if (!there)
+		return bpf_map_delete_elem(map_fd("mz_function_tc"), &slot) ||
+		       bpf_map_delete_elem(map_fd("mz_function_xdp"), &slot);
+	return put_program("mz_function_tc", slot, bpf_program__fd(s.tc_answer->progs.mz_endpoint_answer)) ||
+	       put_program("mz_function_xdp", slot, bpf_program__fd(s.xdp_answer->progs.mz_answer_xdp));
+}
+
 static int open_all(void)
 {
 	if (s.tc_ingress)
@@ -102,10 +117,13 @@ static int open_all(void)
 	LOAD(xdp_in, mz_gateway_in_xdp);
 	LOAD(tc_returned, mz_function_reply);
 	LOAD(xdp_returned, mz_function_reply_xdp);
+	LOAD(tc_answer, mz_endpoint_answer);
+	LOAD(xdp_answer, mz_answer_xdp);
 	LOAD(tc_resume, mz_function_resume);
 	LOAD(xdp_resume, mz_hop_resume);
 	if (put_program("mz_function_tc", MZ_FUNCTION_RESUME, bpf_program__fd(s.tc_resume->progs.mz_function_resume)) ||
-	    put_program("mz_function_xdp", MZ_FUNCTION_RESUME, bpf_program__fd(s.xdp_resume->progs.mz_hop_resume)))
+	    put_program("mz_function_xdp", MZ_FUNCTION_RESUME, bpf_program__fd(s.xdp_resume->progs.mz_hop_resume)) ||
+	    answers(true))
 		return -errno;
 	s.clock = mz_clock__open_and_load();
 	s.ring = ring_buffer__new(map_fd("mz_events"), on_event, NULL, NULL);
@@ -178,6 +196,8 @@ static void close_all(void)
 		return;
 	for (size_t i = 0; i < MZ_FUNCTION_SLOTS; i++)
 		bpf_object__close(s.told[i]);
+	mz_endpoint_answer__destroy(s.tc_answer);
+	mz_answer_xdp__destroy(s.xdp_answer);
 	mz_function_resume__destroy(s.tc_resume);
 	mz_hop_resume__destroy(s.xdp_resume);
 	mz_function_reply__destroy(s.tc_returned);
@@ -382,11 +402,11 @@ const struct target target_tc = {
 	.name = "tc", .ifindex = 1, .has_fib = true, .same_interface = V_REDIRECT,
 	.open = open_all, .close = close_all, .reset = reset,
 	.update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
-	.endpoint_functions = true, .function = function, .seen = seen,
+	.endpoint_functions = true, .function = function, .seen = seen, .answers = answers,
 };
 const struct target target_xdp = {
 	.name = "xdp", .ifindex = 1, .has_fib = true, .same_interface = V_TX,
 	.open = open_all, .close = close_all, .reset = reset,
 	.update = update, .lookup = lookup, .run = run_xdp, .events = events, .now = now,
-	.hop_functions = true, .function = function, .seen = seen,
+	.hop_functions = true, .function = function, .seen = seen, .answers = answers,
 };

@@ -29,6 +29,7 @@ struct object {
 
 static const struct object objects[] = {
 	{ "endpoint_egress", "mz_endpoint_egress" },
+	{ "endpoint_answer", "mz_endpoint_answer" },
 	{ "uplink_deliver", "mz_uplink_deliver" },
 	{ "uplink_hop", "mz_uplink_hop" },
 	{ "services_reply", "mz_services_reply" },

@@ -17,11 +17,12 @@
 #include <iterator>
 
 #include "bpf/clock.skel.h"
+#include "bpf/endpoint_answer.skel.h"
 #include "bpf/endpoint_egress.skel.h"
-#include "bpf/gateway_in.skel.h"
-#include "bpf/gateway_out.skel.h"
 #include "bpf/function_reply.skel.h"
 #include "bpf/function_resume.skel.h"
+#include "bpf/gateway_in.skel.h"
+#include "bpf/gateway_out.skel.h"
 #include "bpf/hop_resume.skel.h"
 #include "bpf/services_reply.skel.h"
 #include "bpf/uplink_deliver.skel.h"
@@ -49,6 +50,7 @@ using Reply = std::unique_ptr<mz_services_reply,
                               SkelFree<mz_services_reply, mz_services_reply__destroy>>;
 using GatewayOut = std::unique_ptr<mz_gateway_out, SkelFree<mz_gateway_out, mz_gateway_out__destroy>>;
 using GatewayIn = std::unique_ptr<mz_gateway_in, SkelFree<mz_gateway_in, mz_gateway_in__destroy>>;
+using Answer = std::unique_ptr<mz_endpoint_answer, SkelFree<mz_endpoint_answer, mz_endpoint_answer__destroy>>;
 using FunctionReply = std::unique_ptr<mz_function_reply,
                                       SkelFree<mz_function_reply, mz_function_reply__destroy>>;
 using FunctionResume = std::unique_ptr<mz_function_resume,
@@ -176,7 +178,7 @@ class KernelDataplane final : public Dataplane {
                        const std::string& directory);
   Result<> bind_tables();
   Result<> pin_program(bpf_program* prog, const char* name);
-  Result<> put_resume(const char* programs, bpf_program* prog);
+  Result<> put_own(const char* programs, std::uint32_t slot, bpf_program* prog);
   [[nodiscard]] int programs_fd(FunctionKind kind) const {
     return map_fd(kind == FunctionKind::hop ? "mz_function_xdp" : "mz_function_tc");
   }
@@ -194,6 +196,7 @@ class KernelDataplane final : public Dataplane {
   Reply reply_;
   GatewayOut gateway_out_;
   GatewayIn gateway_in_;
+  Answer answer_;
   FunctionReply function_reply_;
   FunctionResume function_resume_;
   HopResume hop_resume_;
@@ -305,6 +308,9 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
   if (!out) return tl::unexpected(out.error());
   auto in = load_one<GatewayIn>(mz_gateway_in__create_skeleton, mz_gateway_in__load, "gateway_in", cfg, directory);
   if (!in) return tl::unexpected(in.error());
+  auto answer = load_one<Answer>(mz_endpoint_answer__create_skeleton, mz_endpoint_answer__load, "endpoint_answer", cfg,
+                                 directory);
+  if (!answer) return tl::unexpected(answer.error());
   auto function_reply = load_one<FunctionReply>(mz_function_reply__create_skeleton, mz_function_reply__load,
                                                 "function_reply", cfg, directory);
   if (!function_reply) return tl::unexpected(function_reply.error());
@@ -320,18 +326,21 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
   reply_ = std::move(*reply);
   gateway_out_ = std::move(*out);
   gateway_in_ = std::move(*in);
+  answer_ = std::move(*answer);
   function_reply_ = std::move(*function_reply);
   function_resume_ = std::move(*function_resume);
   hop_resume_ = std::move(*hop_resume);
   MZ_CHECK(bind_tables());
-  MZ_CHECK(put_resume("mz_function_tc", function_resume_->progs.mz_function_resume));
-  MZ_CHECK(put_resume("mz_function_xdp", hop_resume_->progs.mz_hop_resume));
+  MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_ANSWER, answer_->progs.mz_endpoint_answer));
+  MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_RESUME, function_resume_->progs.mz_function_resume));
+  MZ_CHECK(put_own("mz_function_xdp", MZ_FUNCTION_RESUME, hop_resume_->progs.mz_hop_resume));
   MZ_CHECK(pin_program(deliver_->progs.mz_uplink_deliver, "uplink_deliver"));
   MZ_CHECK(pin_program(egress_->progs.mz_endpoint_egress, "endpoint_egress"));
   MZ_CHECK(pin_program(hop_->progs.mz_uplink_hop, "uplink_hop"));
   MZ_CHECK(pin_program(reply_->progs.mz_services_reply, "services_reply"));
   MZ_CHECK(pin_program(gateway_out_->progs.mz_gateway_out_tc, "gateway_out"));
   MZ_CHECK(pin_program(gateway_in_->progs.mz_gateway_in_tc, "gateway_in"));
+  MZ_CHECK(pin_program(answer_->progs.mz_endpoint_answer, "endpoint_answer"));
   MZ_CHECK(pin_program(function_reply_->progs.mz_function_reply, "function_reply"));
   MZ_CHECK(pin_program(function_resume_->progs.mz_function_resume, "function_resume"));
   MZ_CHECK(pin_program(hop_resume_->progs.mz_hop_resume, "hop_resume"));
@@ -440,8 +449,7 @@ Result<> KernelDataplane::clear_counters(std::uint32_t vpc) {
 
 // A packet that is at a function meanwhile goes on in the new program: what waits
 // for it has one layout for all programs of an ABI version.
-Result<> KernelDataplane::put_resume(const char* programs, bpf_program* prog) {
-  const std::uint32_t slot = MZ_FUNCTION_RESUME;
+Result<> KernelDataplane::put_own(const char* programs, std::uint32_t slot, bpf_program* prog) {
   const int fd = bpf_program__fd(prog);
   if (bpf_map_update_elem(map_fd(programs), &slot, &fd, BPF_ANY) == 0) return {};
   return fail_errno(Code::internal, errno, fmt::format("{}: {}", programs, bpf_program__name(prog)));

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* What an endpoint is told now and then: that a packet is too big, or that nobody
+ * serves it. Apart from its way, so that neither pays for the other's size. */
+#ifndef MZ_LIB_ANSWER_H
+#define MZ_LIB_ANSWER_H
+
+#include "bpf/lib/function.h"
+#include "bpf/lib/refuse.h"
+#include "bpf/lib/too_big.h"
+
+/* p->why says what there is to tell; it stays a drop where that cannot be told. */
+static __always_inline int mz_answer_stages(struct mz_pkt *p)
+{
+	const struct mz_port *port = mz_port_again(p);
+
+	if (!port)
+		return MZ_END;
+	return p->why == MZ_R_TOO_BIG ? mz_too_big(p, port) : mz_refuse(p, port, p->why);
+}
+
+/* Packets of mz_to_answer(). */
+static __always_inline int mz_answer(mz_ctx_t *ctx)
+{
+	__u32 kind = 0;
+	const struct mz_function_state *state = mz_lookup(mz_function_states, &kind);
+	struct mz_pkt p = { .ctx = ctx };
+
+	if (state) {
+		__builtin_memcpy(&p.len, state->saved, sizeof(state->saved));
+		mz_reload(&p);
+		mz_answer_stages(&p);
+	}
+	return mz_finish(&p);
+}
+
+#endif
