@@ -292,3 +292,36 @@ void pass(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why
 {
 	pass_by(name, NO_GATEWAY, dir, in, why, out);
 }
+
+void with_function(struct mz_addr ip, uint32_t ifindex, enum mz_function_point point)
+{
+	struct mz_ep_key k = { .vni = VNI, .ip = ip };
+	struct mz_function_chain chain = { .slot = { 1 } };
+	struct mz_function_chains chains = { { 0 } };
+	struct mz_function_slot slot = { 0 };
+	uint32_t one = 1, zero = 0;
+	struct mz_endpoint e;
+	struct mz_port port;
+
+	assert_int_equal(T->lookup("mz_endpoints", &k, &e), 0);
+	assert_int_equal(T->lookup("mz_ports", &ifindex, &port), 0);
+	port.flags |= point == MZ_POINT_EGRESS ? MZ_EP_F_EGRESS : 0;
+	e.flags |= point == MZ_POINT_EGRESS ? 0 : MZ_EP_F_INGRESS;
+	chains.chain[point] = 1;
+	put("mz_endpoints", &k, &e);
+	put("mz_ports", &ifindex, &port);
+	put("mz_function_chains", &one, &chain);
+	put("mz_function_slots", &zero, &slot);
+	put("mz_function_ports", &ifindex, &chains);
+	assert_int_equal(T->function(0, MZ_FUNCTION_NEXT), 0);
+}
+
+void saw(uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport)
+{
+	struct mz_function_packet p = T->seen(0);
+
+	assert_int_equal(p.src[3], htonl(src));
+	assert_int_equal(p.dst[3], htonl(dst));
+	assert_int_equal(p.src_port, htons(sport));
+	assert_int_equal(p.dst_port, htons(dport));
+}

@@ -103,6 +103,11 @@ enum verdict pass_by(const char *name, int gateway, enum mz_dir dir, struct fram
 		     struct frame out);
 void pass(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why, struct frame out);
 
+// The endpoint behind `ifindex` has functions at `point`: one, which lets all pass.
+void with_function(struct mz_addr ip, uint32_t ifindex, enum mz_function_point point);
+// What that one was told of the last packet.
+void saw(uint32_t src, uint16_t sport, uint32_t dst, uint16_t dport);
+
 #define RUN_TABLE(rows, dir)                                               \
 	do {                                                               \
 		for (size_t i_ = 0; i_ < sizeof(rows) / sizeof((rows)[0]); i_++) \

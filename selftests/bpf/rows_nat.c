@@ -606,3 +606,46 @@ void test_gateway_in(void **state)
 	passes("not IP", GW_IN, ARP());
 	passes("malformed", GW_IN, COMES(.version_ihl = 0x44));
 }
+
+// Functions see what comes from the outside as the network sees it, and behind the flow
+// as the endpoint does; what they let pass is filtered as if they were not there.
+void test_nat_functions(void **state)
+{
+	(void)state;
+	static const enum mz_function_point points[] = { MZ_POINT_INGRESS, MZ_POINT_INGRESS_AFTER };
+	struct frame sent = LEAVES(), seen = LEAVES(.sport = 2024), error = make_error(seen, 28, 3, OUT_R2, EP_A);
+
+	if (!T->endpoint_functions)
+		return;
+	memcpy(sent.b + 40, seen.b + 40, 2);
+	inside_world(0);
+	with_function(addr4(EP_A), T->ifindex, MZ_POINT_EGRESS);
+	pass("functions of the sender", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
+	saw(EP_A, 1000, OUT_R, 2000);
+	for (size_t i = 0; i < 2; i++) {
+		inside_world(0);
+		with_function(addr4(EP_A), T->ifindex, points[i]);
+		pass("a flow", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
+		pass("... its answer, through functions of its sender", IN, ARRIVES(TO_MAPPED, .dport = 2024), MZ_R_DELIVERED,
+		     GOT(.dport = 1000));
+		saw(OUT_R, 2000, EP_A, points[i] == MZ_POINT_INGRESS ? 2024 : 1000);
+		pass("... an error about it", IN,
+		     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
+		     MZ_R_DELIVERED, as_delivered(make_error(sent, 28, 3, OUT_R2, EP_A), MAC_A));
+		pass("what answers nothing", IN, ARRIVES(TO_MAPPED, .dport = 2026), MZ_R_NAT_UNSOLICITED, NOTHING);
+
+		gateway_world();
+		with_function(addr4(EP_B), T->ifindex, points[i]);
+		in("what a gateway delivers itself", COMES(.dst = FLOAT, .dport = 7), MZ_R_DELIVERED,
+		   as_delivered(INNER(.src = OUT_R, .dst = EP_B, .sport = 2000, .dport = 7, .ttl = 63, .sums = 1), MAC_B));
+		saw(OUT_R, 2000, EP_B, 7);
+		pass_by("... from an endpoint by its outside address", GW_OUT, OUT, FROM_R(.sport = 2024, .dst = FLOAT, .dport = 7), MZ_R_DELIVERED,
+			as_delivered(INNER(.src = SHARED, .dst = EP_B, .sport = 2024, .dport = 7, .ttl = 63, .sums = 1), MAC_B));
+		saw(SHARED, 2024, EP_B, 7);
+		put_forward(addr4(EP_B), 80, 6, addr4(FLOAT), 8080);
+		put_pool(addr4(FLOAT), 16, MZ_POOL_F_FORWARDS);
+		pass_by("... to a forwarded port", GW_OUT, OUT, FROM_R(.proto = 6, .sport = 2024, .dst = FLOAT, .dport = 8080), MZ_R_DELIVERED,
+			as_delivered(INNER(.src = SHARED, .dst = EP_B, .proto = 6, .sport = 2024, .dport = 80, .ttl = 63, .sums = 1), MAC_B));
+		saw(SHARED, 2024, EP_B, 80);
+	}
+}
