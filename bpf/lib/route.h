@@ -5,14 +5,20 @@
 
 #include "bpf/lib/learn.h"
 
+static __always_inline int mz_is_down(__u32 host)
+{
+	const struct mz_host *h = mz_lookup(mz_hosts, &host);
+
+	return h && (h->flags & MZ_HOST_F_DOWN);
+}
+
 /* The hop that serves the destination's bucket: the primary, or its backup
- * while the primary does not answer. */
+ * while the primary does not answer and that does. */
 static __always_inline __u32 mz_pick_hop(struct mz_pkt *p, __u32 shard)
 {
 	__u32 bucket = mz_bucket(&p->dst);
 	__u32 row = shard + bucket;
 	const struct mz_shard *s = mz_lookup(mz_shards, &row);
-	const struct mz_host *h;
 	__u32 primary, backup;
 
 	if (!s)
@@ -20,8 +26,7 @@ static __always_inline __u32 mz_pick_hop(struct mz_pkt *p, __u32 shard)
 	primary = s->primary;
 	backup = s->backup;
 	mz_note(p, MZ_ST_SHARD, MZ_OBJ_BUCKET, bucket, primary);
-	h = mz_lookup(mz_hosts, &primary);
-	if (backup && h && (h->flags & MZ_HOST_F_DOWN)) {
+	if (backup && mz_is_down(primary) && !mz_is_down(backup)) {
 		mz_note(p, MZ_ST_SHARD, MZ_OBJ_HOST, backup, primary);
 		return backup;
 	}

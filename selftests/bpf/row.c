@@ -44,6 +44,8 @@ static void put_host(uint32_t id, uint32_t ip, uint32_t ip6, uint32_t world)
 		h.flags |= MZ_HOST_F_NEXTHOP;
 	if (id == BOUNCER && (world & W_BOUNCER_DOWN))
 		h.flags |= MZ_HOST_F_DOWN;
+	if (id == BACKUP && (world & W_BACKUP_DOWN))
+		h.flags |= MZ_HOST_F_DOWN;
 	memcpy(h.dmac, mac_bytes(MAC_NEXT), 6);
 	memcpy(h.smac, mac_bytes(MAC_SELF), 6);
 	put("mz_hosts", &id, &h);

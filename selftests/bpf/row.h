@@ -59,6 +59,7 @@ enum {
 	W_ANSWERED_OUT = 1 << 26, // the endpoint had its answers of this second
 	W_LINK6 = 1 << 27,        // it asked for DHCPv6 from LL6_A
 	W_NO_IP4 = 1 << 28,       // the endpoint has no IPv4 address
+	W_BACKUP_DOWN = 1 << 29,
 };
 
 extern const struct target *T; // the target rows run on
