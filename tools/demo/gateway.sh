@@ -29,8 +29,8 @@ outside_bgp g1 g2
 for s in 192.0.2.10 192.0.2.11; do start isp "$TOPO_DIR/serve.log" "$TRAFFIC" echo - 7 $s; done
 start isp "$TOPO_DIR/serve.log" "$TRAFFIC" name - 8080
 for e in red-c red-d; do start $e "$TOPO_DIR/serve.log" "$TRAFFIC" name ${e/-//} 8080; done
-both() { [[ $(announced_by 198.51.100.0/29) == 2 ]]; }
-wait_for 20 both
+announced() { [[ $(announced_by 198.51.100.0/29) == 2 ]]; }
+wait_for 20 announced
 learned() { on g1 ip route get 192.0.2.10 oif out0 && on g2 ip route get 192.0.2.10 oif out0; }
 wait_for 20 learned
 cat << 'P'
