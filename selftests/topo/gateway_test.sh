@@ -23,9 +23,9 @@ for h in w1 w2 b1 d1; do topo_daemon $h; done
 for h in g1 g2; do topo_daemon $h --outside out0; done
 for e in red-a red-b red-web blue-a; do topo_ns $e; done
 if [[ $FAMILY == 4 ]]; then
-	SHARED=198.51.100.0/30 FLOAT=198.51.100.20 FORWARD=198.51.100.1 ANY=^198.51.100. WEB=10.0.2.8 B2=10.0.2.6
+	SHARED=198.51.100.0/30 FLOAT=198.51.100.20 FORWARD=198.51.100.1 ANY=^198.51.100. WEB=10.0.2.8 BLUES=198.51.100.[4-7]
 else
-	SHARED=2001:db8:51::/126 FLOAT=2001:db8:51::20 FORWARD=2001:db8:51::1 ANY=^2001:db8:51:: WEB=fd00:10:2::8 B2=fd00:10:2::6
+	SHARED=2001:db8:51::/126 FLOAT=2001:db8:51::20 FORWARD=2001:db8:51::1 ANY=^2001:db8:51:: WEB=fd00:10:2::8 BLUES=2001:db8:51::[4-7]
 fi
 region() { # REVISION PORTS
 	cat << R
@@ -134,6 +134,9 @@ ok "it answers pings" pinged isp $FLOAT
 ok "a forwarded port leads in" test "$(on isp curl -sS -m 5 "$(url $FORWARD 8081 /)")" = red/b
 ok "20 MB come down whole by it" down isp $FORWARD 8081
 ok "an endpoint reaches another's floating address, from its own shared one (RFC 4787 REQ-9)" from_shared udp red-a $FLOAT
+by_outside() { [[ $(udp blue-a $FLOAT) =~ ^$BLUES\ [0-9]+$ ]]; }
+ok "another tenant reaches it there as well, from its own" by_outside
+ok "... and not by its address inside" test "$(udp blue-a $WEB)" = nobody
 big() { # an answer names the largest size
 	on isp ip route flush cache
 	on isp ping -c 1 -W 2 -M "do" -s 1472 $FLOAT 2>&1 | grep -qiE 'mtu ?= ?1[34]|too large|Packet too big'

@@ -502,6 +502,8 @@ TEST_F(DaemonTest, AGatewayComesStaysAndGoes) {
   EXPECT_TRUE(attached(Hook::gateway_in, outside));
   EXPECT_TRUE(attached(Hook::gateway_out, uplink_));
   EXPECT_FALSE(attached(Hook::uplink_hop, uplink_));  // a gateway is no hop
+  const auto programs = daemon_->status().programs();
+  EXPECT_TRUE(std::any_of(programs.begin(), programs.end(), [](const auto& p) { return p.starts_with("gateway-in ") && p.ends_with(" out0"); }));
   EXPECT_EQ(dp_.loaded_cfg.outside, outside);
   EXPECT_EQ(dp_.loaded_cfg.inner_mtu, 1434u);
   EXPECT_EQ(must(here_->pool_routes()), pool);

@@ -113,7 +113,10 @@ v1::Status Daemon::status() {
       if (const auto rtt = prober_->rtt(h.id)) p->set_rtt_us(static_cast<std::uint64_t>(rtt->count()));
   }
   for (const Attachment& a : dp_.attachments()) {
-    const std::string where = a.ifindex == uplink_ ? uplink_name_ : a.hook == Hook::services ? Interfaces::kServices : endpoint_by_ifindex(a.ifindex);
+    const std::string where = a.ifindex == uplink_         ? uplink_name_
+                              : a.hook == Hook::services   ? Interfaces::kServices
+                              : a.hook == Hook::gateway_in ? options_.outside
+                                                           : endpoint_by_ifindex(a.ifindex);
     s.add_programs(fmt::format("{} {} {}", hook_name(a.hook), a.mode, where));
   }
   return s;
