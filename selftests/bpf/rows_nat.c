@@ -172,6 +172,9 @@ void test_nat_mapping(void **state)
 	     MZ_R_DELIVERED, as_delivered(INNER(.src = OUT_R2, .dst = EP_A, .sport = 2000, .dport = 1000, .sums = 1), MAC_A));
 	pass("4787 REQ-4 odd ports stay odd", OUT, LEAVES(.sport = 1001), MZ_R_TO_GATEWAY, AS(2025, .sport = 2025));
 	pass("one that is among the outside ports keeps its number", OUT, LEAVES(.sport = 1100), MZ_R_TO_GATEWAY, AS(1100));
+	pass("UDP without a checksum stays so", OUT, INNER(.dst = OUT_R, .sport = 1002), MZ_R_TO_GATEWAY,
+	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R, .sport = 2026));
+	// Another is found by chance: what comes behind must not ask for one of its own.
 	pass("4787 REQ-3 a number that is taken is not given twice", OUT, LEAVES(.sport = 2024), MZ_R_TO_GATEWAY, NOTHING);
 	other = mapped(2024, 17);
 	assert_in_range(other, FIRST, LAST);
@@ -179,8 +182,6 @@ void test_nat_mapping(void **state)
 	assert_int_equal(other % 2, 0);
 	pass("and what comes for it is told apart", IN, ARRIVES(TO_MAPPED, .dport = other), MZ_R_DELIVERED, GOT(.dport = 2024));
 	pass("... from the first", IN, ARRIVES(TO_MAPPED, .dport = 2024), MZ_R_DELIVERED, GOT(.dport = 1000));
-	pass("UDP without a checksum stays so", OUT, INNER(.dst = OUT_R, .sport = 1002), MZ_R_TO_GATEWAY,
-	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R, .sport = 2026));
 	struct mz_mapping_key mk = { .vni = VNI, .ip = addr4(EP_A), .port = htons(1000), .proto = 17 };
 	struct mz_mapping m = { .port = htons(2024), .idle = 1 };
 
