@@ -63,7 +63,8 @@ static __always_inline int mz_clashes(const struct mz_talk *t, const struct mz_b
 		if (!f || !(f->flags & MZ_FLOW_F_NAT) || !mz_addr_eq(&f->to, &b->ip))
 			return 0;
 	}
-	return (__s32)(mz_now() - f->seen) <= (__s32)f->timeout;
+	/* One that both sides have closed, or one has reset, may be opened anew. */
+	return f->state < MZ_FLOW_CLOSED && (__s32)(mz_now() - f->seen) <= (__s32)f->timeout;
 }
 
 /* A function of its own: it is tried in several places. */
