@@ -99,7 +99,7 @@
 	X(NAT_UNSOLICITED, DROP, "from the outside, to a shared address, and no answer to anything sent", "forward a port, or give the endpoint a floating address") \
 	X(TTL_EXCEEDED, DROP, "gateway: the TTL or hop limit ran out", "") \
 	X(OUTSIDE_ROUTE, DROP, "gateway: the outside has no route or neighbour for it", "look at the routes of the gateway's outside interface") \
-	X(OUTSIDE_SOURCE, DROP, "gateway: from the outside, with a source address that nobody has", "") \
+	X(OUTSIDE_SOURCE, DROP, "gateway: from the outside, with a source that nobody there has", "") \
 	X(OUTSIDE_TOO_BIG, DROP, "gateway: larger than the way on carries, and nobody to tell", "") \
 	/* functions */ \
 	X(FUNCTION_DROP, DROP, "an operator's function dropped it", "transit function list") \

@@ -21,15 +21,10 @@ static __always_inline int mz_answer_stages(struct mz_pkt *p)
 /* Packets of mz_to_answer(). */
 static __always_inline int mz_answer(mz_ctx_t *ctx)
 {
-	__u32 kind = 0;
-	const struct mz_function_state *state = mz_lookup(mz_function_states, &kind);
 	struct mz_pkt p = { .ctx = ctx };
 
-	if (state) {
-		__builtin_memcpy(&p.len, state->saved, sizeof(state->saved));
-		mz_reload(&p);
+	if (mz_function_restore(&p, 0))
 		mz_answer_stages(&p);
-	}
 	return mz_finish(&p);
 }
 

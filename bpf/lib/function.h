@@ -41,6 +41,18 @@ static __noinline int mz_function_save(struct mz_pkt *p)
 	return state != NULL;
 }
 
+/* The same in the program it goes on in: 0 if there is nothing. */
+static __always_inline int mz_function_restore(struct mz_pkt *p, __u32 kind)
+{
+	const struct mz_function_state *state = mz_lookup(mz_function_states, &kind);
+
+	if (!state)
+		return 0; /* cannot be */
+	__builtin_memcpy(&p->len, state->saved, sizeof(state->saved));
+	mz_reload(p);
+	return 1;
+}
+
 /* Ends this program's part of the packet's way: a jump that succeeds does not come
  * back. Always to the same program, which looks for the chain: what stands here is
  * verified with everything that leads here. */
@@ -105,11 +117,7 @@ static __always_inline int mz_defers_functions(const struct mz_pkt *p)
 /* Functions for what an endpoint receives run where its frame is bare. */
 static __noinline int mz_function_bare(struct mz_pkt *p)
 {
-	MZ_TRY(mz_stage_ecn(p));
-	if (mz_pop_outer(p, p->l2))
-		return mz_drop(p, MZ_R_NO_ROOM);
-	p->ip_end -= p->l2;
-	p->l2 = 0;
+	MZ_TRY(mz_bare(p));
 	return mz_stage_l4(p, MZ_R_INNER_TRUNCATED);
 }
 

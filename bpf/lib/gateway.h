@@ -12,6 +12,7 @@
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 #include "bpf/lib/sender.h"
+#include "bpf/lib/services.h"
 #include "bpf/lib/too_big.h"
 
 /* Not a gateway's: the kernel, or the next program, has it. The program before has
@@ -23,8 +24,7 @@ static __always_inline int mz_not_ours(struct mz_pkt *p)
 
 static __always_inline int mz_served(struct mz_pkt *p)
 {
-	struct mz_net_key key = { .prefixlen = 32 + 128, .vni = mz_htonl(p->vni), .ip = p->dst };
-	const struct mz_network *net = mz_lookup(mz_networks, &key);
+	const struct mz_network *net = mz_network_of(p->vni, &p->dst);
 
 	if (!net || !(net->flags & MZ_NET_F_SERVED))
 		return 0;
@@ -301,17 +301,6 @@ static __noinline int mz_outside_route(struct mz_pkt *p, enum mz_act *act)
 	return mz_drop(p, MZ_R_OUTSIDE_ROUTE);
 }
 
-/* Takes the inner packet out, at p->l2 = 0 from then on. */
-static __always_inline int mz_bare(struct mz_pkt *p)
-{
-	MZ_TRY(mz_stage_ecn(p));
-	if (mz_pop_outer(p, p->l2))
-		return mz_drop(p, MZ_R_NO_ROOM);
-	p->ip_end -= p->l2;
-	p->l2 = 0;
-	return MZ_NEXT;
-}
-
 static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
 {
 	enum mz_act act = MZ_ACT_SEND;
@@ -377,6 +366,15 @@ static __noinline int mz_outside_too_big(struct mz_pkt *p)
 	return MZ_END;
 }
 
+/* A source that no host outside has: also of the link (RFC 3927 2.7), where a host's
+ * services are. */
+static __always_inline int mz_is_nobodys(const struct mz_pkt *p)
+{
+	if (p->v6)
+		return mz_ip6_is_odd(&p->src) || mz_is_service6(&p->src);
+	return mz_ip4_is_odd(p->src.w[3]) || mz_ntohl(p->src.w[3]) >> 16 == 0xa9fe;
+}
+
 /* Reads the IP header; what is for none of the pools stays as it is. */
 static __always_inline int mz_stage_pool(struct mz_pkt *p, const struct mz_pool **pool, __u32 *total)
 {
@@ -397,7 +395,19 @@ static __always_inline int mz_stage_pool(struct mz_pkt *p, const struct mz_pool 
 	*pool = mz_pool_of(&p->dst);
 	if (!*pool)
 		return mz_not_ours(p);
-	if (p->v6 ? mz_ip6_is_odd(&p->src) : mz_ip4_is_odd(p->src.w[3]))
+	/* Of the pools only gateways make sources, and those packets go by tunnel. */
+	if (mz_is_nobodys(p) || mz_pool_of(&p->src))
+		return mz_drop(p, MZ_R_OUTSIDE_SOURCE);
+	return MZ_NEXT;
+}
+
+/* Nor does the VPC's own come from outside: an endpoint takes such an address for a
+ * neighbour's. */
+static __always_inline int mz_stage_outside_source(struct mz_pkt *p)
+{
+	const struct mz_network *net = mz_network_of(p->vni, &p->src);
+
+	if (net && !(net->flags & MZ_NET_F_OUTSIDE))
 		return mz_drop(p, MZ_R_OUTSIDE_SOURCE);
 	return MZ_NEXT;
 }
@@ -415,6 +425,7 @@ static __always_inline int mz_gateway_in_stages(struct mz_pkt *p)
 		return mz_outside_too_big(p);
 	p->opt_flags = MZ_OPT_F_OUTSIDE;
 	MZ_TRY(mz_enter_as(p, pool));
+	MZ_TRY(mz_stage_outside_source(p));
 	MZ_TRY(mz_route_inside(p));
 	MZ_TRY(mz_stage_ttl(p));
 	if (p->out_ifindex) {

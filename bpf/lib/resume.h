@@ -209,14 +209,10 @@ static __always_inline int mz_resume_stages(struct mz_pkt *p)
 /* `kind`: 1 at hops. */
 static __always_inline int mz_resume(mz_ctx_t *ctx, __u32 kind)
 {
-	const struct mz_function_state *state = mz_lookup(mz_function_states, &kind);
 	struct mz_pkt p = { .ctx = ctx };
 
-	if (state) {
-		__builtin_memcpy(&p.len, state->saved, sizeof(state->saved));
-		mz_reload(&p);
+	if (mz_function_restore(&p, kind))
 		mz_resume_stages(&p);
-	}
 	return mz_finish(&p);
 }
 

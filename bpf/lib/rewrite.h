@@ -270,12 +270,21 @@ static __always_inline int mz_stage_ecn(struct mz_pkt *p)
 	return p->v6 ? mz_mark_ip6(p) : mz_mark_ip4(p);
 }
 
-/* Takes the inner packet out and hands it to its endpoint. */
-static __always_inline int mz_decap(struct mz_pkt *p)
+/* Takes the inner packet out, at p->l2 = 0 from then on. */
+static __always_inline int mz_bare(struct mz_pkt *p)
 {
 	MZ_TRY(mz_stage_ecn(p));
 	if (mz_pop_outer(p, p->l2))
 		return mz_drop(p, MZ_R_NO_ROOM);
+	p->ip_end -= p->l2;
+	p->l2 = 0;
+	return MZ_NEXT;
+}
+
+/* ... and hands it to its endpoint. */
+static __always_inline int mz_decap(struct mz_pkt *p)
+{
+	MZ_TRY(mz_bare(p));
 	return mz_address_frame(p);
 }
 

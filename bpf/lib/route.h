@@ -4,6 +4,7 @@
 #define MZ_LIB_ROUTE_H
 
 #include "bpf/lib/learn.h"
+#include "bpf/lib/network.h"
 
 static __always_inline int mz_is_down(__u32 host)
 {
@@ -98,8 +99,7 @@ static __always_inline int mz_route_path(struct mz_pkt *p)
  * the VPC's dividers. Sets p->to_host, or ends the packet. */
 static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
 {
-	struct mz_net_key key = { .prefixlen = 32 + 128, .vni = mz_htonl(p->vni), .ip = p->dst };
-	const struct mz_network *net = mz_lookup(mz_networks, &key);
+	const struct mz_network *net = mz_network_of(p->vni, &p->dst);
 	const struct mz_vpc *vpc;
 	enum mz_reason why = MZ_R_TO_BOUNCER;
 

@@ -4,7 +4,7 @@
 #ifndef MZ_LIB_SNAT_H
 #define MZ_LIB_SNAT_H
 
-#include "bpf/lib/count.h"
+#include "bpf/lib/network.h"
 
 /* Ports tried for a new mapping. With nine of ten taken one is found 92 times of 100,
  * and the sender's next try looks elsewhere. */
@@ -72,13 +72,6 @@ static __always_inline int mz_snat_take(struct mz_mapping_key *key, struct mz_ma
 	return 0;
 }
 
-/* A described packet takes nothing: the port it would be most likely to get. */
-static __always_inline void mz_snat_guess(const struct mz_mapping_key *key, struct mz_mapping *m,
-					  const struct mz_inside *in)
-{
-	m->port = mz_htons(mz_snat_port(in, mz_ntohs(key->port), 0, 0));
-}
-
 static __always_inline int mz_snat_map(struct mz_talk *t, const struct mz_inside *in)
 {
 	struct mz_mapping_key key = { .vni = t->flow.vni, .ip = t->flow.local, .port = t->flow.local_port,
@@ -92,8 +85,8 @@ static __always_inline int mz_snat_map(struct mz_talk *t, const struct mz_inside
 			known->idle = 0;
 			known->seen = m.seen;
 		}
-	} else if (t->trace) {
-		mz_snat_guess(&key, &m, in);
+	} else if (t->trace) { /* takes none: the one it would be most likely to get */
+		m.port = mz_htons(mz_snat_port(in, mz_ntohs(key.port), 0, 0));
 	} else if (mz_snat_take(&key, &m, in)) {
 		return MZ_R_NAT_PORTS;
 	}
@@ -112,8 +105,7 @@ static __always_inline int mz_is_forwarded(const struct mz_talk *t)
 
 static __always_inline int mz_leads_outside(const struct mz_talk *t)
 {
-	struct mz_net_key key = { .prefixlen = 32 + 128, .vni = mz_htonl(t->flow.vni), .ip = t->flow.remote };
-	const struct mz_network *net = mz_lookup(mz_networks, &key);
+	const struct mz_network *net = mz_network_of(t->flow.vni, &t->flow.remote);
 
 	return net && (net->flags & MZ_NET_F_OUTSIDE);
 }

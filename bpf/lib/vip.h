@@ -122,7 +122,7 @@ __noinline int mz_vip_choose(struct mz_talk *t, __u32 ifindex)
 	struct mz_sticky keep = {};
 	const struct mz_backend *b;
 	const struct mz_vip *vip;
-	__u32 id = 0;
+	__u32 id = 0, picked;
 	int why = 0;
 
 	if (!t)
@@ -145,9 +145,11 @@ __noinline int mz_vip_choose(struct mz_talk *t, __u32 ifindex)
 	key.client.client = t->flow.local;
 	b = vip->sticky ? mz_backend_kept(&key.client, vip->sticky, &id) : NULL;
 	if (!b || !mz_pick(t, b, id, ifindex)) {
-		id = mz_pick_balanced(t, vip, ifindex, &why);
-		if (!id)
+		picked = mz_pick_balanced(t, vip, ifindex, &why);
+		if (!picked)
 			return why;
+		if (!b) /* else this one flow goes elsewhere, and the client stays */
+			id = picked;
 	}
 	if (vip->sticky && !t->trace) {
 		keep.backend = id;

@@ -52,5 +52,6 @@ void test_vip_stays(void **state);
 void test_vip_sticky(void **state);
 void test_vip_local(void **state);
 void test_vip_refused(void **state);
+void test_vip_clashes(void **state);
 void test_vip_errors(void **state);
 void test_vip_functions(void **state);

@@ -562,6 +562,12 @@ void test_gateway_in(void **state)
 	in("... without ports", COMES(.dst = FLOAT, .proto = 47), MZ_R_DELIVERED, NOTHING);
 	in("from nobody", COMES(.src = IP4(127, 0, 0, 1)), MZ_R_OUTSIDE_SOURCE, NOTHING);
 	in("... of IPv6", COMES6(.src6 = LL6_A), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("as if of the link", COMES(.src = IP4(169, 254, 169, 254)), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("as if a service of the host, of IPv6", COMES6(.src6 = SVC6(0x53)), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("as if an endpoint's outside address", COMES(.dst = FLOAT, .src = SHARED), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("as if an endpoint of the VPC", COMES(.dst = FLOAT, .src = EP_R), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("... of IPv6", COMES6(.src6 = EP6_B), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("... to a forwarded port", COMES(.src = EP_G, .proto = 6, .dport = 8080), MZ_R_OUTSIDE_SOURCE, NOTHING);
 	put_piece(addr4(SHARED), 4, addr4(EP_G));
 	in("to an endpoint that only its bouncers know", COMES(.dport = 4 << 10), MZ_R_FROM_OUTSIDE,
 	   TUNNEL(.in = { .src = OUT_R, .dst = EP_G, .sport = 2000, .dport = 4 << 10, .ttl = 63, .sums = 1, .dmac = MAC_GW, .smac = MAC_GW },

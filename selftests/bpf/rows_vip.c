@@ -185,6 +185,32 @@ void test_vip_sticky(void **state)
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .sport = 1003, .dport = 2001, .sums = 1));
 }
 
+// Two flows that would look alike on their way: which may be one after the other.
+void test_vip_clashes(void **state)
+{
+	(void)state;
+	struct mz_sticky_key k = { .vip = 9, .client = addr4(EP_A) };
+	struct mz_sticky s = { 0 };
+	struct frame direct = INNER(.dst = EP_R, .dport = 2001, .proto = 6, .flags = TCP_SYN, .sums = 1),
+		     reset = INNER(.dst = EP_R, .dport = 2001, .proto = 6, .flags = TCP_RST, .sums = 1);
+
+	vip_world(B_R, 0);
+	pass("a direct connection", OUT, direct, MZ_R_DIRECT, (struct frame){ 0 });
+	pass("one by the service from its port", OUT, TO_VIP(.proto = 6, .flags = TCP_SYN), MZ_R_FLOW_CLASH, (struct frame){ 0 });
+	pass("it is reset", OUT, reset, MZ_R_DIRECT, (struct frame){ 0 });
+	pass("now the port is free", OUT, TO_VIP(.proto = 6, .flags = TCP_SYN), MZ_R_DIRECT, TO_BACKEND(.proto = 6, .flags = TCP_SYN));
+	vip_world(B_R, 5000);
+	pass("a client's first", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
+	pass("a direct flow", OUT, INNER(.dst = EP_R, .sport = 1001, .dport = 2001, .sums = 1), MZ_R_DIRECT, (struct frame){ 0 });
+	put_rows(ROWS_OF(B_R2));
+	pass("one from its port goes elsewhere", OUT, TO_VIP(.sport = 1001), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .sport = 1001, .dport = 2001, .sums = 1));
+	assert_int_equal(T->lookup("mz_stickies", &k, &s), 0);
+	assert_int_equal(s.backend, B_R);
+	pass("but the client stays", OUT, TO_VIP(.sport = 1002), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .sport = 1002, .dport = 2001, .sums = 1));
+}
+
 // Both on this host, and one that is its own backend.
 void test_vip_local(void **state)
 {

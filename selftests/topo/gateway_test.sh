@@ -23,9 +23,9 @@ for h in w1 w2 b1 d1; do topo_daemon $h; done
 for h in g1 g2; do topo_daemon $h --outside out0; done
 for e in red-a red-b red-web blue-a; do topo_ns $e; done
 if [[ $FAMILY == 4 ]]; then
-	SHARED=198.51.100.0/30 FLOAT=198.51.100.20 FORWARD=198.51.100.1 ANY=^198.51.100. WEB=10.0.2.8 BLUES=198.51.100.[4-7]
+	INSIDE_A=10.0.1.77 SHARED=198.51.100.0/30 FLOAT=198.51.100.20 FORWARD=198.51.100.1 ANY=^198.51.100. WEB=10.0.2.8 BLUES=198.51.100.[4-7]
 else
-	SHARED=2001:db8:51::/126 FLOAT=2001:db8:51::20 FORWARD=2001:db8:51::1 ANY=^2001:db8:51:: WEB=fd00:10:2::8 BLUES=2001:db8:51::[4-7]
+	INSIDE_A=fd00:10:1::77 SHARED=2001:db8:51::/126 FLOAT=2001:db8:51::20 FORWARD=2001:db8:51::1 ANY=^2001:db8:51:: WEB=fd00:10:2::8 BLUES=2001:db8:51::[4-7]
 fi
 region() { # REVISION PORTS
 	cat << R
@@ -156,6 +156,16 @@ s.sendto(b"x", (sys.argv[1], int(sys.argv[2])))' $m
 	wait_for 2 counted
 }
 ok "what nobody asked for is dropped, and counted" stranger
+at_gateways() { echo $(($(count_of g1 "$1") + $(count_of g2 "$1"))); }
+pretender() { # a source that an endpoint takes for its neighbour's
+	local before
+	before=$(at_gateways OUTSIDE_SOURCE)
+	on isp ip addr add "$INSIDE_A" dev lo
+	on isp ping -c 1 -W 1 -I "$INSIDE_A" $FLOAT > /dev/null && return 1
+	on isp ip addr del "$INSIDE_A" dev lo
+	[[ $(at_gateways OUTSIDE_SOURCE) -gt $before ]]
+}
+ok "nor does an address of the VPC come in from outside" pretender
 
 # ---- gateways come and go ----------------------------------------------------------
 talk() { # NS ADDRESS
