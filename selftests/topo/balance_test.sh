@@ -146,20 +146,7 @@ ok "... and UDP" refused red-a $VIP 81 udp
 ok "each under its reason" test "$(count_of w1 SERVICE_EMPTY red)" -ge 2 -a "$(count_of w1 SERVICE_PORT red)" -ge 2
 
 # ---- flows stay with their backend --------------------------------------------------
-talk() { # NS [talk|listen]: a connection that goes on; $WHO serves it
-	touch "$TOPO_DIR/talking"
-	rm -f "$TOPO_DIR/talking.who" "$TOPO_DIR/talk"
-	start "$1" "$TOPO_DIR/talk" "$TRAFFIC" "${2:-talk}" $VIP 80 "$TOPO_DIR/talking"
-	wait_for 5 test -s "$TOPO_DIR/talking.who"
-	WHO=$(< "$TOPO_DIR/talking.who")
-}
-talked() { [[ -s "$TOPO_DIR/talk" ]]; }
-steady() {
-	rm -f "$TOPO_DIR/talking"
-	wait_for 5 talked
-	sed 's/^/# /' "$TOPO_DIR/talk"
-	[[ $(< "$TOPO_DIR/talk") == "steady $WHO "* ]]
-}
+talk() { talk_to "$1" $VIP 80 "${2:-talk}"; }
 others() { local s all=(); for s in red/s1 red/s2 red/s3; do [[ $s == "$WHO" ]] || all+=($s); done; echo "${all[*]}"; }
 talk red-a
 topo_daemon_stop w1 KILL

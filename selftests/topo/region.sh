@@ -209,3 +209,30 @@ hints_lost() { hints_rule add; }
 hints_back() { hints_rule del; }
 # A while with nothing to wait for but traffic itself.
 let_flow() { on router python3 -c 'import select, sys; select.select([], [], [], float(sys.argv[1]))' "$1"; }
+
+# One connection that goes on, or only listens: talk_to NS ADDRESS PORT [talk|listen];
+# $WHO serves it.
+talk_to() {
+	touch "$TOPO_DIR/talking"
+	rm -f "$TOPO_DIR/talking.who" "$TOPO_DIR/talk"
+	start "$1" "$TOPO_DIR/talk" "$TRAFFIC" "${4:-talk}" "$2" "$3" "$TOPO_DIR/talking"
+	wait_for 5 test -s "$TOPO_DIR/talking.who"
+	WHO=$(< "$TOPO_DIR/talking.who")
+}
+talked() { [[ -s "$TOPO_DIR/talk" ]]; }
+# It is whole, and the same one serves it.
+steady() {
+	rm -f "$TOPO_DIR/talking"
+	wait_for 20 talked
+	sed 's/^/# /' "$TOPO_DIR/talk"
+	[[ $(< "$TOPO_DIR/talk") == "steady $WHO "* ]]
+}
+# ... and is answered from now on: what was under way before does not count.
+goes_on() {
+	local before
+	let_flow 0.1
+	before=$(stat -c %s "$TOPO_DIR/talking.heard")
+	further() { [[ $(stat -c %s "$TOPO_DIR/talking.heard") -gt $((before + 10)) ]]; }
+	wait_for 15 further
+	steady
+}

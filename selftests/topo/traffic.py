@@ -22,7 +22,8 @@
 #       who answered, a line each: "NAME COUNT", or of those from the ports FROM on
 #       "PORT NAME"
 #   traffic.py talk ADDRESS PORT FILE        a line every 20 ms over one connection
-#       until FILE disappears; prints "steady NAME longest_gap_ms N", or how it ended:
+#       until FILE disappears; FILE.who is who answers, FILE.heard has a byte for every
+#       answer; prints "steady NAME longest_gap_ms N", or how it ended:
 #       "reset NAME", "silent NAME", "changed NAME"
 #   traffic.py listen ADDRESS PORT FILE      as talk, but says one line and then only
 #       listens; prints how it ended
@@ -236,8 +237,10 @@ def spread(address, port, n, first=0):
 def talk(address, port, run_file):
     s = streams(address)
     s.connect((address, port))
+    s.settimeout(20)
     who, gap = "", 0.0
     last = time.monotonic()
+    heard = open(run_file + ".heard", "wb", buffering=0)
     try:
         while os.path.exists(run_file):
             s.sendall(b"who\n")
@@ -245,6 +248,7 @@ def talk(address, port, run_file):
             now = time.monotonic()
             gap = max(gap, now - last)
             last = now
+            heard.write(b".")
             if not who:
                 who = answer
                 open(run_file + ".who", "w").write(who)
