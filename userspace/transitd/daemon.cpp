@@ -206,7 +206,7 @@ Result<> Daemon::save(const v1::GoalState& applied, const v1::GoalState& added) 
 
 // Stored first: what a caller was told survives whatever happens next. When the
 // data plane refuses in spite of the checks, the old goal comes back.
-Result<SyncCounts> Daemon::adopt(Goal next, const v1::GoalState& applied,
+Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied,
                                  const v1::GoalState& added, bool moved) {
   if (dp_.loaded()) MZ_CHECK(check(next));
   MZ_CHECK(save(applied, added));
@@ -303,7 +303,7 @@ v1::GoalState Daemon::state() const {
 
 // ---- making it true -----------------------------------------------------------
 
-Result<SyncCounts> Daemon::reconcile() {
+Result<RowChanges> Daemon::reconcile() {
   MZ_CHECK(ensure_uplink());
   MZ_CHECK(ensure_outside());
   ensure_services();
@@ -319,9 +319,9 @@ Result<SyncCounts> Daemon::reconcile() {
   ensure_hops();
   auto counts = sync_endpoints(make_interfaces());
   if (!counts) return counts;
-  counts->added += vips->added;
-  counts->changed += vips->changed;
-  counts->removed += vips->removed;
+  counts->added += vips->vips.added;
+  counts->changed += vips->vips.changed;
+  counts->removed += vips->vips.removed;
   if (services_ != 0) MZ_CHECK(dp_.attach(Hook::services, services_));
   MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
   if (is_hop_host())

@@ -97,14 +97,14 @@ class Daemon {
   [[nodiscard]] Result<Goal> merged(const v1::GoalState& applied, const v1::GoalState& added) const;
   // `moved`: endpoints that are not in it any more live elsewhere now, and what
   // they have in their sockets is still to be answered; else they go at once.
-  Result<SyncCounts> adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
+  Result<RowChanges> adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
                            bool moved = false);
   // Would the goal fit in the tables, and can these programs do what it asks?
   // Errors: resource_exhausted, failed_precondition.
   [[nodiscard]] Result<> check(const Goal& goal) const;
   Result<> save(const v1::GoalState& applied, const v1::GoalState& added);
   // Makes `goal_` true: programs, hosts, interfaces, tables.
-  Result<SyncCounts> reconcile();
+  Result<RowChanges> reconcile();
   Result<> ensure_programs();
   Result<> ensure_uplink();
   void ensure_services();
@@ -120,8 +120,8 @@ class Daemon {
   void ensure_hops();
   void ensure_prober();
   Result<> sync_functions();
-  Result<SyncCounts> apply_tables(const std::function<void()>& ports_known = {});
-  Result<SyncCounts> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
+  Result<RowChanges> apply_tables(const std::function<void()>& ports_known = {});
+  Result<RowChanges> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
   void connect_pending();
   void connect_services();
   std::vector<const EndpointSpec*> make_interfaces();

@@ -8,7 +8,7 @@
 namespace mizar {
 
 // Functions' chains first, then the rows that send packets to them.
-Result<SyncCounts> Daemon::apply_tables(const std::function<void()>& ports_known) {
+Result<RowChanges> Daemon::apply_tables(const std::function<void()>& ports_known) {
   MZ_CHECK(functions_.sync_ports(goal_, ports_));
   auto counts = tables_.apply(goal_, ports_, ports_known);
   if (!counts) return counts;

@@ -31,7 +31,7 @@ void Daemon::report(const std::string& key, const Result<>& rc) {
 // else; after a restart the tables must not lose those that carry traffic. They
 // come up when the table of ports knows them, so that their first ARP is
 // answered, and before anything is delivered to them.
-Result<SyncCounts> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
+Result<RowChanges> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
   auto counts = apply_tables([&] {
     for (const EndpointSpec* e : fresh)
       report(object_key(e->vpc, e->name),

@@ -30,26 +30,6 @@ bool has(const google::protobuf::RepeatedPtrField<std::string>& list, const std:
 
 unsigned index_of(unsigned slot, FunctionKind kind) { return slot + (kind == FunctionKind::hop ? MZ_FUNCTIONS : 0); }
 
-// Writes what is other in a table of chains; `actual` follows.
-Result<> write_rows(Table<std::uint32_t, mz_function_chains>& table, std::map<std::uint32_t, mz_function_chains>& actual,
-                    const std::map<std::uint32_t, mz_function_chains>& want) {
-  for (const auto& [key, row] : want) {
-    const auto found = actual.find(key);
-    if (found != actual.end() && same(found->second, row)) continue;
-    MZ_CHECK(table.put(key, row));
-    actual.insert_or_assign(key, row);
-  }
-  for (auto at = actual.begin(); at != actual.end();) {
-    if (want.contains(at->first)) {
-      ++at;
-      continue;
-    }
-    MZ_CHECK(table.erase(at->first));
-    at = actual.erase(at);
-  }
-  return {};
-}
-
 }  // namespace
 
 // ---- what is asked for ---------------------------------------------------------
@@ -320,7 +300,7 @@ Result<std::uint8_t> Functions::chain_id(const Chain& chain) {
 }
 
 Result<> Functions::sync_ports(const Goal& goal, const TableSync::Ports& ports) {
-  std::map<std::uint32_t, mz_function_chains> want;
+  Rows<std::uint32_t, mz_function_chains> want;
   for (auto& [name, f] : functions_)
     if (f.kind == FunctionKind::endpoint) f.on = 0;
   for (const auto& [key, port] : ports) {
@@ -336,11 +316,12 @@ Result<> Functions::sync_ports(const Goal& goal, const TableSync::Ports& ports) 
     for (auto& [name, f] : functions_) f.on += covers(f, e->second);
     if (!same(row, {})) want[port.ifindex % MZ_PORTS] = row;
   }
-  return write_rows(dp_.function_ports(), ports_, want);
+  MZ_CHECK(put_rows(dp_.function_ports(), ports_, want));
+  return erase_rows(dp_.function_ports(), ports_, want);
 }
 
 Result<> Functions::sync_vpcs(const Goal& goal, const std::map<std::uint32_t, std::uint32_t>& slots) {
-  std::map<std::uint32_t, mz_function_chains> want;
+  Rows<std::uint32_t, mz_function_chains> want;
   for (auto& [name, f] : functions_)
     if (f.kind == FunctionKind::hop) f.on = 0;
   for (const auto& [name, v] : goal.vpcs) {
@@ -352,7 +333,8 @@ Result<> Functions::sync_vpcs(const Goal& goal, const std::map<std::uint32_t, st
     want[slot->second].chain[MZ_POINT_HOP] = *id;
     for (auto& [other, f] : functions_) f.on += f.kind == FunctionKind::hop && has(f.spec.vpcs(), name);
   }
-  return write_rows(dp_.function_vpcs(), vpcs_, want);
+  MZ_CHECK(put_rows(dp_.function_vpcs(), vpcs_, want));
+  return erase_rows(dp_.function_vpcs(), vpcs_, want);
 }
 
 // ---- interfaces of functions in user space --------------------------------------------

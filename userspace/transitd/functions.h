@@ -10,8 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "userspace/base/bytes.h"
-#include "userspace/dataplane/dataplane.h"
+#include "userspace/dataplane/rows.h"
 #include "userspace/proto/transit.pb.h"
 #include "userspace/transitd/goal.h"
 #include "userspace/transitd/store.h"
@@ -88,7 +87,7 @@ class Functions {
   std::map<std::string, Function> functions_;
   std::optional<Function> before_;  // what the last load() replaced
   std::vector<Function> removed_;
-  std::map<std::uint32_t, mz_function_chains> ports_, vpcs_;  // as the tables have them
+  Rows<std::uint32_t, mz_function_chains> ports_, vpcs_;  // as the tables have them
   std::map<std::uint32_t, Chain> chains_;                     // by id
   std::uint32_t last_chain_ = 0;
 };

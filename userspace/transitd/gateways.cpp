@@ -22,40 +22,7 @@ mz_outside_key outside_key(const Addr& ip, std::uint16_t port, std::uint16_t pro
 mz_pool_key pool_key(const Prefix& p) { return {p.mapped_len(), p.ip.abi()}; }
 
 template <class K, class V>
-Result<> read_all(const Table<K, V>& table, std::map<K, V, ByBytes>& into) {
-  auto all = table.entries();
-  if (!all) return tl::unexpected(all.error());
-  into.clear();
-  for (const auto& [k, v] : *all) into.emplace(k, v);
-  return {};
-}
-
-template <class K, class V>
-Result<> put_all(Table<K, V>& table, std::map<K, V, ByBytes>& actual, const std::map<K, V, ByBytes>& want) {
-  for (const auto& [key, value] : want) {
-    const auto at = actual.find(key);
-    if (at != actual.end() && same_bytes(at->second, value)) continue;
-    MZ_CHECK(table.put(key, value));
-    actual.insert_or_assign(key, value);
-  }
-  return {};
-}
-
-template <class K, class V>
-Result<> erase_rest(Table<K, V>& table, std::map<K, V, ByBytes>& actual, const std::map<K, V, ByBytes>& want) {
-  for (auto at = actual.begin(); at != actual.end();) {
-    if (want.contains(at->first)) {
-      ++at;
-      continue;
-    }
-    if (auto rc = table.erase(at->first); !rc && rc.error().code != Code::not_found) return rc;
-    at = actual.erase(at);
-  }
-  return {};
-}
-
-template <class K, class V>
-std::size_t with(const std::map<K, V, ByBytes>& actual, const std::map<K, V, ByBytes>& want) {
+std::size_t with(const Rows<K, V>& actual, const Rows<K, V>& want) {
   std::size_t n = actual.size();
   for (const auto& [key, value] : want) n += !actual.contains(key);
   return n;
@@ -103,9 +70,9 @@ Gateways::Tables Gateways::want(const Goal& goal) {
 }
 
 Result<> Gateways::recover() {
-  MZ_CHECK(read_all(dp_.insides(), actual_.insides));
-  MZ_CHECK(read_all(dp_.outsides(), actual_.outsides));
-  MZ_CHECK(read_all(dp_.pools(), actual_.pools));
+  MZ_CHECK(read_rows(dp_.insides(), actual_.insides));
+  MZ_CHECK(read_rows(dp_.outsides(), actual_.outsides));
+  MZ_CHECK(read_rows(dp_.pools(), actual_.pools));
   doubtful_ = true;
   return {};
 }
@@ -132,12 +99,12 @@ Result<bool> Gateways::apply(const Goal& goal) {
     const auto now = w.insides.find(key);
     if (now == w.insides.end() || !same_bytes(now->second, in)) doubtful_ = true;
   }
-  MZ_CHECK(erase_rest(dp_.pools(), actual_.pools, w.pools));
-  MZ_CHECK(erase_rest(dp_.outsides(), actual_.outsides, w.outsides));
-  MZ_CHECK(put_all(dp_.insides(), actual_.insides, w.insides));
-  MZ_CHECK(put_all(dp_.outsides(), actual_.outsides, w.outsides));
-  MZ_CHECK(put_all(dp_.pools(), actual_.pools, w.pools));
-  MZ_CHECK(erase_rest(dp_.insides(), actual_.insides, w.insides));
+  MZ_CHECK(erase_rows(dp_.pools(), actual_.pools, w.pools));
+  MZ_CHECK(erase_rows(dp_.outsides(), actual_.outsides, w.outsides));
+  MZ_CHECK(put_rows(dp_.insides(), actual_.insides, w.insides));
+  MZ_CHECK(put_rows(dp_.outsides(), actual_.outsides, w.outsides));
+  MZ_CHECK(put_rows(dp_.pools(), actual_.pools, w.pools));
+  MZ_CHECK(erase_rows(dp_.insides(), actual_.insides, w.insides));
   return std::exchange(doubtful_, false);
 }
 

@@ -8,8 +8,7 @@
 #include <map>
 #include <string>
 
-#include "userspace/base/bytes.h"
-#include "userspace/dataplane/dataplane.h"
+#include "userspace/dataplane/rows.h"
 #include "userspace/transitd/goal.h"
 
 namespace mizar {
@@ -35,8 +34,6 @@ class Gateways {
   [[nodiscard]] std::map<std::string, std::uint64_t> used() const;
 
  private:
-  template <class K, class V>
-  using Rows = std::map<K, V, ByBytes>;
   struct Tables {
     Rows<mz_inside_key, mz_inside> insides;
     Rows<mz_outside_key, mz_outside> outsides;

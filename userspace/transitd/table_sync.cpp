@@ -17,46 +17,6 @@ std::string network_table(const mz_net_key& k) {
   return fmt::format("network {} {}/{}", ntohl(k.vni), Addr(k.ip).text(), k.prefixlen);
 }
 
-// Writes what is new or other; `actual` follows.
-template <class K, class V>
-Result<> put_rows(Table<K, V>& table, std::map<K, V, ByBytes>& actual,
-                  const std::map<K, V, ByBytes>& want, SyncCounts& n) {
-  for (const auto& [key, value] : want) {
-    const auto found = actual.find(key);
-    if (found != actual.end() && same_bytes(found->second, value)) continue;
-    MZ_CHECK(table.put(key, value));
-    found == actual.end() ? n.added++ : n.changed++;
-    actual.insert_or_assign(key, value);
-  }
-  return {};
-}
-
-// Removes what is not wanted.
-template <class K, class V>
-Result<> erase_rows(Table<K, V>& table, std::map<K, V, ByBytes>& actual,
-                    const std::map<K, V, ByBytes>& want, SyncCounts& n) {
-  for (auto at = actual.begin(); at != actual.end();) {
-    if (want.contains(at->first)) {
-      ++at;
-      continue;
-    }
-    if (auto rc = table.erase(at->first); !rc && rc.error().code != Code::not_found)
-      return tl::unexpected(rc.error());
-    n.removed++;
-    at = actual.erase(at);
-  }
-  return {};
-}
-
-template <class K, class V>
-Result<> read_rows(const Table<K, V>& table, std::map<K, V, ByBytes>& actual) {
-  auto all = table.entries();
-  if (!all) return tl::unexpected(all.error());
-  actual.clear();
-  for (const auto& [k, v] : *all) actual.emplace(k, v);
-  return {};
-}
-
 }  // namespace
 
 mz_ep_key endpoint_key(std::uint32_t vni, const Addr& ip) { return {vni, ip.abi()}; }
@@ -349,25 +309,25 @@ Result<> TableSync::drained(unsigned ifindex) {
 
 // Additions from the ground up, removals from the top down: no packet meets a
 // row that points to one that is not there.
-Result<SyncCounts> TableSync::apply(const Goal& goal, const Ports& ports,
+Result<RowChanges> TableSync::apply(const Goal& goal, const Ports& ports,
                                     const std::function<void()>& ports_known) {
   auto w = want(goal, ports);
   if (!w) return tl::unexpected(w.error());
-  SyncCounts n, ignored;
+  RowChanges n;
   MZ_CHECK(put_rows(dp_.hosts(), actual_.hosts, w->hosts, n));
-  MZ_CHECK(put_rows(dp_.host_ids(), actual_.host_ids, w->host_ids, ignored));
-  MZ_CHECK(put_rows(dp_.shards(), actual_.shards, w->shards, ignored));
+  MZ_CHECK(put_rows(dp_.host_ids(), actual_.host_ids, w->host_ids));
+  MZ_CHECK(put_rows(dp_.shards(), actual_.shards, w->shards));
   MZ_CHECK(put_rows(dp_.vpcs(), actual_.vpcs, w->vpcs, n));
   MZ_CHECK(put_rows(dp_.networks(), actual_.networks, w->networks, n));
-  MZ_CHECK(put_rows(dp_.ports(), actual_.ports, w->ports, ignored));
+  MZ_CHECK(put_rows(dp_.ports(), actual_.ports, w->ports));
   if (ports_known) ports_known();
   MZ_CHECK(put_rows(dp_.endpoints(), actual_.endpoints, w->endpoints, n));
   MZ_CHECK(erase_rows(dp_.endpoints(), actual_.endpoints, w->endpoints, n));
-  MZ_CHECK(erase_rows(dp_.ports(), actual_.ports, w->ports, ignored));
+  MZ_CHECK(erase_rows(dp_.ports(), actual_.ports, w->ports));
   MZ_CHECK(erase_rows(dp_.networks(), actual_.networks, w->networks, n));
   MZ_CHECK(erase_rows(dp_.vpcs(), actual_.vpcs, w->vpcs, n));
-  MZ_CHECK(erase_rows(dp_.shards(), actual_.shards, w->shards, ignored));
-  MZ_CHECK(erase_rows(dp_.host_ids(), actual_.host_ids, w->host_ids, ignored));
+  MZ_CHECK(erase_rows(dp_.shards(), actual_.shards, w->shards));
+  MZ_CHECK(erase_rows(dp_.host_ids(), actual_.host_ids, w->host_ids));
   MZ_CHECK(erase_rows(dp_.hosts(), actual_.hosts, w->hosts, n));
   release_tables(*w);
   return n;
@@ -380,12 +340,10 @@ Result<> TableSync::update_host(const Goal& goal, std::uint32_t id) {
   entry.ip = ip->abi();
   entry.flags = MZ_HOST_F_KNOWN;
   host_state_(id, entry);
-  SyncCounts ignored;
-  return put_rows(dp_.hosts(), actual_.hosts, {{id, entry}}, ignored);
+  return put_rows(dp_.hosts(), actual_.hosts, {{id, entry}});
 }
 
 Result<> TableSync::expire(Clock::time_point now) {
-  SyncCounts ignored;
   Wanted w;
   w.networks = actual_.networks;
   w.vpcs = actual_.vpcs;
@@ -398,8 +356,8 @@ Result<> TableSync::expire(Clock::time_point now) {
   };
   drop(lingering_networks_, w.networks);
   drop(lingering_vpcs_, w.vpcs);
-  MZ_CHECK(erase_rows(dp_.networks(), actual_.networks, w.networks, ignored));
-  MZ_CHECK(erase_rows(dp_.vpcs(), actual_.vpcs, w.vpcs, ignored));
+  MZ_CHECK(erase_rows(dp_.networks(), actual_.networks, w.networks));
+  MZ_CHECK(erase_rows(dp_.vpcs(), actual_.vpcs, w.vpcs));
   release_tables(w);
   return {};
 }

@@ -12,8 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "userspace/base/bytes.h"
-#include "userspace/dataplane/dataplane.h"
+#include "userspace/dataplane/rows.h"
 #include "userspace/transitd/goal.h"
 
 namespace mizar {
@@ -23,10 +22,6 @@ struct LocalPort {
   unsigned ifindex = 0;
   bool peer = false;  // veth: deliver with redirect_peer
   unsigned mtu = 0;
-};
-
-struct SyncCounts {
-  std::uint32_t added = 0, changed = 0, removed = 0;
 };
 
 class TableSync {
@@ -53,7 +48,7 @@ class TableSync {
   // Makes the tables those of the goal. On an error some are old, some new:
   // call it again with the goal that was in force. `ports_known` runs when new
   // interfaces may send, and nothing is delivered to them yet.
-  Result<SyncCounts> apply(const Goal& goal, const Ports& ports,
+  Result<RowChanges> apply(const Goal& goal, const Ports& ports,
                            const std::function<void()>& ports_known = {});
   // A port whose endpoint has left keeps its row for a while: what is still in its
   // sockets may be answered. apply() spares it until drained().
@@ -71,9 +66,6 @@ class TableSync {
   [[nodiscard]] std::map<std::string, std::uint64_t> used() const;
 
  private:
-  template <class K, class V>
-  using Rows = std::map<K, V, ByBytes>;
-
   struct Wanted {
     Rows<std::uint32_t, mz_host> hosts;
     Rows<mz_addr, std::uint32_t> host_ids;

@@ -14,15 +14,6 @@ namespace mizar {
 
 namespace {
 
-template <class K, class V, class Map>
-Result<> read_all(const Table<K, V>& table, Map& into) {
-  auto all = table.entries();
-  if (!all) return tl::unexpected(all.error());
-  into.clear();
-  for (const auto& [k, v] : *all) into.emplace(k, v);
-  return {};
-}
-
 mz_vip_key vip_key(std::uint32_t vni, const Addr& ip, std::uint16_t port, std::uint16_t proto) {
   return {vni, ip.abi(), htons(port), proto};
 }
@@ -38,18 +29,12 @@ std::uint32_t maglev_key(const mz_backend& b) {
   return mz_mix32(mz_addr_hash(&b.ip) ^ ntohs(b.port));
 }
 
-template <class K, class V>
-Result<> erase_row(Table<K, V>& table, const K& key) {
-  auto rc = table.erase(key);
-  return rc || rc.error().code == Code::not_found ? Result<>() : rc;
-}
-
 }  // namespace
 
 // Ids that clients' sticky entries name count as handed out, too.
 Result<> Vips::recover() {
-  MZ_CHECK(read_all(dp_.vips(), vips_));
-  MZ_CHECK(read_all(dp_.backends(), backends_));
+  MZ_CHECK(read_rows(dp_.vips(), vips_));
+  MZ_CHECK(read_rows(dp_.backends(), backends_));
   for (const auto& [id, b] : backends_) last_backend_ = std::max(last_backend_, id);
   for (const auto& [key, v] : vips_) {
     last_vip_ = std::max(last_vip_, v.id);
@@ -165,7 +150,7 @@ Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted, Changes& 
     for (std::uint32_t i = 0; i < v.size; i++) MZ_CHECK(dp_.vip_rows().put(v.first + i, wanted.rows[i]));
   }
   MZ_CHECK(dp_.vips().put(key, v));
-  known ? n.changed++ : n.added++;
+  known ? n.vips.changed++ : n.vips.added++;
   last_vip_ = std::max(last_vip_, v.id);
   if (known && stands->second.size != 0 && stands->second.first != v.first)
     left_.push_back({stands->second.first, stands->second.size});
@@ -175,26 +160,13 @@ Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted, Changes& 
 }
 
 Result<> Vips::erase_unwanted(const Wanted& w, Changes& n) {
-  for (auto at = vips_.begin(); at != vips_.end();) {
-    if (w.vips.contains(at->first)) {
-      ++at;
-      continue;
-    }
-    MZ_CHECK(erase_row(dp_.vips(), at->first));
-    n.removed++;
-    rows_.erase(at->first);
-    at = vips_.erase(at);
-  }
-  for (auto at = backends_.begin(); at != backends_.end();) {
-    if (w.backends.contains(at->first)) {
-      ++at;
-      continue;
-    }
-    MZ_CHECK(erase_row(dp_.backends(), at->first));
-    at = backends_.erase(at);
-    doubtful_ = true;
-  }
-  return {};
+  const auto erased = erase_rows(dp_.vips(), vips_, w.vips, n.vips);
+  std::erase_if(rows_, [this](const auto& row) { return !vips_.contains(row.first); });
+  MZ_CHECK(erased);
+  RowChanges gone;
+  const auto rc = erase_rows(dp_.backends(), backends_, w.backends, gone);
+  doubtful_ = doubtful_ || gone.removed != 0;
+  return rc;
 }
 
 Result<Vips::Changes> Vips::apply(const Goal& goal, unsigned hz) {
@@ -202,12 +174,7 @@ Result<Vips::Changes> Vips::apply(const Goal& goal, unsigned hz) {
   left_.clear();
   const Wanted w = want(goal, hz);
   last_backend_ = w.last_backend;
-  for (const auto& [id, b] : w.backends) {
-    const auto stands = backends_.find(id);
-    if (stands != backends_.end() && same_bytes(stands->second, b)) continue;
-    MZ_CHECK(dp_.backends().put(id, b));
-    backends_.insert_or_assign(id, b);
-  }
+  MZ_CHECK(put_rows(dp_.backends(), backends_, w.backends));
   for (const auto& [key, v] : w.vips) MZ_CHECK(put_vip(key, v, n));
   MZ_CHECK(erase_unwanted(w, n));
   members_ = w.members;

@@ -13,8 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "userspace/base/bytes.h"
-#include "userspace/dataplane/dataplane.h"
+#include "userspace/dataplane/rows.h"
 #include "userspace/transitd/goal.h"
 
 namespace mizar {
@@ -28,7 +27,7 @@ class Vips {
   // Would the goal fit? Error: resource_exhausted, names the table.
   [[nodiscard]] Result<> check(const Goal& goal) const;
   struct Changes {
-    std::uint32_t added = 0, changed = 0, removed = 0;  // rows of VIPs
+    RowChanges vips;
     bool doubtful = false;  // flows may stand that nobody serves any more: serves()
   };
   // `hz`: jiffies in a second. On an error call it again with the goal that was in force.
@@ -44,8 +43,6 @@ class Vips {
   [[nodiscard]] std::map<std::string, std::uint64_t> used() const;
 
  private:
-  template <class K, class V>
-  using Rows = std::map<K, V, ByBytes>;
   using Ids = std::vector<std::uint32_t>;
   // A backend of a VIP's port. Its flags are 0 here.
   struct Member {
