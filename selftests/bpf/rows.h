@@ -44,6 +44,7 @@ void test_nat_filter(void **state);
 void test_nat_ports(void **state);
 void test_nat_errors(void **state);
 void test_nat_functions(void **state);
+void test_gateway_functions(void **state);
 void test_gateway_out(void **state);
 void test_gateway_in(void **state);
 // rows_vip.c

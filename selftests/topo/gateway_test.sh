@@ -82,6 +82,12 @@ ok "what the outside announces is in a gateway's routes" wait_for 10 learned g1
 ok "... and in the other's" wait_for 10 learned g2
 listed() { transit w1 gateway list | grep -q '^red/out  *g1 g2 ' && transit g1 gateway list | grep -q '^red/out .* serves '; }
 ok "gateway list tells hosts and roles" listed
+only_here() { # programs of gateways
+	local h
+	for h in g1 g2; do [[ $(transit $h program list | grep -c '^gateway_') == 2 ]] || return 1; done
+	for h in w1 w2 b1 d1; do ! transit $h program list | grep -q '^gateway_' || return 1; done
+}
+ok "only gateways have gateways' programs" only_here
 
 # ---- out, by a shared address --------------------------------------------------------
 udp() { on "$1" "$TRAFFIC" ask "${2:-$SERVER}" 7 "" "${3:-0}"; }

@@ -508,6 +508,11 @@ TEST_F(DaemonTest, AGatewayComesStaysAndGoes) {
   EXPECT_EQ(dp_.loaded_cfg.inner_mtu, 1434u);
   EXPECT_EQ(must(here_->pool_routes()), pool);
   EXPECT_TRUE(dp_.insides().get({7, addr("10.0.1.5").abi(), 0, 0}));
+  v1::LoadFunctionRequest f;
+  f.mutable_function()->set_name("f");
+  f.mutable_function()->set_interface("out0");
+  EXPECT_EQ(daemon_->load_function(f).error().what,
+            "function f: interface out0 has another purpose: give it one of its own");
   start(o);  // another run takes it up
   EXPECT_TRUE(attached(Hook::gateway_in, outside));
   EXPECT_EQ(must(here_->pool_routes()), pool);

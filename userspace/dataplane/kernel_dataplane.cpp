@@ -13,8 +13,6 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "bpf/clock.skel.h"
 #include "bpf/endpoint_answer.skel.h"
@@ -32,6 +30,7 @@
 #include "userspace/dataplane/function_object.h"
 #include "userspace/dataplane/hooks.h"
 #include "userspace/dataplane/kernel_table.h"
+#include "userspace/dataplane/program_object.h"
 
 namespace mizar {
 
@@ -41,21 +40,6 @@ template <class Skel, void (*Destroy)(Skel*)>
 struct SkelFree {
   void operator()(Skel* s) const { Destroy(s); }
 };
-using Egress = std::unique_ptr<mz_endpoint_egress,
-                               SkelFree<mz_endpoint_egress, mz_endpoint_egress__destroy>>;
-using Deliver = std::unique_ptr<mz_uplink_deliver,
-                                SkelFree<mz_uplink_deliver, mz_uplink_deliver__destroy>>;
-using Hop = std::unique_ptr<mz_uplink_hop, SkelFree<mz_uplink_hop, mz_uplink_hop__destroy>>;
-using Reply = std::unique_ptr<mz_services_reply,
-                              SkelFree<mz_services_reply, mz_services_reply__destroy>>;
-using GatewayOut = std::unique_ptr<mz_gateway_out, SkelFree<mz_gateway_out, mz_gateway_out__destroy>>;
-using GatewayIn = std::unique_ptr<mz_gateway_in, SkelFree<mz_gateway_in, mz_gateway_in__destroy>>;
-using Answer = std::unique_ptr<mz_endpoint_answer, SkelFree<mz_endpoint_answer, mz_endpoint_answer__destroy>>;
-using FunctionReply = std::unique_ptr<mz_function_reply,
-                                      SkelFree<mz_function_reply, mz_function_reply__destroy>>;
-using FunctionResume = std::unique_ptr<mz_function_resume,
-                                       SkelFree<mz_function_resume, mz_function_resume__destroy>>;
-using HopResume = std::unique_ptr<mz_hop_resume, SkelFree<mz_hop_resume, mz_hop_resume__destroy>>;
 using Clock = std::unique_ptr<mz_clock, SkelFree<mz_clock, mz_clock__destroy>>;
 using Ring = std::unique_ptr<ring_buffer, SkelFree<ring_buffer, ring_buffer__free>>;
 
@@ -70,28 +54,42 @@ int log_libbpf(libbpf_print_level level, const char* format, va_list args) {
   return 0;
 }
 
-void set_sizes(bpf_object* obj, const TableSizes& s) {
-  const std::pair<const char*, std::uint32_t> sizes[] = {
-      {"mz_endpoints", s.endpoints},
-      {"mz_paths", s.paths},
-      {"mz_networks", s.networks},
-      {"mz_vpcs", s.vpcs},
-      {"mz_shards", s.shard_tables * MZ_BUCKETS},
-      {"mz_hosts", s.hosts},
-      {"mz_host_ids", s.hosts},
-      {"mz_counters", s.vpc_slots * MZ_DIRS * MZ_REASON_SLOTS},
-      {"mz_flows", s.flows},
-      {"mz_vips", s.vips},
-      {"mz_vip_rows", s.vip_rows},
-      {"mz_backends", s.backends},
-      {"mz_insides", s.insides},
-      {"mz_outsides", s.insides},
-      {"mz_mappings", s.mappings},
-      {"mz_function_vpcs", s.vpc_slots},
-  };
-  for (const auto& [name, n] : sizes)
-    bpf_map__set_max_entries(bpf_object__find_map_by_name(obj, name), n);
+// Every program of ours. What carries the others' tables comes first.
+constexpr const char* kDeliver = "uplink_deliver";
+constexpr ProgramImage kPrograms[] = {
+    {kDeliver, "mz_uplink_deliver", mz_uplink_deliver__elf_bytes},
+    {"endpoint_egress", "mz_endpoint_egress", mz_endpoint_egress__elf_bytes},
+    {"endpoint_answer", "mz_endpoint_answer", mz_endpoint_answer__elf_bytes},
+    {"uplink_hop", "mz_uplink_hop", mz_uplink_hop__elf_bytes},
+    {"services_reply", "mz_services_reply", mz_services_reply__elf_bytes},
+    {"function_reply", "mz_function_reply", mz_function_reply__elf_bytes},
+    {"function_resume", "mz_function_resume", mz_function_resume__elf_bytes},
+    {"hop_resume", "mz_hop_resume", mz_hop_resume__elf_bytes},
+    {"gateway_out", "mz_gateway_out_tc", mz_gateway_out__elf_bytes},
+    {"gateway_in", "mz_gateway_in_tc", mz_gateway_in__elf_bytes},
+};
+
+const char* program_of(Hook hook) {
+  switch (hook) {
+    case Hook::endpoint:
+      return "endpoint_egress";
+    case Hook::uplink_deliver:
+      return kDeliver;
+    case Hook::uplink_hop:
+      return "uplink_hop";
+    case Hook::services:
+      return "services_reply";
+    case Hook::gateway_out:
+      return "gateway_out";
+    case Hook::gateway_in:
+      return "gateway_in";
+    case Hook::function:
+      return "function_reply";
+  }
+  return "";
 }
+
+bool is_gateway(const ProgramImage& image) { return std::string_view(image.name).starts_with("gateway_"); }
 
 // A test run's verdict is not looked at: the notes and the reason say more.
 Result<std::vector<std::uint8_t>> test_run(int prog_fd, std::span<const std::uint8_t> in,
@@ -122,8 +120,10 @@ class KernelDataplane final : public Dataplane {
   Result<> prepare();
 
   Result<> load(const mz_cfg& cfg, const std::string& directory) override;
-  bool loaded() const override { return deliver_ != nullptr; }
+  bool loaded() const override { return !programs_.empty(); }
   Result<> attach(Hook hook, unsigned ifindex) override {
+    if (prog_fd(hook) < 0)
+      return fail(Code::failed_precondition, "program {}: not loaded with this configuration", program_of(hook));
     return hooks_.attach(hook, ifindex, prog_fd(hook));
   }
   Result<> detach(Hook hook, unsigned ifindex) override { return hooks_.detach(hook, ifindex); }
@@ -173,33 +173,22 @@ class KernelDataplane final : public Dataplane {
   Result<unsigned> clock_hz() override;
 
  private:
-  template <class Ptr, class CreateFn, class LoadFn>
-  Result<Ptr> load_one(CreateFn create, LoadFn load_skel, const char* name, const mz_cfg& cfg,
-                       const std::string& directory);
   Result<> bind_tables();
-  Result<> pin_program(bpf_program* prog, const char* name);
-  Result<> put_own(const char* programs, std::uint32_t slot, bpf_program* prog);
+  Result<> put_own(const char* programs, std::uint32_t slot, const char* name);
   [[nodiscard]] int programs_fd(FunctionKind kind) const {
     return map_fd(kind == FunctionKind::hop ? "mz_function_xdp" : "mz_function_tc");
   }
-  [[nodiscard]] int prog_fd(Hook hook) const;
-  [[nodiscard]] int map_fd(const char* name) const {
-    return bpf_map__fd(bpf_object__find_map_by_name(deliver_->obj, name));
+  // -1: not loaded.
+  [[nodiscard]] int prog_fd(Hook hook) const {
+    const auto at = programs_.find(program_of(hook));
+    return at == programs_.end() ? -1 : at->second.fd();
   }
+  [[nodiscard]] int map_fd(const char* name) const { return bpf_map__fd(programs_.at(kDeliver).map(name)); }
 
   KernelOptions options_;
   std::string root_;
   Hooks hooks_;
-  Egress egress_;
-  Deliver deliver_;
-  Hop hop_;
-  Reply reply_;
-  GatewayOut gateway_out_;
-  GatewayIn gateway_in_;
-  Answer answer_;
-  FunctionReply function_reply_;
-  FunctionResume function_resume_;
-  HopResume hop_resume_;
+  std::map<std::string, ProgramObject, std::less<>> programs_;
   Clock clock_;
   Ring ring_;
   const std::function<void(const mz_event&)>* take_ = nullptr;
@@ -245,113 +234,40 @@ Result<> KernelDataplane::prepare() {
   return hooks_.recover();
 }
 
-// A skeleton opened from the bytes built in, or those of a file in `directory`.
-template <class Ptr, class CreateFn, class LoadFn>
-Result<Ptr> KernelDataplane::load_one(CreateFn create, LoadFn load_skel, const char* name,
-                                      const mz_cfg& cfg, const std::string& directory) {
-  bpf_object_open_opts o{};
-  const std::string maps = root_ + "/maps";
-  o.sz = sizeof o;
-  o.pin_root_path = maps.c_str();
-  using Skel = typename Ptr::element_type;
-  Ptr skel(static_cast<Skel*>(std::calloc(1, sizeof(Skel))));  // its destructor frees
-  if (!skel || create(skel.get()) != 0) return fail(Code::internal, "program {}: no memory", name);
-  std::string bytes;
-  if (!directory.empty()) {
-    const std::string path = fmt::format("{}/{}.bpf.o", directory, name);
-    std::ifstream file(path, std::ios::binary);
-    if (!file) return fail(Code::not_found, "object file {}: cannot be read", path);
-    bytes.assign(std::istreambuf_iterator<char>(file), {});
-    skel->skeleton->data = bytes.data();
-    skel->skeleton->data_sz = bytes.size();
-  }
-  if (bpf_object__open_skeleton(skel->skeleton, &o) != 0)
-    return fail_errno(Code::failed_precondition, errno,
-                      fmt::format("program {}: not an object of this version", name));
-  size_t constants = 0;
-  for (int i = 0; i < skel->skeleton->map_cnt; i++)
-    if (std::string_view(skel->skeleton->maps[i].name).ends_with("rodata"))
-      bpf_map__initial_value(*skel->skeleton->maps[i].map, &constants);
-  if (constants != sizeof(*skel->rodata))
-    return fail(Code::failed_precondition, "program {}: its constants are of another version", name);
-  skel->rodata->mz_cfg = cfg;
-  set_sizes(skel->obj, options_.sizes);
-  if (load_skel(skel.get()) == 0) return skel;
-  const int err = errno;
-  if (err == EINVAL)
-    return fail_errno(Code::failed_precondition, err,
-                      fmt::format("program {}: load (tables pinned under {} may have other sizes: "
-                                  "start with the old sizes, or 'transitd --reset')",
-                                  name, maps));
-  return fail_errno(Code::failed_precondition, err,
-                    fmt::format("program {}: load ('transit doctor' says what this kernel lacks)",
-                                name));
-}
-
 // New programs are complete before the first hook changes; then each hook
-// changes atomically, so every packet meets the old program or the new one.
+// changes atomically, so every packet meets the old program or the new one. Those of
+// gateways only where there is an outside.
 Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) {
-  auto deliver = load_one<Deliver>(mz_uplink_deliver__create_skeleton, mz_uplink_deliver__load,
-                                   "uplink_deliver", cfg, directory);
-  if (!deliver) return tl::unexpected(deliver.error());
-  auto egress = load_one<Egress>(mz_endpoint_egress__create_skeleton, mz_endpoint_egress__load,
-                                 "endpoint_egress", cfg, directory);
-  if (!egress) return tl::unexpected(egress.error());
-  auto hop = load_one<Hop>(mz_uplink_hop__create_skeleton, mz_uplink_hop__load, "uplink_hop", cfg, directory);
-  if (!hop) return tl::unexpected(hop.error());
-
-  auto reply = load_one<Reply>(mz_services_reply__create_skeleton, mz_services_reply__load,
-                               "services_reply", cfg, directory);
-  if (!reply) return tl::unexpected(reply.error());
-
-  auto out = load_one<GatewayOut>(mz_gateway_out__create_skeleton, mz_gateway_out__load, "gateway_out", cfg, directory);
-  if (!out) return tl::unexpected(out.error());
-  auto in = load_one<GatewayIn>(mz_gateway_in__create_skeleton, mz_gateway_in__load, "gateway_in", cfg, directory);
-  if (!in) return tl::unexpected(in.error());
-  auto answer = load_one<Answer>(mz_endpoint_answer__create_skeleton, mz_endpoint_answer__load, "endpoint_answer", cfg,
-                                 directory);
-  if (!answer) return tl::unexpected(answer.error());
-  auto function_reply = load_one<FunctionReply>(mz_function_reply__create_skeleton, mz_function_reply__load,
-                                                "function_reply", cfg, directory);
-  if (!function_reply) return tl::unexpected(function_reply.error());
-  auto function_resume = load_one<FunctionResume>(mz_function_resume__create_skeleton, mz_function_resume__load,
-                                                  "function_resume", cfg, directory);
-  if (!function_resume) return tl::unexpected(function_resume.error());
-  auto hop_resume = load_one<HopResume>(mz_hop_resume__create_skeleton, mz_hop_resume__load, "hop_resume", cfg, directory);
-  if (!hop_resume) return tl::unexpected(hop_resume.error());
-
-  deliver_ = std::move(*deliver);
-  egress_ = std::move(*egress);
-  hop_ = std::move(*hop);
-  reply_ = std::move(*reply);
-  gateway_out_ = std::move(*out);
-  gateway_in_ = std::move(*in);
-  answer_ = std::move(*answer);
-  function_reply_ = std::move(*function_reply);
-  function_resume_ = std::move(*function_resume);
-  hop_resume_ = std::move(*hop_resume);
+  const ProgramOptions options{cfg, options_.sizes, root_ + "/maps", directory};
+  decltype(programs_) fresh;
+  for (const ProgramImage& image : kPrograms) {
+    if (is_gateway(image) && cfg.outside == 0) continue;
+    auto object = ProgramObject::load(image, options);
+    if (!object) return tl::unexpected(object.error());
+    fresh.emplace(image.name, std::move(*object));
+  }
+  programs_ = std::move(fresh);
   MZ_CHECK(bind_tables());
-  MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_ANSWER, answer_->progs.mz_endpoint_answer));
-  MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_RESUME, function_resume_->progs.mz_function_resume));
-  MZ_CHECK(put_own("mz_function_xdp", MZ_FUNCTION_RESUME, hop_resume_->progs.mz_hop_resume));
-  MZ_CHECK(pin_program(deliver_->progs.mz_uplink_deliver, "uplink_deliver"));
-  MZ_CHECK(pin_program(egress_->progs.mz_endpoint_egress, "endpoint_egress"));
-  MZ_CHECK(pin_program(hop_->progs.mz_uplink_hop, "uplink_hop"));
-  MZ_CHECK(pin_program(reply_->progs.mz_services_reply, "services_reply"));
-  MZ_CHECK(pin_program(gateway_out_->progs.mz_gateway_out_tc, "gateway_out"));
-  MZ_CHECK(pin_program(gateway_in_->progs.mz_gateway_in_tc, "gateway_in"));
-  MZ_CHECK(pin_program(answer_->progs.mz_endpoint_answer, "endpoint_answer"));
-  MZ_CHECK(pin_program(function_reply_->progs.mz_function_reply, "function_reply"));
-  MZ_CHECK(pin_program(function_resume_->progs.mz_function_resume, "function_resume"));
-  MZ_CHECK(pin_program(hop_resume_->progs.mz_hop_resume, "hop_resume"));
+  MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_ANSWER, "endpoint_answer"));
+  MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_RESUME, "function_resume"));
+  MZ_CHECK(put_own("mz_function_xdp", MZ_FUNCTION_RESUME, "hop_resume"));
   for (const Attachment& a : hooks_.list())
-    MZ_CHECK(hooks_.attach(a.hook, a.ifindex, prog_fd(a.hook)));
+    MZ_CHECK(prog_fd(a.hook) < 0 ? hooks_.detach(a.hook, a.ifindex)
+                                 : hooks_.attach(a.hook, a.ifindex, prog_fd(a.hook)));
+  for (const ProgramImage& image : kPrograms) {
+    const std::string pin = fmt::format("{}/programs/{}", root_, image.name);
+    std::error_code ec;
+    if (const auto at = programs_.find(image.name); at != programs_.end())
+      MZ_CHECK(at->second.pin(pin));
+    else
+      std::filesystem::remove(pin, ec);
+  }
   return {};
 }
 
 Result<> KernelDataplane::bind_tables() {
   const auto bind = [&](auto& table, const char* name, bool array) {
-    bpf_map* m = bpf_object__find_map_by_name(gateway_in_->obj, name);
+    bpf_map* m = programs_.at(kDeliver).map(name);
     table.bind(bpf_map__fd(m), name, bpf_map__max_entries(m), array);
   };
   bind(ports_, "mz_ports", true);
@@ -392,34 +308,6 @@ Result<> KernelDataplane::bind_tables() {
   return {};
 }
 
-Result<> KernelDataplane::pin_program(bpf_program* prog, const char* name) {
-  const std::string path = fmt::format("{}/programs/{}", root_, name);
-  std::filesystem::remove(path);
-  if (const int rc = bpf_program__pin(prog, path.c_str()); rc != 0)
-    return fail_errno(Code::internal, -rc, fmt::format("pin {}", path));
-  return {};
-}
-
-int KernelDataplane::prog_fd(Hook hook) const {
-  switch (hook) {
-    case Hook::endpoint:
-      return bpf_program__fd(egress_->progs.mz_endpoint_egress);
-    case Hook::uplink_deliver:
-      return bpf_program__fd(deliver_->progs.mz_uplink_deliver);
-    case Hook::uplink_hop:
-      return bpf_program__fd(hop_->progs.mz_uplink_hop);
-    case Hook::services:
-      return bpf_program__fd(reply_->progs.mz_services_reply);
-    case Hook::gateway_out:
-      return bpf_program__fd(gateway_out_->progs.mz_gateway_out_tc);
-    case Hook::gateway_in:
-      return bpf_program__fd(gateway_in_->progs.mz_gateway_in_tc);
-    case Hook::function:
-      return bpf_program__fd(function_reply_->progs.mz_function_reply);
-  }
-  return -1;
-}
-
 Result<std::vector<mz_count>> KernelDataplane::counters(std::uint32_t vpc) {
   constexpr std::uint32_t n = MZ_DIRS * MZ_REASON_SLOTS;
   const auto cpus = static_cast<size_t>(libbpf_num_possible_cpus());
@@ -449,10 +337,10 @@ Result<> KernelDataplane::clear_counters(std::uint32_t vpc) {
 
 // A packet that is at a function meanwhile goes on in the new program: what waits
 // for it has one layout for all programs of an ABI version.
-Result<> KernelDataplane::put_own(const char* programs, std::uint32_t slot, bpf_program* prog) {
-  const int fd = bpf_program__fd(prog);
+Result<> KernelDataplane::put_own(const char* programs, std::uint32_t slot, const char* name) {
+  const int fd = programs_.at(name).fd();
   if (bpf_map_update_elem(map_fd(programs), &slot, &fd, BPF_ANY) == 0) return {};
-  return fail_errno(Code::internal, errno, fmt::format("{}: {}", programs, bpf_program__name(prog)));
+  return fail_errno(Code::internal, errno, fmt::format("{}: {}", programs, name));
 }
 
 Result<> KernelDataplane::put_function(FunctionKind kind, unsigned slot, const FunctionImage& image) {

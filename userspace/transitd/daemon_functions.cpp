@@ -28,7 +28,8 @@ Result<v1::FunctionStatus> Daemon::load_function(const v1::LoadFunctionRequest& 
   if (!dp_.loaded()) return fail(Code::failed_precondition, "no programs yet: apply a goal state first");
   const std::string& interface = request.function().interface();
   const unsigned index = interface.empty() ? 0 : if_nametoindex(interface.c_str());
-  if (index != 0 && (index == uplink_ || index == services_ || port_interfaces().contains(index)))
+  if (index != 0 && (index == uplink_ || index == services_ || index == outside_ || interface == options_.outside ||
+                     port_interfaces().contains(index)))
     return fail(Code::invalid_argument, "function {}: interface {} has another purpose: give it one of its own",
                 request.function().name(), interface);
   MZ_CHECK(functions_.load(request, goal_));
