@@ -212,17 +212,6 @@ static inline int mz_ctx_store(mz_ctx_t *ctx, __u32 off, const void *from, __u32
 	return 0;
 }
 
-static inline int mz_ctx_l4_csum(mz_ctx_t *ctx, __u32 off, __u32 diff, int pseudo, int zero_means_none)
-{
-	__be16 check;
-
-	(void)pseudo;
-	if (mz_ctx_load(ctx, off, &check, sizeof(check)))
-		return -1;
-	check = mz_plain_csum(check, diff, zero_means_none);
-	return mz_ctx_store(ctx, off, &check, sizeof(check));
-}
-
 #define MZ_CAN_RESOLVE 0
 
 /* No kernel: the FIB is what the caller says. */

@@ -32,4 +32,19 @@ static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, i
 	return 0;
 }
 
+static int mz_ctx_load(mz_ctx_t *ctx, __u32 off, void *to, __u32 len);
+static int mz_ctx_store(mz_ctx_t *ctx, __u32 off, const void *from, __u32 len);
+
+/* The same where a packet is only known by its context. */
+static __always_inline int mz_ctx_l4_csum(mz_ctx_t *ctx, __u32 off, __u32 diff, int pseudo, int zero_means_none)
+{
+	__be16 check;
+
+	(void)pseudo;
+	if (mz_ctx_load(ctx, off, &check, sizeof(check)))
+		return -1;
+	check = mz_plain_csum(check, diff, zero_means_none);
+	return mz_ctx_store(ctx, off, &check, sizeof(check));
+}
+
 #endif

@@ -118,18 +118,6 @@ static __always_inline int mz_ctx_store(mz_ctx_t *ctx, __u32 off, const void *fr
 	return (int)bpf_xdp_store_bytes(ctx, off, (void *)from, len);
 }
 
-/* The same as mz_l4_csum(). */
-static __always_inline int mz_ctx_l4_csum(mz_ctx_t *ctx, __u32 off, __u32 diff, int pseudo, int zero_means_none)
-{
-	__be16 check;
-
-	(void)pseudo;
-	if (mz_ctx_load(ctx, off, &check, sizeof(check)))
-		return -1;
-	check = mz_plain_csum(check, diff, zero_means_none);
-	return mz_ctx_store(ctx, off, &check, sizeof(check));
-}
-
 /* Copies bytes of the packet; not 0 where it has not so many. */
 static __always_inline int mz_load(struct mz_pkt *p, __u32 off, void *to, __u32 len)
 {

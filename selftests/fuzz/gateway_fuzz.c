@@ -5,14 +5,11 @@
 // meets whatever comes. Checked for each: one reason, at most one counter, an output
 // that fits; and at the end that no outside port was given away twice.
 #include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bpf/abi/hash.h"
-#include "bpf/abi/reasons.h"
-#include "bpf/target/native_api.h"
 #include "selftests/bpf/frame.h"
+#include "selftests/fuzz/native_fuzz.h"
 
 #define HEADROOM 256u
 #define TAILROOM 128u
@@ -133,30 +130,9 @@ static void build_world(void)
 	put_service(addr6(A6(1, 0x50)), addr6(EP6_A), 2);
 }
 
-static uint64_t counted(void)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t i = 0; i < 4 * MZ_DIRS * MZ_REASON_SLOTS; i++) {
-		struct mz_count *c = mz_native_lookup(mz_native_table("mz_counters"), &i);
-
-		sum += c->packets;
-		c->packets = 0;
-	}
-	return sum;
-}
-
-#define MUST(cond)                                                                 \
-	do {                                                                       \
-		if (!(cond)) {                                                     \
-			fprintf(stderr, "gateway_fuzz: does not hold: %s\n", #cond); \
-			abort();                                                   \
-		}                                                                  \
-	} while (0)
-
 static void run(uint8_t way, const uint8_t *data, uint32_t len)
 {
-	uint32_t room = way & 4 ? TAILROOM : 0;
+	uint32_t room = way & 4 ? TAILROOM : 0, vpc;
 	uint8_t *buffer = calloc(1, HEADROOM + len + room);
 	struct mz_native_packet pkt = { .ifindex = 1, .headroom = HEADROOM, .tailroom = room, .data = buffer + HEADROOM, .len = len };
 
@@ -170,7 +146,7 @@ static void run(uint8_t way, const uint8_t *data, uint32_t len)
 	else
 		mz_native_gateway_in(&pkt);
 	MUST(pkt.reason > MZ_R_NONE && pkt.reason < MZ_REASON_COUNT);
-	MUST(counted() <= 1); // what is left to the next program it counts
+	MUST(counted(&vpc) <= 1); // what is left to the next program it counts
 	MUST(pkt.data >= buffer && pkt.data + pkt.len <= buffer + HEADROOM + len + room);
 	free(buffer);
 }

@@ -4,14 +4,11 @@
 // sanitizers find, it checks what must hold for every packet: one reason, one
 // counter, an output that fits, no tenant's packet under another's VPC.
 #include <arpa/inet.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bpf/abi/hash.h"
-#include "bpf/abi/reasons.h"
-#include "bpf/target/native_api.h"
 #include "selftests/bpf/frame.h"
+#include "selftests/fuzz/native_fuzz.h"
 
 #define HEADROOM 256u
 
@@ -121,33 +118,6 @@ static void build_world(void)
 	put_endpoint(addr6(EP6_A), 1, 1);
 	put_endpoint(addr6(EP6_R), 4, 0); // on the other family's underlay
 }
-
-// Sums the counters and sets them back.
-static uint64_t counted(uint32_t *vpc)
-{
-	uint64_t sum = 0;
-
-	for (uint32_t v = 0; v < 5; v++) {
-		for (uint32_t i = 0; i < MZ_DIRS * MZ_REASON_SLOTS; i++) {
-			uint32_t slot = v * MZ_DIRS * MZ_REASON_SLOTS + i;
-			struct mz_count *c = mz_native_lookup(mz_native_table("mz_counters"), &slot);
-
-			sum += c->packets;
-			if (c->packets)
-				*vpc = v;
-			c->packets = 0;
-		}
-	}
-	return sum;
-}
-
-#define MUST(cond)                                                                  \
-	do {                                                                        \
-		if (!(cond)) {                                                      \
-			fprintf(stderr, "pipeline_fuzz: does not hold: %s\n", #cond); \
-			abort();                                                    \
-		}                                                                   \
-	} while (0)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -32,13 +32,7 @@ hosts:
   - {name: w2, id: 2, $(at w2 2)}
   - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
   - {name: d1, id: 5, $(at d1 5), roles: [divider]}
-vpcs:
-  - {name: red, vni: 100, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
-  - {name: blue, vni: 200, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
-networks:
-  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
-  - {name: back, vpc: red, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
-  - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+$(tenants)
 endpoints:
   - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a)}
   - {name: s1, vpc: red, network: front, $(both 1 11), host: w1, netns: $(ns red-s1)}

@@ -37,13 +37,7 @@ hosts:
   - {name: d1, id: 5, $(at d1 5), roles: [divider]}
   - {name: g1, id: 6, $(at g1 6)}
   - {name: g2, id: 7, $(at g2 7)}
-vpcs:
-  - {name: red, vni: 100, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
-  - {name: blue, vni: 200, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
-networks:
-  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
-  - {name: back, vpc: red, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
-  - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+$(tenants)
 endpoints:
   - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a)}
   - {name: b, vpc: red, network: back, $(both 2 6), host: w2, netns: $(ns red-b)}

@@ -56,6 +56,20 @@ at() {
 	[[ $has == 4 ]] || echo -n "address6: 'fd77:$2::1'"
 }
 
+# Two that use the same addresses.
+tenants() {
+	cat << R
+vpcs:
+  - {name: red, vni: 100, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
+  - {name: blue, vni: 200, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
+networks:
+  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+  - {name: back, vpc: red, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
+  - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
+  - {name: back, vpc: blue, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
+R
+}
+
 # BALANCED=1: a service of each VPC at the same address, b and c of its own behind it.
 balanced() {
 	local vpc
@@ -76,14 +90,7 @@ hosts:
   - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
   - {name: b2, id: 4, $(at b2 4), roles: [bouncer]}
   - {name: d1, id: 5, $(at d1 5), roles: [divider]}
-vpcs:
-  - {name: red, vni: 100, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
-  - {name: blue, vni: 200, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
-networks:
-  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
-  - {name: back, vpc: red, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
-  - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
-  - {name: back, vpc: blue, cidr: 10.0.2.0/24, cidr6: "fd00:10:2::/64"}
+$(tenants)
 $([[ -z ${BALANCED:-} ]] || balanced)
 endpoints:
   - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a)}

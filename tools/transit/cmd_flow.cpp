@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "tools/transit/client.h"
+#include "tools/transit/object.h"
 #include "tools/transit/output.h"
 
 namespace transit {
@@ -136,11 +137,7 @@ void add_flush(CLI::App& parent, Context& ctx) {
     ctx.action = [&ctx, r]() -> Result<int> {
       auto reply = call(ctx, *r);
       if (!reply) return Failure(reply.error());
-      if (ctx.format != Format::table)
-        print_message(ctx.format, *reply);
-      else
-        print_line(fmt::format("{} flushed", reply->flushed()));
-      return kExitOk;
+      return print_reply(ctx, *reply, fmt::format("{} flushed", reply->flushed()));
     };
   });
 }

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "tools/transit/client.h"
+#include "tools/transit/object.h"
 #include "tools/transit/output.h"
 
 namespace transit {
@@ -133,11 +134,7 @@ void add_remove(CLI::App& parent, Context& ctx) {
     ctx.action = [&ctx, r]() -> Result<int> {
       auto reply = call(ctx, *r);
       if (!reply) return Failure(reply.error());
-      if (ctx.format != Format::table)
-        print_message(ctx.format, *reply);
-      else
-        print_line(fmt::format("function {} removed", r->name()));
-      return kExitOk;
+      return print_reply(ctx, *reply, fmt::format("function {} removed", r->name()));
     };
   });
 }

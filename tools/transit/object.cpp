@@ -74,4 +74,12 @@ Failure not_found(const Noun& noun, const std::string& name) {
               name, noun.name);
 }
 
+Result<int> print_reply(const Context& ctx, const google::protobuf::Message& reply, const std::string& line) {
+  if (ctx.format != Format::table)
+    print_message(ctx.format, reply);
+  else
+    print_line(line);
+  return kExitOk;
+}
+
 }  // namespace transit

@@ -53,6 +53,9 @@ inline std::string name_of(const v1::Gateway& g) { return g.vpc() + "/" + g.name
 // How many hosts share the table's buckets.
 std::string hosts_in(const v1::ShardTable& t);
 
+// A reply as a program wants it, or the line about it.
+Result<int> print_reply(const Context& ctx, const google::protobuf::Message& reply, const std::string& line);
+
 // Prints the object of this name.
 template <class Messages>
 Result<int> print_named(const Context& ctx, const Noun& noun, const Messages& list,
