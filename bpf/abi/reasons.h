@@ -87,6 +87,9 @@
 	X(SERVICE_EMPTY, ANSWER, "to a service that no backend serves; refused", "transit service list; look at its backends") \
 	X(SERVICE_PORT, ANSWER, "to a service's address, but no port it offers; refused", "transit service list") \
 	X(FLOW_CLASH, DROP, "its ports are those of another flow between the same two, by way of a service", "the sender tries again from another port") \
+	/* peer VPCs */ \
+	X(PEER_ANSWERS, DROP, "begins a flow to a peer VPC whose peering lets only the other side begin", "transit peering list") \
+	X(PEER_SOURCE, DROP, "from another VPC that is no peer of the receiver's", "transit peering list, here and at the sender's host") \
 	/* gateways */ \
 	X(TO_GATEWAY, SEND, "to the outside: sent to a gateway of the VPC", "") \
 	X(TO_OUTSIDE, SEND, "gateway: sent to the outside", "") \

@@ -11,7 +11,7 @@
 #include "bpf/abi/vips.h"
 
 /* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v4"
+#define MZ_ABI_VERSION "v5"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {
@@ -35,6 +35,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 20);
 #define MZ_EP_F_OUT     0x4  /* of a port: its VPC has a way out */
 #define MZ_EP_F_EGRESS  0x8  /* functions run on what it sends */
 #define MZ_EP_F_INGRESS 0x10 /* functions run on what it is to receive */
+#define MZ_EP_F_PEERED  0x20 /* of a port: its VPC has peers */
 
 /* What the host believes of an interface: slot ifindex % MZ_PORTS. */
 struct mz_port {
@@ -65,18 +66,22 @@ struct mz_net_key {
 MZ_ABI_ASSERT(sizeof(struct mz_net_key) == 24);
 
 /* A network whose bouncers this host knows: its own networks, and as divider
- * all of the VPC. Or a part of the outside, whose gateways it knows. */
+ * all of the VPC. Or a part of the outside, whose gateways it knows; or one of a
+ * peer VPC, where the way goes on. */
 struct mz_network {
 	__u32 shard; /* first of MZ_BUCKETS rows in the shards table */
 	__u32 vpc;   /* counter slot of its VPC */
 	__u32 flags; /* MZ_NET_F_* */
+	__u32 peer;  /* PEER: the other VPC's VNI; it has no shard */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_network) == 12);
+MZ_ABI_ASSERT(sizeof(struct mz_network) == 16);
 
 #define MZ_NET_F_DIVIDER 0x1 /* this host divides the VPC: others send by intent */
 #define MZ_NET_F_OUTSIDE 0x2 /* the shard names gateways */
 #define MZ_NET_F_SERVED  0x4 /* OUTSIDE, and this host is one of them */
 #define MZ_NET_F_ELSEWHERE 0x8 /* the shard names the dividers of its VPC */
+#define MZ_NET_F_PEER    0x10 /* an address of another VPC, whose networks say more */
+#define MZ_NET_F_ANSWERS 0x20 /* PEER: only flows that were begun there go there */
 
 struct mz_vpc {
 	__u32 shard; /* the dividers: first of MZ_BUCKETS rows */

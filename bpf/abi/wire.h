@@ -56,7 +56,8 @@ MZ_ABI_ASSERT(offsetof(struct mz_opt, hops_sender) == 12);
 #define MZ_OPT_F_HINT  0x1 /* learn (VNI, inner source) -> origin; origin 0: forget */
 #define MZ_OPT_F_PROBE 0x2 /* a hop sends it back as it came */
 
-/* Flags of tenants' packets. */
+/* Flags of tenants' packets, which have no O bit. */
+#define MZ_OPT_F_PEERED  0x1 /* the inner source is of a VPC that is the VNI's peer */
 #define MZ_OPT_F_OUTSIDE 0x4 /* the inner source lies outside: no path is learned of it */
 #define MZ_OPT_F_MAPPED  0x8 /* the inner destination port is one of the endpoint's
 			      * outside ports, to be translated back */

@@ -64,7 +64,7 @@ static __always_inline int mz_stage_hint(struct mz_pkt *p)
 	if (!p->oam)
 		return MZ_NEXT;
 	if (p->origin)
-		mz_learn(p);
+		mz_learn(p, p->vni);
 	else
 		mz_forget(p);
 	return mz_end(p, MZ_ACT_DROP, MZ_R_HINT);

@@ -17,13 +17,13 @@
 static __always_inline int mz_egress_route(struct mz_pkt *p)
 {
 	/* A host that bounces for the network sends straight to the owner. */
-	MZ_TRY(mz_route_endpoint(p, MZ_R_LOCAL, MZ_R_DIRECT));
+	MZ_TRY(mz_route_endpoint(p, MZ_AT_SENDER));
 	if (p->out_ifindex || p->to_host)
 		return MZ_NEXT;
 	MZ_TRY(mz_route_path(p));
 	if (p->to_host)
 		return MZ_NEXT;
-	return mz_route_hops(p, 0);
+	return mz_route_hops(p, MZ_AT_SENDER);
 }
 
 /* Neighbour discovery and pings of the gateway end here; all else is checked and
@@ -69,13 +69,31 @@ static __noinline int mz_receivers_flow(struct mz_pkt *p)
 	return mz_stage_flow(p, 0, MZ_DIR_INGRESS, p->out_ifindex);
 }
 
+/* What goes to a peer VPC goes the ways of that one from here on. */
+static __noinline void mz_stage_peer(struct mz_pkt *p)
+{
+	const struct mz_network *net = mz_network_of(p->vni, &p->dst);
+
+	if (!net || !(net->flags & MZ_NET_F_PEER))
+		return;
+	mz_note(p, MZ_ST_NETWORKS, MZ_OBJ_VPC, net->peer, net->flags);
+	p->vni = net->peer;
+	p->opt_flags |= MZ_OPT_F_PEERED;
+}
+
 /* The second half, also of a packet that comes back from functions. */
 static __always_inline int mz_egress_onward(struct mz_pkt *p, const struct mz_port *port)
 {
 	enum mz_act act;
+	__u32 zero;
 
-	if (mz_stage_flow(p, port->flags & (MZ_EP_F_VIPS | MZ_EP_F_OUT), MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
+	if (mz_stage_flow(p, port->flags & MZ_EP_F_CHOICE, MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
 		return p->act == MZ_ACT_REFUSE ? mz_to_answer(p, (enum mz_reason)p->why) : MZ_END;
+	if (mz_unlikely(port->flags & MZ_EP_F_PEERED))
+		mz_stage_peer(p);
+	zero = mz_zero(p); /* the ways here meet: as mz_merge_parsed */
+	p->opt_flags ^= (__u8)zero;
+	p->vpc ^= zero;
 	MZ_TRY(mz_egress_route(p));
 	if (p->out_ifindex) {
 		MZ_TRY(mz_stage_functions(p, MZ_POINT_INGRESS));

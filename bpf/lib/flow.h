@@ -347,7 +347,18 @@ static __always_inline void mz_talk_of(struct mz_talk *t, const struct mz_flow *
 	t->nat = f->flags & MZ_FLOW_F_TRANSLATED;
 }
 
-/* Where a new flow of an endpoint goes, if not where it says. */
+/* What asks for a choice when an endpoint begins a flow. */
+#define MZ_EP_F_CHOICE (MZ_EP_F_VIPS | MZ_EP_F_OUT | MZ_EP_F_PEERED)
+
+/* To a peer that only answers may reach. */
+static __noinline int mz_only_answers(const struct mz_talk *t)
+{
+	const struct mz_network *net = mz_network_of(t->flow.vni, &t->flow.remote);
+
+	return net && (net->flags & MZ_NET_F_ANSWERS);
+}
+
+/* Where a new flow of an endpoint goes, if not where it says, and whether it may. */
 static __always_inline int mz_choose(struct mz_pkt *p, __u32 nat, __u32 ifindex)
 {
 	struct mz_talk *t = &p->talk;
@@ -359,6 +370,8 @@ static __always_inline int mz_choose(struct mz_pkt *p, __u32 nat, __u32 ifindex)
 		why = mz_vip_choose(t, ifindex);
 	if (why)
 		return mz_end(p, MZ_ACT_REFUSE, (enum mz_reason)why);
+	if ((nat & MZ_EP_F_PEERED) && !t->opens && mz_only_answers(t))
+		return mz_drop(p, MZ_R_PEER_ANSWERS);
 	if ((nat & MZ_EP_F_OUT) && !t->opens)
 		why = mz_snat_choose(t);
 	return why ? mz_drop(p, (enum mz_reason)why) : MZ_NEXT;

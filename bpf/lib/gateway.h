@@ -213,10 +213,10 @@ static __always_inline int mz_enter_as(struct mz_pkt *p, const struct mz_pool *p
 /* By the endpoints table, which a gateway has as bouncers have it, or its bouncers. */
 static __always_inline int mz_route_inside(struct mz_pkt *p)
 {
-	MZ_TRY(mz_route_endpoint(p, MZ_R_DELIVERED, MZ_R_FROM_OUTSIDE));
+	MZ_TRY(mz_route_endpoint(p, MZ_AT_GATEWAY));
 	if (p->out_ifindex || p->to_host)
 		return MZ_NEXT;
-	MZ_TRY(mz_route_hops(p, 0));
+	MZ_TRY(mz_route_hops(p, MZ_AT_GATEWAY));
 	p->why = MZ_R_FROM_OUTSIDE;
 	return MZ_NEXT;
 }

@@ -21,11 +21,11 @@ static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 	MZ_TRY(mz_stage_arriving(p));
 	if (!(mz_cfg.flags & MZ_CFG_F_NO_FLOWS)) { /* else nobody looks at ports */
 		MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
-		mz_learn(p); /* of the sender as the network sees it */
+		MZ_TRY(mz_stage_learn(p));
 		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
 		MZ_TRY(mz_stage_translate(p));
 	} else {
-		mz_learn(p);
+		MZ_TRY(mz_stage_learn(p));
 	}
 	return mz_decap(p);
 }
@@ -35,7 +35,7 @@ static __always_inline int mz_ingress_forward(struct mz_pkt *p)
 	enum mz_act act;
 
 	if (!p->to_host)
-		MZ_TRY(mz_route_hops(p, 1));
+		MZ_TRY(mz_route_hops(p, MZ_AT_UNDERLAY));
 	MZ_TRY(mz_stage_host(p, &act));
 	if (p->why == MZ_R_REDIRECTED && !p->hops)
 		mz_report_moved(p);
@@ -51,7 +51,7 @@ static __always_inline int mz_ingress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_control(p));
 	MZ_TRY(mz_stage_inner(p));
 	MZ_TRY(mz_stage_hint(p));
-	MZ_TRY(mz_route_endpoint(p, MZ_R_DELIVERED, MZ_R_BOUNCED));
+	MZ_TRY(mz_route_endpoint(p, MZ_AT_UNDERLAY));
 	if (p->out_ifindex)
 		return mz_ingress_deliver(p);
 	return mz_ingress_forward(p);

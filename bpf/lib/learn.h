@@ -5,7 +5,7 @@
 #ifndef MZ_LIB_LEARN_H
 #define MZ_LIB_LEARN_H
 
-#include "bpf/lib/count.h"
+#include "bpf/lib/network.h"
 
 static __always_inline int mz_path_fresh(const struct mz_path *path)
 {
@@ -35,11 +35,12 @@ static __always_inline void mz_ask_hint(struct mz_pkt *p, struct mz_path *path, 
 	mz_ring_output(mz_events, &e, sizeof(e));
 }
 
-/* Learns from a packet that is about to be delivered, or from a hint. A path
- * that stands is only touched now and then, so a busy flow writes nothing. */
-static __always_inline void mz_learn(struct mz_pkt *p)
+/* Learns from a packet that is about to be delivered, or from a hint, that its source
+ * is one of `vni` at its origin. A path that stands is only touched now and then, so a
+ * busy flow writes nothing. */
+static __always_inline void mz_learn(struct mz_pkt *p, __u32 vni)
 {
-	struct mz_ep_key key = { .vni = p->vni, .ip = p->src };
+	struct mz_ep_key key = { .vni = vni, .ip = p->src };
 	struct mz_path fresh = { .host = p->origin };
 	struct mz_path *path;
 	__u32 now;
@@ -61,6 +62,21 @@ static __always_inline void mz_learn(struct mz_pkt *p)
 		path->seen = now;
 	}
 	mz_ask_hint(p, path, now);
+}
+
+/* The path to a packet's sender, in its own VPC; ends what says to come from a peer
+ * that is none. */
+static __always_inline int mz_stage_learn(struct mz_pkt *p)
+{
+	__u32 vni = p->vni;
+
+	if (mz_unlikely(p->opt_flags & MZ_OPT_F_PEERED)) {
+		vni = mz_source_vni(p);
+		if (!vni)
+			return mz_drop(p, MZ_R_PEER_SOURCE);
+	}
+	mz_learn(p, vni); /* as the network sees it */
+	return MZ_NEXT;
 }
 
 /* A host takes a path back: only the one that points to it. */

@@ -167,15 +167,14 @@ static __noinline int mz_resume_flow(struct mz_pkt *p)
 
 static __noinline int mz_resume_learn(struct mz_pkt *p)
 {
-	mz_learn(p); /* of the sender as the network sees it */
-	return MZ_NEXT;
+	return mz_stage_learn(p);
 }
 
 /* Behind policy, to which they will have been let through. */
 static __always_inline int mz_resume_ingress(struct mz_pkt *p)
 {
 	if (p->dir == MZ_DIR_INGRESS)
-		mz_resume_learn(p);
+		MZ_TRY(mz_resume_learn(p));
 	MZ_TRY(mz_resume_flow(p));
 	MZ_TRY(mz_stage_translate(p));
 	p->point = MZ_POINT_INGRESS_AFTER;

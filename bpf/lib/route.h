@@ -6,6 +6,9 @@
 #include "bpf/lib/learn.h"
 #include "bpf/lib/network.h"
 
+/* Who asks for the way: a constant wherever it stands. */
+enum mz_asker { MZ_AT_SENDER, MZ_AT_GATEWAY, MZ_AT_UNDERLAY };
+
 static __always_inline int mz_is_down(__u32 host)
 {
 	const struct mz_host *h = mz_lookup(mz_hosts, &host);
@@ -51,10 +54,14 @@ static __always_inline int mz_to_hop(struct mz_pkt *p, __u32 shard, enum mz_reas
 }
 
 /* The destination in the endpoints table: local (p->out_ifindex set), or on a
- * host this bouncer knows (p->to_host set). Else neither. */
-static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_reason local,
-					     enum mz_reason remote)
+ * host this bouncer knows (p->to_host set). Else neither. Counts stay the sender's at
+ * its own host, whose VPC ever the packet goes to. */
+static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_asker asker)
 {
+	enum mz_reason local = asker == MZ_AT_SENDER ? MZ_R_LOCAL : MZ_R_DELIVERED;
+	enum mz_reason remote = asker == MZ_AT_SENDER	 ? MZ_R_DIRECT :
+				asker == MZ_AT_GATEWAY ? MZ_R_FROM_OUTSIDE :
+							 MZ_R_BOUNCED;
 	struct mz_ep_key key = { .vni = p->vni, .ip = p->dst };
 	const struct mz_endpoint *ep = mz_lookup(mz_endpoints, &key);
 
@@ -62,7 +69,8 @@ static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_reason lo
 		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_MISS, 0, 0);
 		return MZ_NEXT;
 	}
-	p->vpc = ep->vpc;
+	if (asker != MZ_AT_SENDER)
+		p->vpc = ep->vpc;
 	if (ep->ifindex) {
 		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_PORT, ep->ifindex, ep->host);
 		p->out_ifindex = ep->ifindex;
@@ -97,15 +105,19 @@ static __always_inline int mz_route_path(struct mz_pkt *p)
 
 /* By the network's bouncers, or, for a network this host does not know, by
  * the VPC's dividers. Sets p->to_host, or ends the packet. */
-static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
+static __always_inline int mz_route_hops(struct mz_pkt *p, enum mz_asker asker)
 {
+	int underlay = asker == MZ_AT_UNDERLAY;
 	const struct mz_network *net = mz_network_of(p->vni, &p->dst);
 	const struct mz_vpc *vpc;
 	enum mz_reason why = MZ_R_TO_BOUNCER;
 
 	if (net) {
-		p->vpc = net->vpc;
+		if (asker != MZ_AT_SENDER)
+			p->vpc = net->vpc;
 		mz_note(p, MZ_ST_NETWORKS, MZ_OBJ_NETWORK, net->shard / MZ_BUCKETS, net->flags);
+		if (mz_unlikely(net->flags & MZ_NET_F_PEER))
+			return mz_drop(p, MZ_R_NO_NETWORK); /* its sender knew of no peer */
 		if (mz_unlikely(net->flags & MZ_NET_F_OUTSIDE)) {
 			if (underlay && (net->flags & MZ_NET_F_SERVED))
 				return mz_end(p, MZ_ACT_DEFER, MZ_R_TO_OUTSIDE);
@@ -123,7 +135,8 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, int underlay)
 		mz_note(p, MZ_ST_VPCS, MZ_OBJ_MISS, p->vni, 0);
 		return mz_drop(p, MZ_R_UNKNOWN_VNI);
 	}
-	p->vpc = vpc->vpc;
+	if (asker != MZ_AT_SENDER)
+		p->vpc = vpc->vpc;
 	mz_note(p, MZ_ST_VPCS, MZ_OBJ_VPC, p->vni, 0);
 	return mz_to_hop(p, vpc->shard, underlay ? MZ_R_REDIRECTED : MZ_R_TO_DIVIDER,
 			 MZ_R_NO_NETWORK);

@@ -120,6 +120,15 @@ Result<Gateway> gateway(const v1::Gateway& m, int index) {
   return out;
 }
 
+Result<Peering> peering(const v1::Peering& m, int index) {
+  const auto object = called("peering", "peerings", index, m.vpc(), m.name());
+  auto parts = blocks(m.parts(), object, "parts", false);
+  if (!parts) return tl::unexpected(parts.error());
+  auto peer_parts = blocks(m.peer_parts(), object, "peer_parts", false);
+  if (!peer_parts) return tl::unexpected(peer_parts.error());
+  return Peering{m.name(), m.vpc(), m.peer(), *parts, *peer_parts, m.one_way()};
+}
+
 // Converts a whole list with one of the functions above.
 template <class Messages, class T, class Convert>
 Result<> each(const Messages& from, std::vector<T>& to, Convert convert) {
@@ -234,6 +243,15 @@ void write_gateway(const Region& region, const Plan& plan, std::size_t index, st
       for (const auto& block : region.networks[n].cidr.all()) out.add_networks(block.text());
 }
 
+// As the peering's first VPC sees it, or the other.
+void write_peering(const Peering& p, bool mirrored, mizar::v1::Peering& out) {
+  out.set_name(p.name);
+  out.set_vpc(mirrored ? p.peer : p.vpc);
+  out.set_peer(mirrored ? p.vpc : p.peer);
+  for (const auto& part : mirrored ? p.parts : p.peer_parts) out.add_parts(part.text());
+  out.set_answers_only(mirrored && p.one_way);
+}
+
 }  // namespace
 
 Result<Leases> parse_leases(const v1::Leases& m) {
@@ -271,12 +289,19 @@ Result<Region> parse_region(const v1::Region& m) {
   MZ_CHECK(each(m.endpoints(), out.endpoints, endpoint));
   MZ_CHECK(each(m.services(), out.services, service));
   MZ_CHECK(each(m.gateways(), out.gateways, gateway));
+  MZ_CHECK(each(m.peerings(), out.peerings, peering));
+  const auto vpc_of = [&out](const std::string& name) {
+    return std::find_if(out.vpcs.begin(), out.vpcs.end(), [&](const Vpc& x) { return x.name == name; });
+  };
   for (Gateway& g : out.gateways) {
-    const auto v = std::find_if(out.vpcs.begin(), out.vpcs.end(), [&](const Vpc& x) { return x.name == g.vpc; });
+    const auto v = vpc_of(g.vpc);
     if (!g.destinations.empty() || v == out.vpcs.end()) continue;
     if (v->cidr.v4) g.destinations.push_back({mizar::Addr::v4(0), 0});
     if (v->cidr.v6) g.destinations.push_back(*mizar::Prefix::parse("2000::/3"));  // global unicast, RFC 4291 2.4
   }
+  for (Peering& p : out.peerings)
+    for (auto [name, parts] : {std::pair(&p.vpc, &p.parts), std::pair(&p.peer, &p.peer_parts)})
+      if (const auto v = vpc_of(*name); parts->empty() && v != out.vpcs.end()) *parts = v->cidr.all();
   MZ_CHECK(validate(out));
   return out;
 }
@@ -319,6 +344,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
   for (const auto i : share.names) write_name(region.endpoints[i], *out.add_names());
   for (const auto i : share.services) write_service(region.services[i], region, *out.add_services());
   for (const auto i : share.gateways) write_gateway(region, plan, i, host, *out.add_gateways());
+  for (const auto& [i, mirrored] : share.peerings) write_peering(region.peerings[i], mirrored, *out.add_peerings());
   return out;
 }
 

@@ -78,19 +78,22 @@ class Builder {
     for (size_t e = 0; e < region_.endpoints.size(); e++) endpoint(e);
     for (size_t s = 0; s < region_.services.size(); s++) service(s);
     for (size_t g = 0; g < region_.gateways.size(); g++) gateway(g);
+    for (size_t p = 0; p < region_.peerings.size(); p++) peering(p);
     for (auto& need : needs_)
       plan_.hosts.push_back({{need.vpcs.begin(), need.vpcs.end()},
                              {need.networks.begin(), need.networks.end()},
                              {need.endpoints.begin(), need.endpoints.end()},
                              {need.names.begin(), need.names.end()},
                              {need.gateways.begin(), need.gateways.end()},
-                             {need.services.begin(), need.services.end()}});
+                             {need.services.begin(), need.services.end()},
+                             {need.peerings.begin(), need.peerings.end()}});
     return std::move(plan_);
   }
 
  private:
   struct Need {
     std::set<size_t> vpcs, networks, endpoints, names, services, gateways;
+    std::set<std::pair<size_t, bool>> peerings;
     std::set<std::string> clients;  // VPCs it has endpoints of
   };
 
@@ -176,6 +179,18 @@ class Builder {
         share_buckets(mz_mix32(region_.vpcs[vpcs_.at(spec.vpc)].vni ^ kGatewaySalt), std::move(ids), 0));
     for (auto& need : needs_)
       if (need.clients.contains(spec.vpc)) need.gateways.insert(g);
+  }
+
+  // Hosts of either VPC's endpoints see it from there, and ask the other's dividers.
+  void peering(size_t p) {
+    const Peering& spec = region_.peerings[p];
+    for (auto& need : needs_) {
+      for (const bool mirrored : {false, true}) {
+        if (!need.clients.contains(mirrored ? spec.peer : spec.vpc)) continue;
+        need.peerings.insert({p, mirrored});
+        need.vpcs.insert(vpcs_.at(mirrored ? spec.vpc : spec.peer));
+      }
+    }
   }
 
   const Region& region_;

@@ -33,6 +33,7 @@ struct HostPlan {
   std::vector<std::size_t> names;  // endpoints it is asked about as divider
   std::vector<std::size_t> gateways;  // of the VPCs it has endpoints of, or it is
   std::vector<std::size_t> services;  // of the VPCs it has endpoints of: it may be a client's host
+  std::vector<std::pair<std::size_t, bool>> peerings;  // the same; true: as the peer sees it
 };
 
 struct Plan {

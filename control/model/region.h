@@ -95,6 +95,15 @@ struct Gateway {
   std::vector<PortForward> forwards;
 };
 
+// Two VPCs that reach parts of each other.
+struct Peering {
+  std::string name;
+  std::string vpc, peer;
+  std::vector<mizar::Prefix> parts;       // of vpc; empty: all of it
+  std::vector<mizar::Prefix> peer_parts;  // of peer
+  bool one_way = false;                   // only vpc's endpoints begin
+};
+
 struct Region {
   std::uint64_t revision = 0;
   std::vector<Host> hosts;
@@ -103,6 +112,7 @@ struct Region {
   std::vector<Endpoint> endpoints;
   std::vector<Service> services;
   std::vector<Gateway> gateways;
+  std::vector<Peering> peerings;
 };
 
 }  // namespace centaurus

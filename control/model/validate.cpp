@@ -49,6 +49,7 @@ class Validator {
       MZ_CHECK(endpoint(region_.endpoints[i], i));
     for (size_t i = 0; i < region_.services.size(); i++) MZ_CHECK(service(region_.services[i], i));
     for (size_t i = 0; i < region_.gateways.size(); i++) MZ_CHECK(gateway(region_.gateways[i], i));
+    for (size_t i = 0; i < region_.peerings.size(); i++) MZ_CHECK(peering(region_.peerings[i], i));
     return {};
   }
 
@@ -69,11 +70,14 @@ class Validator {
   Result<> outside(const Gateway& g, const mizar::Addr& address, const std::string& endpoint,
                    const std::string& place) const;
 
+  Result<> peering(const Peering& p, size_t index);
+  Result<> part(const mizar::Prefix& part, const std::string& of, const std::string& seen_by, const std::string& place);
+
   const Region& region_;
   std::uint32_t bouncers_ = 0, dividers_ = 0;  // sizes of the pools
   std::map<std::string, const Vpc*> vpcs_;
   std::map<std::string, const Network*> networks_;
-  Unique<std::string> endpoints_, services_;
+  Unique<std::string> endpoints_, services_, peerings_;
   std::map<std::string, std::string> gateways_;  // by VPC
   DisjointBlocks pools_;                         // of all of them
   std::map<std::string, const Endpoint*> endpoint_of_;
@@ -276,7 +280,7 @@ Result<> Validator::gateway_blocks(const Gateway& g, const mizar::Cidrs& vpc, co
     for (const Host& h : region_.hosts)
       for (const mizar::Addr& a : h.address.all())
         if (g.pools[i].contains(a)) return bad(place, "block", "{} holds host {}'s address {}", g.pools[i].text(), h.name, a.text());
-    if (auto rc = pools_.claim(g.pools[i], place); !rc) return rc;
+    if (auto rc = pools_.claim(g.pools[i], place); !rc) return mizar::wrap(rc.error(), place);
   }
   return {};
 }
@@ -326,6 +330,40 @@ Result<> Validator::forwards(const Gateway& g, const std::string& object) const 
                                       fmt::to_string(f.endpoint_port)),
                       place, "endpoint_port"));
   }
+  return {};
+}
+
+// A part of VPC `of` lies in it, and `seen_by` uses none of it for itself.
+Result<> Validator::part(const mizar::Prefix& part, const std::string& of, const std::string& seen_by,
+                         const std::string& place) {
+  if (auto rc = mizar::check_inside(part, of, vpcs_.at(of)->cidr); !rc) return mizar::wrap(rc.error(), place);
+  if (auto rc = blocks_[seen_by].claim(part, place); !rc) return mizar::wrap(rc.error(), place);
+  for (const Service& s : region_.services)
+    for (const mizar::Addr& a : s.address.all())
+      if (s.vpc == seen_by && part.contains(a))
+        return bad(place, "block", "{} holds the address {} of service {}", part.text(), a.text(), key(s.vpc, s.name));
+  for (const Gateway& g : region_.gateways) {
+    if (g.vpc != seen_by) continue;
+    for (const mizar::Prefix& d : g.destinations)
+      if (part.contains(d)) return bad(place, "block", "{} holds {}, which gateway {} leads to", part.text(), d.text(), key(g.vpc, g.name));
+    for (const mizar::Prefix& pool : g.pools)
+      if (part.overlaps(pool)) return bad(place, "block", "{} overlaps pool {} of gateway {}", part.text(), pool.text(), key(g.vpc, g.name));
+  }
+  return {};
+}
+
+Result<> Validator::peering(const Peering& p, size_t index) {
+  auto object = named("peering", "peerings", index, p.name, key(p.vpc, p.name));
+  if (!object) return Failure(object.error());
+  if (p.vpc == p.peer) return bad(*object, "peer", "is the same VPC");
+  for (const auto& [field, name] : {std::pair("vpc", &p.vpc), std::pair("peer", &p.peer)}) {
+    if (!vpcs_.contains(*name)) return bad(*object, field, "'{}' does not stand in vpcs", *name);
+    MZ_CHECK(at_field(peerings_.claim(key(*name, p.name), *object, p.name), *object, "name"));
+  }
+  for (size_t i = 0; i < p.parts.size(); i++)
+    MZ_CHECK(part(p.parts[i], p.vpc, p.peer, fmt::format("{}: parts[{}]", *object, i)));
+  for (size_t i = 0; i < p.peer_parts.size(); i++)
+    MZ_CHECK(part(p.peer_parts[i], p.peer, p.vpc, fmt::format("{}: peer_parts[{}]", *object, i)));
   return {};
 }
 

@@ -45,6 +45,10 @@ void test_nat_ports(void **state);
 void test_nat_errors(void **state);
 void test_nat_functions(void **state);
 void test_gateway_functions(void **state);
+void test_peer_out(void **state);
+void test_peer_answers(void **state);
+void test_peer_in(void **state);
+void test_peer_functions(void **state);
 void test_gateway_out(void **state);
 void test_gateway_in(void **state);
 // rows_vip.c

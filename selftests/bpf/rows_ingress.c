@@ -225,7 +225,7 @@ void test_control(void **state)
 		{ "control packet we do not know", 0, TUNNEL(.oam = 1), DROPPED,
 		  MZ_R_GENEVE_CONTROL, .no_vpc = 1 },
 		{ "flags without the control bit are tenant data", 0,
-		  TUNNEL(.flags = MZ_OPT_F_HINT), DELIVERED, MZ_R_DELIVERED,
+		  TUNNEL(.flags = MZ_OPT_F_PROBE), DELIVERED, MZ_R_DELIVERED,
 		  .out = DELIVERED_A() },
 	};
 

@@ -37,6 +37,9 @@ services:
   - {name: www, vpc: a, address: 10.0.9.1, address6: "fd00:0:0:9::1",
      ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: udp, port: 53}],
      backends: [{name: web, address: 10.0.1.2}, {name: old, address: 10.0.1.3, weight: 0}]}
+peerings:
+  - {name: trade, vpc: a, peer: b, parts: [10.7.0.0/16, "fd07::/48"]}
+  - {name: trade, vpc: b, peer: a, parts: [10.0.0.0/16], answers_only: true}
 )";
 
 class FakeTransit final : public v1::Transit::Service {
@@ -337,6 +340,10 @@ TEST_F(Cli, Lists) {
   EXPECT_EQ(run({"service", "list"}).out,
             "NAME   ADDRESS                 PORTS                BACKENDS  DRAINING\n"
             "a/www  10.0.9.1 fd00:0:0:9::1  tcp/80->8080 udp/53         2         1\n");
+  EXPECT_EQ(run({"peering", "list"}).out,
+            "NAME     PEER  PARTS                  BEGINS\n"
+            "a/trade  b     10.7.0.0/16 fd07::/48  either\n"
+            "b/trade  a     10.0.0.0/16            a\n");
 }
 
 TEST_F(Cli, ListsForPrograms) {

@@ -487,6 +487,28 @@ TEST_F(DaemonTest, AGatewayNeedsAnOutsideInterface) {
   ASSERT_OK(apply(kState));
 }
 
+TEST_F(DaemonTest, APeeringComesAndGoes) {
+  std::string text = state_with("networks:", "  - {name: blue, vni: 8, cidr: 10.0.0.0/16}\nnetworks:");
+  text += "\npeerings: [{name: trade, vpc: red, peer: blue, parts: [10.0.3.0/24], answers_only: true}]";
+  const auto row = [this] { return dp_.networks().get(network_key(7, *Prefix::parse("10.0.3.0/24"))); };
+  ASSERT_OK(apply(text));
+  ASSERT_TRUE(row());
+  EXPECT_EQ(row()->peer, 8u);
+  v1::DeleteRequest d;
+  d.set_kind(v1::KIND_VPC);
+  d.set_name("blue");
+  EXPECT_EQ(daemon_->remove(d).error().what, "blue: still used by peering red/trade; delete that first");
+  d.set_kind(v1::KIND_PEERING);
+  d.set_name("red/trade");
+  ASSERT_OK(daemon_->remove(d));
+  EXPECT_FALSE(row());
+  DaemonOptions o;
+  o.no_flows = true;
+  start(o);
+  EXPECT_EQ(apply(text).error().what.find("peering red/trade: needs flows"), 0u);
+  ASSERT_OK(apply(text.replace(text.find("answers_only: true"), 18, "answers_only: false")));
+}
+
 TEST_F(DaemonTest, AGatewayComesStaysAndGoes) {
   const unsigned outside = link("out0", must(net::NetnsRef::open("wire")));
   const std::set<Prefix> pool = {*Prefix::parse("198.51.100.0/29")};

@@ -42,6 +42,8 @@ services:
      ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: udp, port: 80}],
      backends: [{name: web, address: 10.0.1.2, weight: 3}, {name: six, address6: "fd00:a:6::2"},
                 {name: far, address: 10.0.7.7, weight: 0}]}
+peerings:
+  - {name: trade, vpc: a, peer: b, parts: [10.0.4.0/24], answers_only: true}
 )",
                                "sound", s);
   EXPECT_TRUE(read) << read.error().what;
@@ -169,6 +171,8 @@ TEST(Goal, MessageOfAGoalIsTheSameGoal) {
   EXPECT_EQ(goal->networks, again->networks);
   EXPECT_EQ(goal->endpoints, again->endpoints);
   EXPECT_EQ(goal->names, again->names);
+  EXPECT_EQ(again->peerings.at("a/trade").peer_vni, 8u);
+  EXPECT_TRUE(again->peerings.at("a/trade").answers_only);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(to_state(*goal),
                                                                  to_state(*again)));
 }
@@ -490,6 +494,22 @@ const BadCase kBad[] = {
        }
      },
      "vpc b: dividers.backup[0]: host id 77 does not stand in hosts"},
+    {"peering_of_nobody", [](S& s) { s.mutable_peerings(0)->set_vpc("c"); },
+     "peering c/trade: vpc: 'c' does not stand in vpcs"},
+    {"peering_with_nobody", [](S& s) { s.mutable_peerings(0)->set_peer("c"); },
+     "peering a/trade: peer: 'c' does not stand in vpcs"},
+    {"peering_with_itself", [](S& s) { s.mutable_peerings(0)->set_peer("a"); }, "peering a/trade: peer: is the same VPC"},
+    {"peering_without_parts", [](S& s) { s.mutable_peerings(0)->clear_parts(); }, "peering a/trade: parts: there is none"},
+    {"peering_elsewhere", [](S& s) { s.mutable_peerings(0)->set_parts(0, "10.9.0.0/24"); },
+     "peering a/trade: parts[0]: 10.9.0.0/24 is outside vpc b's 10.0.0.0/16"},
+    {"peering_over_a_network", [](S& s) { s.mutable_peerings(0)->set_parts(0, "10.0.1.0/25"); },
+     "peering a/trade: parts[0]: 10.0.1.0/25 overlaps 10.0.1.0/24 of network a/front"},
+    {"peering_twice",
+     [](S& s) {
+       *s.add_peerings() = s.peerings(0);
+       s.mutable_peerings(1)->set_parts(0, "10.0.5.0/24");
+     },
+     "peering a/trade: name: the VPC has another peering of this name"},
 };
 INSTANTIATE_TEST_SUITE_P(, BadGoal, testing::ValuesIn(kBad),
                          [](const auto& i) { return i.param.name; });

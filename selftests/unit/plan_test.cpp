@@ -257,6 +257,50 @@ TEST(Plan, EveryHostGetsItsPartOfAGateway) {
   for (const auto& row : *at_w1.hosts) EXPECT_TRUE((row.primary == 3 && row.backup == 4) || (row.primary == 4 && row.backup == 3));
 }
 
+// Each side sees the other's part, and asks the other's dividers.
+TEST(Plan, HostsOfEitherVpcKnowAPeering) {
+  auto r = sound();
+  auto& peering = *r.add_peerings();
+  peering.set_name("trade");
+  peering.set_vpc("a");
+  peering.set_peer("b");
+  peering.add_parts("10.0.2.0/24");
+  peering.add_peer_parts("10.0.3.0/24");
+  peering.set_one_way(true);
+  const auto p = planned(r);
+  EXPECT_EQ(keys(p.goals.at("w1").peerings), "a/trade b/trade");  // it has endpoints of both
+  EXPECT_EQ(keys(p.goals.at("w2").peerings), "a/trade");
+  EXPECT_TRUE(p.goals.at("b1").peerings.empty());
+  EXPECT_TRUE(p.goals.at("d1").peerings.empty());
+  EXPECT_EQ(keys(p.goals.at("w2").vpcs), "a b");
+  EXPECT_TRUE(p.goals.at("w2").vpcs.at("b").dividers);
+  const auto &a = p.goals.at("w1").peerings.at("a/trade"), &b = p.goals.at("w1").peerings.at("b/trade");
+  ASSERT_EQ(a.parts.size(), 1u);
+  EXPECT_EQ(a.parts[0].text(), "10.0.3.0/24");
+  EXPECT_EQ(a.peer_vni, 8u);
+  EXPECT_FALSE(a.answers_only);
+  ASSERT_EQ(b.parts.size(), 1u);
+  EXPECT_EQ(b.parts[0].text(), "10.0.2.0/24");
+  EXPECT_EQ(b.peer_vni, 7u);
+  EXPECT_TRUE(b.answers_only);
+}
+
+// Without parts it is all of both, which then share no address.
+TEST(Plan, APeeringIsOfWholeVpcsByDefault) {
+  auto r = sound();
+  r.mutable_vpcs(1)->set_cidr("10.1.0.0/16");
+  r.mutable_networks(2)->set_cidr("10.1.1.0/24");
+  r.mutable_endpoints(2)->set_address("10.1.1.2");
+  auto& peering = *r.add_peerings();
+  peering.set_name("all");
+  peering.set_vpc("a");
+  peering.set_peer("b");
+  const auto p = planned(r);
+  EXPECT_EQ(p.goals.at("w2").peerings.at("a/all").parts.at(0).text(), "10.1.0.0/16");
+  EXPECT_EQ(p.goals.at("w1").peerings.at("b/all").parts.at(0).text(), "10.0.0.0/16");
+  EXPECT_FALSE(p.goals.at("w1").peerings.at("b/all").answers_only);
+}
+
 TEST(Plan, ARegionWithoutPoolsHasNoShards) {
   auto r = sound();
   for (int h : {2, 3, 4}) r.mutable_hosts(h)->clear_roles();

@@ -8,6 +8,17 @@
 namespace centaurus {
 namespace {
 
+// a's back meets a block of b.
+v1::Peering& peer(v1::Region& r, const char* part = "10.0.2.0/24", const char* peer_part = "10.0.3.0/24") {
+  auto& p = *r.add_peerings();
+  p.set_name("trade");
+  p.set_vpc("a");
+  p.set_peer("b");
+  if (*part) p.add_parts(part);
+  if (*peer_part) p.add_peer_parts(peer_part);
+  return p;
+}
+
 struct BadCase {
   const char* name;
   void (*spoil)(v1::Region&);
@@ -253,7 +264,7 @@ const BadCase kBad[] = {
        g->set_vpc("b");
        g->set_pools(0, "198.51.100.4/30");
      },
-     "198.51.100.4/30 overlaps 198.51.100.0/29 of gateway a/out: pools[0]"},
+     "gateway b/out: pools[0]: 198.51.100.4/30 overlaps 198.51.100.0/29 of gateway a/out: pools[0]"},
     {"gateway_ports", [](R& r) { r.mutable_gateways(0)->set_ports_per_endpoint(1000); },
      "gateway a/out: ports_per_endpoint: 1000 must be a power of 2, 64..32768"},
     {"floating_outside_its_pool", [](R& r) { r.mutable_gateways(0)->mutable_floating(0)->set_address("198.51.100.9"); },
@@ -298,6 +309,42 @@ const BadCase kBad[] = {
      "gateway a/out: forwards[1]: endpoint_port: 80 is already that of gateway a/out: forwards[0]"},
     {"tap_name", [](R& r) { r.mutable_endpoints(1)->set_tap("a/b"); },
      "endpoint a/db: tap: 'a/b' is no interface name: space, / or :"},
+    {"peering_name", [](R& r) { peer(r).set_name("x y"); },
+     "peerings[0]: name: 'x y' has a character other than a-z 0-9 . -"},
+    {"peering_of_nobody", [](R& r) { peer(r).set_vpc("c"); }, "peering c/trade: vpc: 'c' does not stand in vpcs"},
+    {"peering_with_nobody", [](R& r) { peer(r).set_peer("c"); }, "peering a/trade: peer: 'c' does not stand in vpcs"},
+    {"peering_with_itself", [](R& r) { peer(r).set_peer("a"); }, "peering a/trade: peer: is the same VPC"},
+    {"peering_twice", [](R& r) { peer(r), peer(r); }, "peering a/trade: name: 'trade' is given twice"},
+    {"peering_of_all", [](R& r) { peer(r, "", ""); },
+     "peering a/trade: parts[0]: 10.0.0.0/16 overlaps 10.0.1.0/24 of network b/front"},
+    {"peering_over_a_network", [](R& r) { peer(r, "10.0.2.0/24", "10.0.2.128/25"); },
+     "peering a/trade: peer_parts[0]: 10.0.2.128/25 overlaps 10.0.2.0/24 of network a/back"},
+    {"peering_elsewhere", [](R& r) { peer(r, "10.9.0.0/24"); },
+     "peering a/trade: parts[0]: 10.9.0.0/24 is outside vpc a's 10.0.0.0/16"},
+    {"peering_no_block", [](R& r) { peer(r, "10.0.2.1/24"); },
+     "peering a/trade: parts[0]: '10.0.2.1/24' has host bits set"},
+    {"peerings_overlap",
+     [](R& r) { peer(r), peer(r, "10.0.4.0/24", "10.0.3.0/25").set_name("more"); },
+     "peering a/more: peer_parts[0]: 10.0.3.0/25 overlaps 10.0.3.0/24 of peering a/trade: peer_parts[0]"},
+    {"peering_over_a_service", [](R& r) { peer(r, "10.0.2.0/24", "10.0.9.0/24"); },
+     "peering a/trade: peer_parts[0]: block: 10.0.9.0/24 holds the address 10.0.9.1 of service a/www"},
+    {"peering_over_a_pool",
+     [](R& r) {
+       r.mutable_vpcs(1)->set_cidr("198.51.100.0/24");
+       r.mutable_networks(2)->set_cidr("198.51.100.128/25");
+       r.mutable_endpoints(2)->set_address("198.51.100.130");
+       peer(r, "10.0.2.0/24", "198.51.100.0/25");
+     },
+     "peering a/trade: peer_parts[0]: block: 198.51.100.0/25 overlaps pool 198.51.100.0/29 of gateway a/out"},
+    {"peering_over_a_destination",
+     [](R& r) {
+       r.mutable_gateways(0)->add_destinations("192.0.2.0/24");
+       r.mutable_vpcs(1)->set_cidr("192.0.0.0/16");
+       r.mutable_networks(2)->set_cidr("192.0.1.0/24");
+       r.mutable_endpoints(2)->set_address("192.0.1.2");
+       peer(r, "10.0.2.0/24", "192.0.2.0/24");
+     },
+     "peering a/trade: peer_parts[0]: block: 192.0.2.0/24 holds 192.0.2.0/24, which gateway a/out leads to"},
 };
 INSTANTIATE_TEST_SUITE_P(, BadRegion, testing::ValuesIn(kBad),
                          [](const auto& i) { return i.param.name; });

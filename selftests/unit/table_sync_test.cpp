@@ -124,6 +124,54 @@ TEST_F(TableSyncTest, WaysOutStandInTheNetworksTable) {
   EXPECT_EQ(dp.ports().get(12)->flags, MZ_EP_F_PEER);
 }
 
+// Which other VPC it is, and no shard table; taken away at once, unlike networks.
+TEST_F(TableSyncTest, PeersStandInTheNetworksTable) {
+  auto sync = make(1h);
+  const auto with = [](const char* more) {
+    return goal_of(std::string(kState) + "peerings: [{name: trade, vpc: red, peer: blue, parts: [198.18.9.0/24]" + more + "}]");
+  };
+  const auto key = network_key(7, *Prefix::parse("198.18.9.0/24"));
+  const TableSync::Ports ports{{"red/a", {12, true, 1434}}};
+  ASSERT_TRUE(sync.apply(goal_of(kState), ports));
+  const auto tables = sync.used().at("shard-tables");
+  ASSERT_TRUE(sync.apply(with(""), ports));
+  ASSERT_TRUE(dp.networks().get(key));
+  EXPECT_EQ(dp.networks().get(key)->flags, MZ_NET_F_PEER);
+  EXPECT_EQ(dp.networks().get(key)->peer, 8u);
+  EXPECT_EQ(dp.networks().get(key)->vpc, dp.vpcs().get(7)->vpc);
+  EXPECT_EQ(dp.ports().get(12)->flags, MZ_EP_F_PEER | MZ_EP_F_PEERED);
+  EXPECT_EQ(sync.used().at("shard-tables"), tables);
+  ASSERT_TRUE(sync.apply(with(", answers_only: true"), ports));
+  EXPECT_EQ(dp.networks().get(key)->flags, MZ_NET_F_PEER | MZ_NET_F_ANSWERS);
+  TableSync later = make(1h);
+  ASSERT_TRUE(later.recover());
+  EXPECT_EQ(later.used().at("shard-tables"), tables);
+  ASSERT_TRUE(later.apply(goal_of(kState), ports));
+  EXPECT_FALSE(dp.networks().get(key));
+  EXPECT_EQ(dp.ports().get(12)->flags, MZ_EP_F_PEER);
+  // A network of that block, from then on, has a table of its own.
+  ASSERT_TRUE(sync.recover());
+  ASSERT_TRUE(sync.apply(with(""), ports));
+  Goal g = goal_of(kState);
+  g.networks["red/m"] = g.networks.at("red/n");
+  g.networks["red/m"].cidr.v4 = *Prefix::parse("198.18.9.0/24");
+  ASSERT_TRUE(sync.apply(g, ports));
+  EXPECT_EQ(sync.used().at("shard-tables"), tables + 1);
+}
+
+TEST_F(TableSyncTest, PartsOfPeersHaveToFitAsWell) {
+  TableSizes s;
+  s.networks = 3;
+  FakeDataplane tiny(s);
+  ASSERT_TRUE(tiny.load({}));
+  TableSync sync(tiny, [](std::uint32_t, mz_host&) {}, 0ms);
+  const auto with = [](const char* parts) {
+    return goal_of(std::string(kState) + "peerings: [{name: trade, vpc: red, peer: blue, parts: " + parts + "}]");
+  };
+  EXPECT_TRUE(sync.check(with("[198.18.9.0/24]")));
+  EXPECT_EQ(sync.check(with("[198.18.9.0/24, 198.18.8.0/24]")).error().code, Code::resource_exhausted);
+}
+
 TEST_F(TableSyncTest, APortDrainsUntilItIsToldOtherwise) {
   auto sync = make();
   const Goal g = goal_of(kState);

@@ -9,13 +9,6 @@
 namespace transit {
 namespace {
 
-template <class List>
-std::string joined(const List& all) {
-  std::string out;
-  for (const auto& one : all) out += (out.empty() ? "" : " ") + one;
-  return out.empty() ? "-" : out;
-}
-
 // Hosts by name, of the ids that its table holds.
 std::set<std::string> hosts_of(const v1::Gateway& g, const v1::GoalState& state) {
   std::set<std::string> names;

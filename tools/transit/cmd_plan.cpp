@@ -52,15 +52,17 @@ Json summary(const mizar::v1::GoalState& goal, const std::string& path) {
           {"vpcs", goal.vpcs_size()},
           {"networks", goal.networks_size()},
           {"endpoints", goal.endpoints_size()},
-          {"services", goal.services_size()}};
+          {"services", goal.services_size()},
+          {"gateways", goal.gateways_size()},
+          {"peerings", goal.peerings_size()}};
 }
 
 void print_summary(const Context& ctx, const Json& written) {
   if (ctx.format != Format::table) return print_value(ctx.format, written);
-  Table table({"HOST", ">VPCS", ">NETWORKS", ">ENDPOINTS", ">SERVICES", "FILE"});
+  Table table({"HOST", ">VPCS", ">NETWORKS", ">ENDPOINTS", ">SERVICES", ">GATEWAYS", ">PEERINGS", "FILE"});
   for (const auto& w : written)
     table.row({w["host"], w["vpcs"].dump(), w["networks"].dump(), w["endpoints"].dump(),
-               w["services"].dump(), w["file"]});
+               w["services"].dump(), w["gateways"].dump(), w["peerings"].dump(), w["file"]});
   table.print();
 }
 

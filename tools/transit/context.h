@@ -52,6 +52,7 @@ void add_network(CLI::App& app, Context& ctx);
 void add_endpoint(CLI::App& app, Context& ctx);
 void add_service(CLI::App& app, Context& ctx);
 void add_gateway(CLI::App& app, Context& ctx);
+void add_peering(CLI::App& app, Context& ctx);
 void add_shard(CLI::App& app, Context& ctx);
 void add_status(CLI::App& app, Context& ctx);
 void add_doctor(CLI::App& app, Context& ctx);

@@ -25,6 +25,7 @@ inline constexpr Noun kNetwork{"network", v1::KIND_NETWORK, true};
 inline constexpr Noun kEndpoint{"endpoint", v1::KIND_ENDPOINT, true};
 inline constexpr Noun kService{"service", v1::KIND_SERVICE, true};
 inline constexpr Noun kGateway{"gateway", v1::KIND_GATEWAY, true};
+inline constexpr Noun kPeering{"peering", v1::KIND_PEERING, true};
 
 // The noun's command, which wants a verb.
 CLI::App* add_noun(CLI::App& app, const Noun& noun, const char* description);
@@ -38,6 +39,14 @@ void add_plain(CLI::App& noun_cmd, Context& ctx, const char* verb, const char* d
 // `delete NAME`, the same for every noun.
 void add_delete(CLI::App& noun_cmd, Context& ctx, const Noun& noun);
 
+// Names or blocks in one cell; "-" if there is none.
+template <class List>
+std::string joined(const List& all) {
+  std::string out;
+  for (const auto& one : all) out += (out.empty() ? "" : " ") + one;
+  return out.empty() ? "-" : out;
+}
+
 // Error: invalid_argument, unless `name` has the form of the noun's names.
 Result<> check_form(const Noun& noun, const std::string& name);
 Failure not_found(const Noun& noun, const std::string& name);
@@ -49,6 +58,7 @@ inline std::string name_of(const v1::Network& n) { return n.vpc() + "/" + n.name
 inline std::string name_of(const v1::Endpoint& e) { return e.vpc() + "/" + e.name(); }
 inline std::string name_of(const v1::Service& s) { return s.vpc() + "/" + s.name(); }
 inline std::string name_of(const v1::Gateway& g) { return g.vpc() + "/" + g.name(); }
+inline std::string name_of(const v1::Peering& p) { return p.vpc() + "/" + p.name(); }
 
 // How many hosts share the table's buckets.
 std::string hosts_in(const v1::ShardTable& t);

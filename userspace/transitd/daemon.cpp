@@ -191,6 +191,10 @@ Result<> Daemon::check(const Goal& goal) const {
     return fail(Code::failed_precondition,
                 "gateway {}: needs flows, which are off on this host; start transitd without --no-flows",
                 goal.gateways.begin()->first);
+  for (const auto& [key, p] : goal.peerings)
+    if (options_.no_flows && p.answers_only)
+      return fail(Code::failed_precondition,
+                  "peering {}: needs flows, which are off on this host; start transitd without --no-flows", key);
   MZ_CHECK(check_outside(goal));
   MZ_CHECK(tables_.check(goal));
   MZ_CHECK(gateways_.check(goal));

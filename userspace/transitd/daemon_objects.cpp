@@ -50,6 +50,9 @@ Result<> check_unused(const v1::DeleteRequest& r, const v1::GoalState& all) {
   for (const auto& g : all.gateways())
     if (r.kind() == v1::KIND_VPC && g.vpc() == r.name())
       return still_used(r, "gateway " + object_key(g.vpc(), g.name()));
+  for (const auto& p : all.peerings())
+    if (r.kind() == v1::KIND_VPC && (p.vpc() == r.name() || p.peer() == r.name()))
+      return still_used(r, "peering " + object_key(p.vpc(), p.name()));
   if (r.kind() == v1::KIND_HOST && all.host() == r.name()) return still_used(r, "this very host");
   return {};
 }
@@ -80,6 +83,9 @@ bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
     case v1::KIND_GATEWAY:
       return take(s.mutable_gateways(),
                   [&](const auto& x) { return object_key(x.vpc(), x.name()) == r.name(); });
+    case v1::KIND_PEERING:
+      return take(s.mutable_peerings(),
+                  [&](const auto& x) { return object_key(x.vpc(), x.name()) == r.name(); });
     default:
       return false;
   }
@@ -89,7 +95,7 @@ bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
 
 Result<> Daemon::remove(const v1::DeleteRequest& r) {
   if (r.kind() == v1::KIND_UNSPECIFIED || !v1::Kind_IsValid(r.kind()))
-    return fail(Code::invalid_argument, "delete: kind: must be host, vpc, network, endpoint, service or gateway");
+    return fail(Code::invalid_argument, "delete: kind: must be host, vpc, network, endpoint, service, gateway or peering");
   v1::GoalState applied = applied_, added = added_;
   if (!take_object(applied, r) && !take_object(added, r))
     return fail(Code::not_found, "{}: there is none", r.name());

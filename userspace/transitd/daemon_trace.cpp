@@ -76,6 +76,11 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
         return fmt::format("on {}, seen {} ms ago", host_label(n.id), std::uint64_t{n.value} * 1000 / hz_);
       return n.value ? "learned once, too old now" : "none learned";
     case MZ_ST_NETWORKS: {
+      if (n.object == MZ_OBJ_VPC) {
+        for (const auto& [key, p] : goal_.peerings)
+          if (p.peer_vni == n.id) return fmt::format("of vpc {} from here on, by peering {}", p.peer, p.name);
+        return fmt::format("of VNI {} from here on, by a peering on its way out", n.id);
+      }
       if (n.object != MZ_OBJ_NETWORK) return "the network is not one this host knows";
       for (const auto& [key, net] : goal_.networks) {
         const auto row = dp_.networks().get(network_key(net.vni, net.cidr.first()));

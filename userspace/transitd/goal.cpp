@@ -22,7 +22,7 @@ Failure bad(std::string_view object, const char* field, fmt::format_string<A...>
 }
 
 // Reads one message into one Goal. A step for each kind, in the order of
-// references: hosts, VPCs, networks, endpoints, services, gateways.
+// references: hosts, VPCs, networks, endpoints, services, gateways, peerings.
 class Reader {
  public:
   explicit Reader(const v1::GoalState& state) : in_(state) {}
@@ -37,6 +37,7 @@ class Reader {
     for (int i = 0; i < in_.names_size(); i++) MZ_CHECK(name(in_.names(i), i));
     for (int i = 0; i < in_.services_size(); i++) MZ_CHECK(service(in_.services(i), i));
     for (int i = 0; i < in_.gateways_size(); i++) MZ_CHECK(gateway(in_.gateways(i), i));
+    for (int i = 0; i < in_.peerings_size(); i++) MZ_CHECK(peering(in_.peerings(i), i));
     return std::move(out_);
   }
 
@@ -54,6 +55,7 @@ class Reader {
   Result<> blocks(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
   Result<> outsides(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
   Result<> forwards(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
+  Result<> peering(const v1::Peering& p, int index);
   Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> shards(const v1::ShardTable& t, const std::string& object, const char* field,
@@ -245,7 +247,7 @@ Result<> Reader::blocks(const v1::Gateway& g, const Cidrs& vpc, const std::strin
     const std::string place = fmt::format("{}: pools[{}]", object, i);
     auto pool = parse_pool(g.pools(i));
     if (!pool) return wrap(pool.error(), place);
-    MZ_CHECK(pools_.claim(*pool, place));
+    if (auto rc = pools_.claim(*pool, place); !rc) return wrap(rc.error(), place);
     spec.pools.push_back(*pool);
   }
   return {};
@@ -323,6 +325,28 @@ Result<> Reader::gateway(const v1::Gateway& g, int index) {
   if (!ports) return wrap(ports.error(), *object + ": ports_per_endpoint");
   spec.ports_per_endpoint = *ports;
   out_.gateways.emplace(object_key(g.vpc(), g.name()), std::move(spec));
+  return {};
+}
+
+Result<> Reader::peering(const v1::Peering& p, int index) {
+  auto object = named("peering", "peerings", index, p.vpc(), p.name());
+  if (!object) return Failure(object.error());
+  const auto vpc = out_.vpcs.find(p.vpc()), peer = out_.vpcs.find(p.peer());
+  if (vpc == out_.vpcs.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", p.vpc());
+  if (peer == out_.vpcs.end()) return bad(*object, "peer", "'{}' does not stand in vpcs", p.peer());
+  if (vpc == peer) return bad(*object, "peer", "is the same VPC");
+  PeeringSpec spec{p.name(), p.vpc(), vpc->second.vni, p.peer(), peer->second.vni, {}, p.answers_only()};
+  for (int i = 0; i < p.parts_size(); i++) {
+    const std::string place = fmt::format("{}: parts[{}]", *object, i);
+    auto part = Prefix::parse(p.parts(i));
+    if (!part) return wrap(part.error(), place);
+    if (auto rc = check_inside(*part, p.peer(), peer->second.cidr); !rc) return wrap(rc.error(), place);
+    if (auto rc = blocks_[p.vpc()].claim(*part, place); !rc) return wrap(rc.error(), place);
+    spec.parts.push_back(*part);
+  }
+  if (spec.parts.empty()) return bad(*object, "parts", "there is none");
+  if (!out_.peerings.emplace(object_key(p.vpc(), p.name()), std::move(spec)).second)
+    return bad(*object, "name", "the VPC has another peering of this name");
   return {};
 }
 
@@ -478,6 +502,14 @@ void write_gateway(const GatewaySpec& g, v1::Gateway& out) {
   out.set_ports_per_endpoint(g.ports_per_endpoint);
 }
 
+void write_peering(const PeeringSpec& p, v1::Peering& out) {
+  out.set_name(p.name);
+  out.set_vpc(p.vpc);
+  out.set_peer(p.peer);
+  for (const Prefix& part : p.parts) out.add_parts(part.text());
+  out.set_answers_only(p.answers_only);
+}
+
 }  // namespace
 
 std::string object_key(std::string_view vpc, std::string_view name) {
@@ -544,6 +576,7 @@ v1::GoalState to_state(const Goal& goal) {
   }
   for (const auto& [key, s] : goal.services) write_service(s, *out.add_services());
   for (const auto& [key, g] : goal.gateways) write_gateway(g, *out.add_gateways());
+  for (const auto& [key, p] : goal.peerings) write_peering(p, *out.add_peerings());
   return out;
 }
 

@@ -123,6 +123,16 @@ struct GatewaySpec {
   std::uint32_t ports_per_endpoint = kOutsidePorts;
 };
 
+struct PeeringSpec {
+  std::string name;
+  std::string vpc;
+  std::uint32_t vni = 0;
+  std::string peer;
+  std::uint32_t peer_vni = 0;
+  std::vector<Prefix> parts;  // of the peer
+  bool answers_only = false;
+};
+
 // Ordered by key, so two goals compare and print alike. Keys of networks and
 // endpoints are "VPC/NAME".
 struct Goal {
@@ -139,6 +149,7 @@ struct Goal {
   Table<NameSpec> names;
   Table<ServiceSpec> services;
   Table<GatewaySpec> gateways;
+  Table<PeeringSpec> peerings;
 
   [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
   // Where this host reaches another, if they have a family in common.

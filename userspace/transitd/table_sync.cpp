@@ -17,6 +17,9 @@ std::string network_table(const mz_net_key& k) {
   return fmt::format("network {} {}/{}", ntohl(k.vni), Addr(k.ip).text(), k.prefixlen);
 }
 
+bool leads_to_peer(const mz_network& n) { return (n.flags & MZ_NET_F_PEER) != 0; }
+bool leads_to_peer(const mz_vpc&) { return false; }
+
 }  // namespace
 
 mz_ep_key endpoint_key(std::uint32_t vni, const Addr& ip) { return {vni, ip.abi()}; }
@@ -82,6 +85,8 @@ Result<> TableSync::check(const Goal& goal) const {
     for (const Prefix& p : g.networks) networks += !actual_.networks.contains(network_key(g.vni, p));
     tables += !keeps;
   }
+  for (const auto& [key, p] : goal.peerings)
+    for (const Prefix& part : p.parts) networks += !actual_.networks.contains(network_key(p.vni, part));
   MZ_CHECK(fits("endpoints", endpoints, dp_.endpoints().capacity()));
   MZ_CHECK(fits("networks", networks, dp_.networks().capacity()));
   MZ_CHECK(fits("vpcs", vpcs, dp_.vpcs().capacity()));
@@ -179,7 +184,7 @@ Result<> TableSync::want_networks(const Goal& goal, Wanted& w) {
           return s.primary == goal.self.id || s.backup == goal.self.id;
         });
     for (const mz_net_key& k : keys)
-      w.networks.emplace(k, mz_network{*row, slot_of(n.vni), divides ? MZ_NET_F_DIVIDER : 0u});
+      w.networks.emplace(k, mz_network{*row, slot_of(n.vni), divides ? MZ_NET_F_DIVIDER : 0u, 0});
     const ShardTable none{};
     const ShardTable& table = n.bouncers ? *n.bouncers : none;
     for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) w.shards.emplace(*row + b, table[b]);
@@ -199,22 +204,31 @@ Result<> TableSync::want_ways_out(const Goal& goal, Wanted& w) {
     }
     auto row = shard_table(names, w);
     if (!row) return tl::unexpected(row.error());
-    const mz_network way{*row, slot_of(g.vni), MZ_NET_F_OUTSIDE | (g.serves ? MZ_NET_F_SERVED : 0u)};
+    const mz_network way{*row, slot_of(g.vni), MZ_NET_F_OUTSIDE | (g.serves ? MZ_NET_F_SERVED : 0u), 0};
     for (const mz_net_key& k : keys) w.networks.emplace(k, way);
     const ShardTable none{};
     const ShardTable& table = g.hosts ? *g.hosts : none;
     for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) w.shards.emplace(*row + b, table[b]);
     for (const Prefix& p : g.networks)
       w.networks.emplace(network_key(g.vni, p),
-                         mz_network{w.vpcs.at(g.vni).shard, slot_of(g.vni), MZ_NET_F_ELSEWHERE});
+                         mz_network{w.vpcs.at(g.vni).shard, slot_of(g.vni), MZ_NET_F_ELSEWHERE, 0});
   }
   return {};
+}
+
+// Of the peers only which VPC it is: its own rows say more.
+void TableSync::want_peers(const Goal& goal, Wanted& w) const {
+  for (const auto& [key, p] : goal.peerings)
+    for (const Prefix& part : p.parts)
+      w.networks.emplace(network_key(p.vni, part),
+                         mz_network{0, slot_of(p.vni), MZ_NET_F_PEER | (p.answers_only ? MZ_NET_F_ANSWERS : 0u), p.peer_vni});
 }
 
 void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const {
   std::map<std::uint32_t, std::uint32_t> offers;  // VNI -> flags of its ports
   for (const auto& [key, s] : goal.services) offers[s.vni] |= MZ_EP_F_VIPS;
   for (const auto& [key, g] : goal.gateways) offers[g.vni] |= MZ_EP_F_OUT;
+  for (const auto& [key, p] : goal.peerings) offers[p.vni] |= MZ_EP_F_PEERED;
   for (const auto& [key, e] : goal.endpoints) {
     mz_endpoint entry{};
     entry.host = e.host_id;
@@ -254,6 +268,7 @@ void TableSync::keep_lingering(Wanted& w) {
   const auto now = Clock::now();
   const auto keep = [&](auto& lingering, const auto& actual, auto& want) {
     for (const auto& [key, value] : actual) {
+      if (leads_to_peer(value)) continue;  // two VPCs part at once
       if (want.contains(key)) {
         lingering.erase(key);
         continue;
@@ -277,7 +292,8 @@ void TableSync::keep_lingering(Wanted& w) {
 void TableSync::name_shard_tables(const Wanted& w) {
   shard_tables_.clear();
   for (const auto& [vni, v] : w.vpcs) shard_tables_[vpc_table(vni)] = v.shard;
-  for (const auto& [key, n] : w.networks) shard_tables_[network_table(key)] = n.shard;
+  for (const auto& [key, n] : w.networks)
+    if (!leads_to_peer(n)) shard_tables_[network_table(key)] = n.shard;
 }
 
 void TableSync::release_tables(const Wanted& w) {
@@ -291,6 +307,7 @@ Result<TableSync::Wanted> TableSync::want(const Goal& goal, const Ports& ports) 
   MZ_CHECK(want_vpcs(goal, w));
   MZ_CHECK(want_networks(goal, w));
   MZ_CHECK(want_ways_out(goal, w));
+  want_peers(goal, w);
   want_endpoints(goal, ports, w);
   keep_lingering(w);
   for (const auto& [slot, port] : actual_.ports)

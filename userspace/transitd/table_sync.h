@@ -80,6 +80,7 @@ class TableSync {
   Result<> want_vpcs(const Goal& goal, Wanted& w);
   Result<> want_networks(const Goal& goal, Wanted& w);
   Result<> want_ways_out(const Goal& goal, Wanted& w);
+  void want_peers(const Goal& goal, Wanted& w) const;
   void want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const;
   void keep_lingering(Wanted& w);
   // First row of a table's MZ_BUCKETS rows, one for all of these names: that
