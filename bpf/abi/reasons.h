@@ -100,10 +100,12 @@
 	X(NAT_SOURCE, DROP, "gateway: the source port is none of the endpoint's outside ports", "the sender's host has another plan, or tracks no flows") \
 	X(NAT_UNKNOWN, DROP, "gateway: from the outside, to an address or port that is nobody's", "transit gateway get") \
 	X(NAT_UNSOLICITED, DROP, "from the outside, to a shared address, and no answer to anything sent", "forward a port, or give the endpoint a floating address") \
-	X(TTL_EXCEEDED, DROP, "gateway: the TTL or hop limit ran out", "") \
+	X(TTL_EXCEEDED, DROP, "gateway: the TTL or hop limit ran out, and nobody to tell", "") \
+	X(TTL_REPLY, ANSWER, "gateway: the TTL or hop limit ran out; the sender was told so", "") \
 	X(OUTSIDE_ROUTE, DROP, "gateway: the outside has no route or neighbour for it", "look at the routes of the gateway's outside interface") \
 	X(OUTSIDE_SOURCE, DROP, "gateway: from the outside, with a source that nobody there has", "") \
 	X(OUTSIDE_TOO_BIG, DROP, "gateway: larger than the way on carries, and nobody to tell", "") \
+	X(OUTSIDE_MTU_REPLY, ANSWER, "gateway: larger than the way on carries; the sender was told so", "") \
 	/* functions */ \
 	X(FUNCTION_DROP, DROP, "an operator's function dropped it", "transit function list") \
 	X(FUNCTION_TAKEN, DELIVER, "handed to an operator's function in user space", "") \

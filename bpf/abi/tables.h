@@ -169,9 +169,12 @@ struct mz_cfg {
 	__u32 answers;            /* answers an endpoint gets a second; 0 = any number */
 	__u32 outside;            /* ifindex of a gateway's way out; 0 = none */
 	__u32 inner_mtu;          /* largest IP packet a tunnel carries on this underlay */
+	__u32 outside_mtu;        /* ... the way out */
+	struct mz_addr outside_ip4; /* our addresses there; 0 = none of that family */
+	struct mz_addr outside_ip6;
 	__u32 flow_timeout[MZ_FLOW_TIMER_COUNT]; /* jiffies, by enum mz_flow_timer */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 72 + 4 * MZ_FLOW_TIMER_COUNT);
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 108 + 4 * MZ_FLOW_TIMER_COUNT);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its

@@ -12,10 +12,12 @@
 static __always_inline int mz_answer_stages(struct mz_pkt *p)
 {
 	const struct mz_port *port = mz_port_again(p);
+	struct mz_teller by;
 
 	if (!port)
 		return MZ_END;
-	return p->why == MZ_R_TOO_BIG ? mz_too_big(p, port) : mz_refuse(p, port, p->why);
+	mz_teller_of(&by, port);
+	return p->why == MZ_R_TOO_BIG ? mz_too_big(p, &by) : mz_refuse(p, &by, p->why);
 }
 
 /* Packets of mz_to_answer(). */

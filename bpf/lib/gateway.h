@@ -32,6 +32,27 @@ static __always_inline int mz_served(struct mz_pkt *p)
 	return 1;
 }
 
+/* Who complains: the gateway, by its outside address, or by the address that was
+ * written to if it has none. */
+static __always_inline void mz_complainer(struct mz_teller *by, __u32 mtu)
+{
+	__builtin_memset(by, 0, sizeof(*by));
+	by->ifindex = mz_cfg.outside;
+	by->gateway4 = mz_cfg.outside_ip4.w[3];
+	by->gateway6 = mz_cfg.outside_ip6;
+	by->mtu = mtu;
+}
+
+/* RFC 1812 5.3.1, RFC 4443 3.3. */
+static __always_inline int mz_ttl_over(struct mz_pkt *p, const struct mz_teller *by)
+{
+	if (!mz_may_complain(p) || p->len < ETH_HLEN + (p->v6 ? MZ_QUOTE6_MIN : MZ_QUOTE4_MIN))
+		return mz_drop(p, MZ_R_TTL_EXCEEDED);
+	if (p->v6)
+		return mz_icmp6_quote(p, by, MZ_QUOTE6_MIN, MZ_ICMP6_EXCEEDED, 0, 0, MZ_R_TTL_REPLY);
+	return mz_error4(p, by, MZ_ICMP4_EXCEEDED << 8, 0, MZ_R_TTL_REPLY);
+}
+
 /* One router more on the way (RFC 1812 5.3.1, RFC 8200 3). */
 static __always_inline int mz_stage_ttl(struct mz_pkt *p)
 {
@@ -262,12 +283,17 @@ static __always_inline int mz_stage_hairpin(struct mz_pkt *p, const struct mz_po
 }
 
 /* By the kernel's routes: static ones, or what a routing daemon learned. Only by the
- * outside interface: a tenant's packet never leaves for the underlay. */
+ * outside interface: a tenant's packet never leaves for the underlay. Of one that is too
+ * big p->size is then how big it may be. */
 static __noinline int mz_outside_route(struct mz_pkt *p, enum mz_act *act)
 {
 	struct bpf_fib_lookup fib;
 	int rc;
 
+	if (p->size > mz_cfg.outside_mtu) { /* with forwarding off the FIB does not look */
+		p->size = mz_cfg.outside_mtu;
+		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+	}
 	__builtin_memset(&fib, 0, sizeof(fib));
 	fib.ifindex = mz_cfg.outside;
 	fib.tot_len = (__u16)p->size;
@@ -289,8 +315,10 @@ static __noinline int mz_outside_route(struct mz_pkt *p, enum mz_act *act)
 		mz_mac_copy(p->nh.smac, fib.smac);
 		return MZ_NEXT;
 	}
-	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+	if (rc == BPF_FIB_LKUP_RET_FRAG_NEEDED) {
+		p->size = fib.mtu_result;
 		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+	}
 	/* With forwarding off there, as is best, the FIB says no more than that: the
 	 * kernel's neighbour code asks for the route itself. */
 	if (MZ_CAN_RESOLVE && (rc == BPF_FIB_LKUP_RET_FWD_DISABLED ||
@@ -299,6 +327,51 @@ static __noinline int mz_outside_route(struct mz_pkt *p, enum mz_act *act)
 		return MZ_NEXT;
 	}
 	return mz_drop(p, MZ_R_OUTSIDE_ROUTE);
+}
+
+/* With the shortest quote, where no tail can be cut: the kernel does not do that to a
+ * packet that it knows for a tunnel's (skb->encapsulation), as it does if the sender's
+ * host is one of the same kernel. */
+static __noinline int mz_tell_short(struct mz_pkt *p, const struct mz_teller *by)
+{
+	__u32 zero = 0, mtu = by->mtu;
+	__u8 *quote = mz_lookup(mz_new_flow, &zero); /* a place for 48 bytes: the stack has none */
+
+	if (!MZ_CAN_REFIT || !quote)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	if (p->v6) {
+		if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE6_MIN) || mz_refit(p, ETH_HLEN + 48 + MZ_QUOTE6_MIN) ||
+		    mz_ctx_store(p->ctx, ETH_HLEN + 48, quote, MZ_QUOTE6_MIN))
+			return mz_drop(p, MZ_R_NO_ROOM);
+		mz_reload(p);
+		return mz_icmp6_fill(p, by, MZ_QUOTE6_MIN, mtu ? MZ_ICMP6_TOO_BIG : MZ_ICMP6_EXCEEDED, 0, mtu, MZ_R_TTL_REPLY);
+	}
+	if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE4_MIN) || mz_refit(p, ETH_HLEN + 28 + MZ_QUOTE4_MIN) ||
+	    mz_ctx_store(p->ctx, ETH_HLEN + 28, quote, MZ_QUOTE4_MIN))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	mz_reload(p);
+	return mz_icmp4_fill(p, by, MZ_QUOTE4_MIN, mtu ? MZ_ICMP4_UNREACHABLE : MZ_ICMP4_EXCEEDED,
+			     mtu ? MZ_ICMP4_FRAG_NEEDED : 0, mtu, MZ_R_TTL_REPLY);
+}
+
+/* The endpoint is told as a router outside would tell it: the error comes in where
+ * theirs do, and is translated as theirs are. */
+static __noinline int mz_tell_inside(struct mz_pkt *p, __u32 mtu)
+{
+	struct mz_teller by;
+
+	mz_complainer(&by, mtu);
+	p->len = mz_length(p); /* without the tunnel's headers */
+	if (mtu)
+		mz_too_big(p, &by);
+	else
+		mz_ttl_over(p, &by);
+	if (p->act != MZ_ACT_ANSWER && p->why == MZ_R_NO_ROOM)
+		mz_tell_short(p, &by);
+	if (p->act != MZ_ACT_ANSWER)
+		return mz_drop(p, mtu ? MZ_R_OUTSIDE_TOO_BIG : MZ_R_TTL_EXCEEDED);
+	p->out_ifindex = mz_cfg.outside;
+	return mz_end(p, MZ_ACT_REENTER, mtu ? MZ_R_OUTSIDE_MTU_REPLY : MZ_R_TTL_REPLY);
 }
 
 static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
@@ -321,8 +394,10 @@ static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
 	p->size = mz_wire_size(p, p->ip_end - ETH_HLEN);
 	MZ_TRY(mz_stage_translate(p));
 	p->out_ifindex = mz_cfg.outside;
-	MZ_TRY(mz_stage_ttl(p));
-	MZ_TRY(mz_outside_route(p, &act));
+	if (mz_stage_ttl(p) == MZ_END)
+		return mz_tell_inside(p, 0);
+	if (mz_outside_route(p, &act) == MZ_END)
+		return p->why == MZ_R_OUTSIDE_TOO_BIG ? mz_tell_inside(p, p->size) : MZ_END;
 	eth = mz_at(p, 0, sizeof(*eth));
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
@@ -343,22 +418,24 @@ static __always_inline int mz_gateway_out(mz_ctx_t *ctx)
 
 /* ---- on the way in ---------------------------------------------------------- */
 
-/* The sender outside is told, from the address it wrote to, in a frame back to the
- * router it came by. */
-static __noinline int mz_outside_too_big(struct mz_pkt *p)
+/* The sender outside is told, in a frame back to the router it came by. */
+static __noinline int mz_tell_outside(struct mz_pkt *p, __u32 mtu)
 {
 	struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
-	struct mz_port like = { .ifindex = mz_cfg.outside };
 	__u8 self[MZ_ETH_ALEN] __attribute__((aligned(2)));
+	struct mz_teller by;
 
 	if (!eth)
 		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
-	mz_mac_copy(like.mac, eth->src);
+	mz_complainer(&by, mtu);
+	mz_mac_copy(by.mac, eth->src);
 	mz_mac_copy(self, eth->dst);
-	like.mtu = mz_cfg.inner_mtu;
-	mz_too_big(p, &like);
+	if (mtu)
+		mz_too_big(p, &by);
+	else
+		mz_ttl_over(p, &by);
 	if (p->act != MZ_ACT_ANSWER)
-		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+		return mz_drop(p, mtu ? MZ_R_OUTSIDE_TOO_BIG : MZ_R_TTL_EXCEEDED);
 	eth = mz_at(p, 0, sizeof(*eth));
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
@@ -412,6 +489,14 @@ static __always_inline int mz_stage_outside_source(struct mz_pkt *p)
 	return MZ_NEXT;
 }
 
+static __always_inline __u32 mz_ttl_left(struct mz_pkt *p)
+{
+	/* After 8 bytes in the one, after 7 in the other. */
+	const __u8 *ttl = mz_at(p, p->l2 + ETH_HLEN + (p->v6 ? 7 : 8), 1);
+
+	return ttl ? *ttl : 0;
+}
+
 static __always_inline int mz_gateway_in_stages(struct mz_pkt *p)
 {
 	const struct mz_pool *pool = NULL;
@@ -422,7 +507,9 @@ static __always_inline int mz_gateway_in_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_l4(p, MZ_R_L4_TRUNCATED));
 	p->size = mz_wire_size(p, total);
 	if (mz_unlikely(p->size > mz_cfg.inner_mtu))
-		return mz_outside_too_big(p);
+		return mz_tell_outside(p, mz_cfg.inner_mtu);
+	if (mz_unlikely(mz_ttl_left(p) <= 1))
+		return mz_tell_outside(p, 0);
 	p->opt_flags = MZ_OPT_F_OUTSIDE;
 	MZ_TRY(mz_enter_as(p, pool));
 	MZ_TRY(mz_stage_outside_source(p));

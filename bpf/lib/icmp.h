@@ -10,7 +10,9 @@
 
 #define MZ_ICMP4_UNREACHABLE 3
 #define MZ_ICMP4_FRAG_NEEDED 4 /* code */
+#define MZ_ICMP4_EXCEEDED    11
 #define MZ_ICMP6_TOO_BIG     2
+#define MZ_ICMP6_EXCEEDED    3
 
 /* What is quoted of a packet: all that RFC 1812 and RFC 4443 let an error carry, or
  * of a short one what RFC 792 wants at least. */
@@ -25,16 +27,35 @@ struct mz_icmp {
 	__be32 word; /* what the type puts here */
 };
 
-/* Where an error comes from: the gateway; where there is none, from whom the
- * packet was meant for, who is the nearest thing to a next hop there is. */
-static __always_inline __be32 mz_error_source4(const struct mz_pkt *p, const struct mz_port *port)
+/* Who tells the sender, and whom. The MTU is the largest IP packet that passes. */
+struct mz_teller {
+	__u32 ifindex; /* the sender's */
+	__u32 mtu;
+	__be32 gateway4; /* from whom errors come, 0 = none */
+	struct mz_addr gateway6;
+	__u8 mac[MZ_ETH_ALEN]; /* the sender's */
+	__u16 pad;
+};
+
+static __always_inline void mz_teller_of(struct mz_teller *by, const struct mz_port *port)
 {
-	return port->gateway4 ? port->gateway4 : p->dst.w[3];
+	by->ifindex = port->ifindex;
+	by->mtu = port->mtu;
+	by->gateway4 = port->gateway4;
+	by->gateway6 = port->gateway6;
+	mz_mac_copy(by->mac, port->mac);
 }
 
-static __always_inline struct mz_addr mz_error_source6(const struct mz_pkt *p, const struct mz_port *port)
+/* Where an error comes from: the gateway; where there is none, from whom the
+ * packet was meant for, who is the nearest thing to a next hop there is. */
+static __always_inline __be32 mz_error_source4(const struct mz_pkt *p, const struct mz_teller *by)
 {
-	return mz_ip6_is_none(&port->gateway6) ? p->dst : port->gateway6;
+	return by->gateway4 ? by->gateway4 : p->dst.w[3];
+}
+
+static __always_inline struct mz_addr mz_error_source6(const struct mz_pkt *p, const struct mz_teller *by)
+{
+	return mz_ip6_is_none(&by->gateway6) ? p->dst : by->gateway6;
 }
 
 /* No error about an error, or about a later fragment (RFC 1122 3.2.2, RFC 4443 2.4). */
@@ -50,27 +71,25 @@ static __always_inline int mz_may_complain(struct mz_pkt *p)
 	return !p->later;
 }
 
-/* `quote` is a constant. */
-static __always_inline int mz_icmp4_quote(struct mz_pkt *p, const struct mz_port *port, __u32 quote, __u8 type,
-					  __u8 code, __u32 word, enum mz_reason why)
+/* Writes all that stands before the quote. `quote` is a constant. */
+static __always_inline int mz_icmp4_fill(struct mz_pkt *p, const struct mz_teller *by, __u32 quote, __u8 type,
+					 __u8 code, __u32 word, enum mz_reason why)
 {
 	struct mz_eth *eth;
 	struct mz_icmp *icmp;
 	struct iphdr *ip;
 
-	if (mz_resize(p, ETH_HLEN + quote) || mz_push_head(p, 28))
-		return mz_drop(p, MZ_R_NO_ROOM);
 	eth = mz_at(p, 0, ETH_HLEN + 28 + quote);
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
 	ip = (struct iphdr *)(eth + 1);
 	icmp = (struct mz_icmp *)(ip + 1);
-	mz_set_macs(eth, port->mac, mz_gateway());
+	mz_set_macs(eth, by->mac, mz_gateway());
 	eth->proto = mz_htons(ETH_P_IP);
 	mz_fill_ip4(ip, 28 + quote, 0xc0 /* internetwork control, RFC 1812 4.3.2.5 */, 64, 0);
 	ip->frag_off = 0;
 	ip->protocol = IPPROTO_ICMP;
-	ip->saddr = mz_error_source4(p, port);
+	ip->saddr = mz_error_source4(p, by);
 	ip->daddr = p->src.w[3];
 	ip->check = 0;
 	ip->check = mz_ip4_checksum(ip);
@@ -79,31 +98,29 @@ static __always_inline int mz_icmp4_quote(struct mz_pkt *p, const struct mz_port
 	icmp->word = mz_htonl(word);
 	icmp->check = 0;
 	icmp->check = mz_fold(mz_sum(icmp, 8 + quote, 0));
-	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, word);
+	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, by->ifindex, word);
 	return mz_end(p, MZ_ACT_ANSWER, why);
 }
 
-static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port *port, __u32 quote, __u8 type,
-					  __u8 code, __u32 word, enum mz_reason why)
+static __always_inline int mz_icmp6_fill(struct mz_pkt *p, const struct mz_teller *by, __u32 quote, __u8 type,
+					 __u8 code, __u32 word, enum mz_reason why)
 {
 	struct mz_eth *eth;
 	struct mz_icmp *icmp;
 	struct mz_ip6 *ip;
 
-	if (mz_resize(p, ETH_HLEN + quote) || mz_push_head(p, 48))
-		return mz_drop(p, MZ_R_NO_ROOM);
 	eth = mz_at(p, 0, ETH_HLEN + 48 + quote);
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
 	ip = (struct mz_ip6 *)(eth + 1);
 	icmp = (struct mz_icmp *)(ip + 1);
-	mz_set_macs(eth, port->mac, mz_gateway());
+	mz_set_macs(eth, by->mac, mz_gateway());
 	eth->proto = mz_htons(ETH_P_IPV6);
 	ip->flow = mz_htonl(6u << 28);
 	ip->payload = mz_htons((__u16)(8 + quote));
 	ip->next = MZ_ICMP6;
 	ip->hops = 64;
-	ip->src = mz_error_source6(p, port);
+	ip->src = mz_error_source6(p, by);
 	ip->dst = p->src;
 	icmp->type = type;
 	icmp->code = code;
@@ -111,8 +128,25 @@ static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_port
 	icmp->check = 0;
 	icmp->check = mz_fold(mz_sum(&ip->src, 32 + 8 + quote,
 				     mz_htons((__u16)(8 + quote)) + (__u32)mz_htons(MZ_ICMP6)));
-	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, word);
+	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, by->ifindex, word);
 	return mz_end(p, MZ_ACT_ANSWER, why);
+}
+
+/* Makes the packet the error about itself. */
+static __always_inline int mz_icmp4_quote(struct mz_pkt *p, const struct mz_teller *by, __u32 quote, __u8 type,
+					  __u8 code, __u32 word, enum mz_reason why)
+{
+	if (mz_resize(p, ETH_HLEN + quote) || mz_push_head(p, 28))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	return mz_icmp4_fill(p, by, quote, type, code, word, why);
+}
+
+static __always_inline int mz_icmp6_quote(struct mz_pkt *p, const struct mz_teller *by, __u32 quote, __u8 type,
+					  __u8 code, __u32 word, enum mz_reason why)
+{
+	if (mz_resize(p, ETH_HLEN + quote) || mz_push_head(p, 48))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	return mz_icmp6_fill(p, by, quote, type, code, word, why);
 }
 
 #endif

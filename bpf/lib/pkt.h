@@ -55,6 +55,7 @@ enum mz_act {
 	MZ_ACT_RESOLVE, /* the same, MAC addresses by the kernel */
 	MZ_ACT_DELIVER, /* to the endpoint behind p->out_ifindex */
 	MZ_ACT_ANSWER,  /* back out of the interface it came from */
+	MZ_ACT_REENTER, /* in again by p->out_ifindex, as if it had come there */
 	MZ_ACT_REFUSE,  /* dropped, unless its sender can be told */
 	MZ_ACT_GONE,    /* another program ended it: native, where jumps come back */
 };

@@ -41,7 +41,7 @@ static __always_inline void mz_fill_rst(struct mz_tcp *tcp, const struct mz_tcp 
 	tcp->urgent = 0;
 }
 
-static __always_inline int mz_rst4(struct mz_pkt *p, const struct mz_port *port, const struct mz_tcp *to,
+static __always_inline int mz_rst4(struct mz_pkt *p, const struct mz_teller *by, const struct mz_tcp *to,
 				   __u32 segment)
 {
 	struct mz_tcp *tcp;
@@ -55,7 +55,7 @@ static __always_inline int mz_rst4(struct mz_pkt *p, const struct mz_port *port,
 		return -1;
 	ip = (struct iphdr *)(eth + 1);
 	tcp = (struct mz_tcp *)(ip + 1);
-	mz_set_macs(eth, port->mac, mz_gateway());
+	mz_set_macs(eth, by->mac, mz_gateway());
 	mz_fill_ip4(ip, 40, 0, 64, p->src.w[3]);
 	ip->protocol = IPPROTO_TCP;
 	ip->saddr = p->dst.w[3];
@@ -66,7 +66,7 @@ static __always_inline int mz_rst4(struct mz_pkt *p, const struct mz_port *port,
 	return 0;
 }
 
-static __always_inline int mz_rst6(struct mz_pkt *p, const struct mz_port *port, const struct mz_tcp *to,
+static __always_inline int mz_rst6(struct mz_pkt *p, const struct mz_teller *by, const struct mz_tcp *to,
 				   __u32 segment)
 {
 	struct mz_tcp *tcp;
@@ -80,7 +80,7 @@ static __always_inline int mz_rst6(struct mz_pkt *p, const struct mz_port *port,
 		return -1;
 	ip = (struct mz_ip6 *)(eth + 1);
 	tcp = (struct mz_tcp *)(ip + 1);
-	mz_set_macs(eth, port->mac, mz_gateway());
+	mz_set_macs(eth, by->mac, mz_gateway());
 	ip->flow = mz_htonl(6u << 28);
 	ip->payload = mz_htons(20);
 	ip->next = IPPROTO_TCP;
@@ -98,7 +98,7 @@ static __always_inline int mz_may_reset(const struct mz_pkt *p)
 	return p->proto == IPPROTO_TCP && !p->fragment && p->l4 == (p->v6 ? sizeof(struct mz_ip6) : sizeof(struct iphdr));
 }
 
-static __noinline int mz_reset(struct mz_pkt *p, const struct mz_port *port, __u32 why)
+static __noinline int mz_reset(struct mz_pkt *p, const struct mz_teller *by, __u32 why)
 {
 	const struct mz_tcp *at;
 	struct mz_tcp to;
@@ -110,28 +110,28 @@ static __noinline int mz_reset(struct mz_pkt *p, const struct mz_port *port, __u
 	to = *at;
 	segment = p->ip_end - ETH_HLEN - p->l4 - (to.offset >> 4) * 4u + !!(to.flags & MZ_TCP_SYN) +
 		  !!(to.flags & MZ_TCP_FIN);
-	if (p->v6 ? mz_rst6(p, port, &to, segment) : mz_rst4(p, port, &to, segment))
+	if (p->v6 ? mz_rst6(p, by, &to, segment) : mz_rst4(p, by, &to, segment))
 		return mz_drop(p, MZ_R_NO_ROOM);
-	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, 0);
+	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, by->ifindex, 0);
 	return mz_end(p, MZ_ACT_ANSWER, (enum mz_reason)why);
 }
 
-static __noinline int mz_unreachable(struct mz_pkt *p, const struct mz_port *port, __u32 why)
+static __noinline int mz_unreachable(struct mz_pkt *p, const struct mz_teller *by, __u32 why)
 {
 	if (!mz_may_complain(p))
 		return mz_drop(p, (enum mz_reason)why);
 	if (p->v6)
-		return mz_icmp6_quote(p, port, MZ_QUOTE6_MIN, MZ_ICMP6_UNREACHABLE, MZ_ICMP6_PORT_UNREACHABLE, 0,
+		return mz_icmp6_quote(p, by, MZ_QUOTE6_MIN, MZ_ICMP6_UNREACHABLE, MZ_ICMP6_PORT_UNREACHABLE, 0,
 				      (enum mz_reason)why);
-	return mz_unreachable4(p, port, MZ_ICMP4_PORT_UNREACHABLE, 0, why);
+	return mz_unreachable4(p, by, MZ_ICMP4_PORT_UNREACHABLE, 0, why);
 }
 
 /* Back to the endpoint the packet came from. */
-static __always_inline int mz_refuse(struct mz_pkt *p, const struct mz_port *port, __u32 why)
+static __always_inline int mz_refuse(struct mz_pkt *p, const struct mz_teller *by, __u32 why)
 {
 	if (why == MZ_R_FLOW_CLASH || p->event == MZ_L4_ABORT)
 		return mz_drop(p, (enum mz_reason)why);
-	return mz_may_reset(p) ? mz_reset(p, port, why) : mz_unreachable(p, port, why);
+	return mz_may_reset(p) ? mz_reset(p, by, why) : mz_unreachable(p, by, why);
 }
 
 #endif

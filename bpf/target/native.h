@@ -128,6 +128,14 @@ static inline __u32 mz_zero(struct mz_pkt *p)
 	return 0;
 }
 
+#define MZ_CAN_REFIT 0
+
+static inline int mz_refit(struct mz_pkt *p, __u32 len)
+{
+	(void)p, (void)len;
+	return -1;
+}
+
 static inline __u32 mz_in_ifindex(struct mz_pkt *p)
 {
 	return p->ctx->ifindex;

@@ -122,6 +122,21 @@ static __always_inline int mz_push_head(struct mz_pkt *p, __u32 len)
 	return 0;
 }
 
+/* Makes the packet `len` bytes long behind its Ethernet header, whose content is lost.
+ * Where the tail cannot be cut, but not of superpackets. */
+#define MZ_CAN_REFIT 1
+
+static __always_inline int mz_refit(struct mz_pkt *p, __u32 len)
+{
+	__s32 more = (__s32)len - (__s32)p->len;
+
+	if (p->ctx->gso_size || (more && bpf_skb_adjust_room(p->ctx, more, BPF_ADJ_ROOM_MAC, 0)))
+		return -1;
+	p->len = len;
+	mz_pull(p, len);
+	return 0;
+}
+
 /* Another family's IP header in the place of the outer one, not filled in. The
  * kernel would take a superpacket's inner protocol for the outer one. */
 static __always_inline int mz_shift_outer(struct mz_pkt *p, int v6)
@@ -205,6 +220,8 @@ static __always_inline int mz_verdict(struct mz_pkt *p)
 		if (p->deliver_flags & MZ_EP_F_PEER)
 			return (int)bpf_redirect_peer(p->out_ifindex, 0);
 		return (int)bpf_redirect(p->out_ifindex, 0);
+	case MZ_ACT_REENTER:
+		return (int)bpf_redirect(p->out_ifindex, BPF_F_INGRESS);
 	case MZ_ACT_ANSWER:
 		/* Straight into the endpoint: its veth may have come up this instant,
 		 * and has no queue before the kernel's link watch has run. */

@@ -78,6 +78,14 @@ static __always_inline int mz_push_outer(struct mz_pkt *p, int v6)
 	return mz_push_head(p, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4);
 }
 
+#define MZ_CAN_REFIT 0 /* tails can be cut */
+
+static __always_inline int mz_refit(struct mz_pkt *p, __u32 len)
+{
+	(void)p, (void)len;
+	return -1;
+}
+
 /* Makes the packet `len` bytes long, at its end. */
 static __always_inline int mz_resize(struct mz_pkt *p, __u32 len)
 {
@@ -146,6 +154,7 @@ static __always_inline int mz_verdict(struct mz_pkt *p)
 		return XDP_PASS;
 	case MZ_ACT_SEND:
 		return mz_send_out(p, p->out_ifindex);
+	case MZ_ACT_REENTER: /* gateways are TC's: here only what is decided counts */
 	case MZ_ACT_DELIVER:
 		return (int)bpf_redirect(p->out_ifindex, 0);
 	case MZ_ACT_ANSWER:

@@ -54,6 +54,42 @@ static void out(const char *name, struct frame in, enum mz_reason why, struct fr
 	assert_int_equal(v, why == MZ_R_TO_OUTSIDE ? V_REDIRECT : V_DROP);
 }
 
+static uint16_t folded(const uint8_t *b, uint32_t len, uint32_t sum)
+{
+	for (uint32_t i = 0; i < len; i += 2)
+		sum += (uint32_t)b[i] << 8 | b[i + 1];
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return (uint16_t)sum;
+}
+
+// R is told by the gateway, as if by one outside, about `about`, which is how the packet
+// would have left: the error comes in again, to R, about what R sent.
+static void tells(const char *name, struct frame sent, struct frame about, enum mz_reason why, uint32_t quote, uint16_t kind,
+		  uint32_t word)
+{
+	int v6 = about.b[12] == 0x86;
+	uint32_t at = v6 ? 54 : 34, src = v6 ? 22 : 26, size = v6 ? 16 : 4;
+	struct mz_addr from = v6 ? addr6(OUT6_GW) : addr4(OUT_GW), to = v6 ? addr6(EP6_R) : addr4(EP_R);
+	struct run run = { .gateway = GW_OUT, .dir = OUT, .frame = sent };
+
+	assert_int_equal(pass_by(name, GW_OUT, OUT, sent, why, NOTHING), V_REDIRECT);
+	assert_int_equal(T->run(&run), 0);
+	assert_int_equal(run.frame.len, at + 8 + quote);
+	assert_memory_equal(run.frame.b + src, (uint8_t *)&from + 16 - size, size);
+	assert_memory_equal(run.frame.b + src + size, about.b + src, size);
+	assert_int_equal(run.frame.b[at] << 8 | run.frame.b[at + 1], kind);
+	assert_int_equal(run.frame.b[at + 6] << 8 | run.frame.b[at + 7], word);
+	assert_memory_equal(run.frame.b + at + 8, about.b + 14, quote);
+	assert_int_equal(v6 ? folded(run.frame.b + 22, 40 + quote, 8 + quote + 58) : folded(run.frame.b + at, 8 + quote, 0), 0xffff);
+	run.gateway = GW_IN;
+	run.dir = IN;
+	pass_by("... it comes in as such errors do", GW_IN, IN, run.frame, MZ_R_FROM_OUTSIDE, NOTHING);
+	assert_int_equal(T->run(&run), 0);
+	assert_memory_equal(run.frame.b + 66 + src + size, (uint8_t *)&to + 16 - size, size);
+	assert_memory_equal(run.frame.b + 66 + at + 8 + src - 14, (uint8_t *)&to + 16 - size, size);
+}
+
 // Ends in another program, which counts it. `gateway` NO_GATEWAY: the underlay's.
 static void passes(const char *name, int gateway, struct frame in)
 {
@@ -93,12 +129,21 @@ void test_gateway_out(void **state)
 	out("an address of its own", FROM_R(.src = EP_B, .sport = 5), MZ_R_TO_OUTSIDE, SENT_OUT(.src = FLOAT, .sport = 5));
 	out("... without ports", FROM_R(.src = EP_B, .proto = 47, .sums = 0), MZ_R_TO_OUTSIDE, SENT_OUT(.src = FLOAT, .proto = 47, .sums = 0));
 	out("no outside address", FROM_R(.src = EP_G), MZ_R_NAT_NONE, NOTHING);
-	out("1812 5.3.1 TTL 1", FROM_R(.sport = 2024, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
-	out("8200 3 hop limit 1", FROM_R6(.sport = 2024, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
+	tells("1812 5.3.1 TTL 1", FROM_R(.sport = 2024, .ttl = 1), SENT_OUT(.sport = 2024, .ttl = 1), MZ_R_TTL_REPLY, 28, 11 << 8, 0);
+	tells("4443 3.3 hop limit 1", FROM_R6(.sport = 2024, .ttl = 1), SENT_OUT6(.sport = 2024, .ttl = 1), MZ_R_TTL_REPLY, 48,
+	      3 << 8, 0);
+	tells("... of a ping", FROM_R(.proto = 1, .sport = PING, .id = 1031, .ttl = 1),
+	      SENT_OUT(.proto = 1, .sport = PING, .id = 1031, .ttl = 1), MZ_R_TTL_REPLY, 28, 11 << 8, 0);
+	out("1122 3.2.2 ... of a later fragment", FROM_R(.frag = 0x2001, .frag_id = 9, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
 	out("TTL 2", FROM_R(.sport = 2024, .ttl = 2), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024, .ttl = 1));
 	out("no route", FROM_R(.sport = 2024, .dst = OUT_NO), MZ_R_OUTSIDE_ROUTE, NOTHING);
 	out("as much as the way out takes", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 28), MZ_R_TO_OUTSIDE, NOTHING);
-	out("one byte more", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
+	out("one byte more, that may be in fragments", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
+	tells("1191 4 ... that may not", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27, .frag = 0x4000),
+	      SENT_OUT(.sport = 2024, .payload = OUTSIDE_MTU - 27, .frag = 0x4000, .ttl = 63), MZ_R_OUTSIDE_MTU_REPLY, 548, 3 << 8 | 4,
+	      OUTSIDE_MTU);
+	tells("8201 3 ... of IPv6", FROM_R6(.sport = 2024, .payload = OUTSIDE_MTU - 47),
+	      SENT_OUT6(.sport = 2024, .payload = OUTSIDE_MTU - 47), MZ_R_OUTSIDE_MTU_REPLY, 1232, 2 << 8, OUTSIDE_MTU);
 	in = TUNNEL(.in = { .src = EP_R, .dst = SHARED, .proto = 6, .sport = 2024, .dport = 8080, .sums = 1 }, .label = 0xabc);
 	out_as("4787 REQ-9a to an outside address of ours: straight to its endpoint, from the sender's", in, MZ_R_FROM_OUTSIDE,
 	       TUNNEL(.in = { .src = SHARED, .dst = EP_R, .proto = 6, .sport = 2024, .dport = 80, .ttl = 63, .sums = 1 },
@@ -216,17 +261,19 @@ void test_gateway_in(void **state)
 	in("to an endpoint that only its bouncers know", COMES(.dport = 4 << 10), MZ_R_FROM_OUTSIDE,
 	   TUNNEL(.in = { .src = OUT_R, .dst = EP_G, .sport = 2000, .dport = 4 << 10, .ttl = 63, .sums = 1, .dmac = MAC_GW, .smac = MAC_GW },
 		  .src = SELF_IP, .dst = BOUNCE_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = TO_MAPPED));
-	in("TTL 1", COMES(.ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
+	assert_int_equal(in("1812 5.3.1 TTL 1: its sender is told", COMES(.ttl = 1), MZ_R_TTL_REPLY, NOTHING), T->same_interface);
+	in("... of IPv6", COMES6(.ttl = 1), MZ_R_TTL_REPLY, NOTHING);
+	in("... of an error", COMES(.proto = 1, .sport = 0x0b00, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
 	in("a cut header", COMES(.cut = 14, .total_delta = -14), MZ_R_L4_TRUNCATED, NOTHING);
 	in("as much as a tunnel carries", COMES(.payload = 1434 - 28), MZ_R_FROM_OUTSIDE, NOTHING);
 	in("4787 REQ-13 more, and may be in fragments", COMES(.payload = 1434 - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
 	run.frame = COMES(.payload = 1434 - 27, .frag = 0x4000, .dmac = MAC_SELF, .smac = MAC_NEXT);
 	assert_int_equal(in("4787 REQ-13 more, and may not: its sender is told", run.frame, MZ_R_TOO_BIG_REPLY, NOTHING), T->same_interface);
 	assert_int_equal(T->run(&run), 0);
-	want = make_too_big(COMES(.payload = 1434 - 27, .frag = 0x4000), 548, 1434, SHARED);
+	want = make_too_big(COMES(.payload = 1434 - 27, .frag = 0x4000), 548, 1434, OUT_GW);
 	assert_memory_equal(run.frame.b, mac_bytes(MAC_NEXT), 6);
 	assert_memory_equal(run.frame.b + 6, mac_bytes(MAC_SELF), 6);
-	assert_memory_equal(run.frame.b + 26, want.b + 26, 4); // from whom it wrote to
+	assert_memory_equal(run.frame.b + 26, want.b + 26, 4); // from the gateway
 	assert_int_equal(run.frame.b[35], 4);
 	assert_int_equal(run.frame.b[40] << 8 | run.frame.b[41], 1434);
 	assert_memory_equal(run.frame.b + 42, want.b + 42, 100);

@@ -10,7 +10,7 @@
 #define HEADROOM 256u
 
 // enum mz_act, whose header needs a target
-enum { ACT_DROP, ACT_PASS, ACT_DEFER, ACT_SEND, ACT_RESOLVE, ACT_DELIVER, ACT_ANSWER };
+enum { ACT_DROP, ACT_PASS, ACT_DEFER, ACT_SEND, ACT_RESOLVE, ACT_DELIVER, ACT_ANSWER, ACT_REENTER };
 
 static int open_native(void)
 {
@@ -99,6 +99,7 @@ static int run(struct run *r)
 		r->verdict = pkt.out_ifindex == 1 ? V_TX : V_REDIRECT;
 		return 0;
 	case ACT_DELIVER:
+	case ACT_REENTER:
 		r->verdict = V_REDIRECT;
 		return 0;
 	case ACT_ANSWER:

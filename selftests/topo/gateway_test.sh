@@ -23,9 +23,9 @@ for h in w1 w2 b1 d1; do topo_daemon $h; done
 for h in g1 g2; do topo_daemon $h --outside out0; done
 for e in red-a red-b red-web blue-a; do topo_ns $e; done
 if [[ $FAMILY == 4 ]]; then
-	INSIDE_A=10.0.1.77 SHARED=198.51.100.0/30 FLOAT=198.51.100.20 FORWARD=198.51.100.1 ANY=^198.51.100. WEB=10.0.2.8 BLUES=198.51.100.[4-7]
+	GATEWAYS='203.0.113.6|203.0.113.10' INSIDE_A=10.0.1.77 SHARED=198.51.100.0/30 FLOAT=198.51.100.20 FORWARD=198.51.100.1 ANY=^198.51.100. WEB=10.0.2.8 BLUES=198.51.100.[4-7]
 else
-	INSIDE_A=fd00:10:1::77 SHARED=2001:db8:51::/126 FLOAT=2001:db8:51::20 FORWARD=2001:db8:51::1 ANY=^2001:db8:51:: WEB=fd00:10:2::8 BLUES=2001:db8:51::[4-7]
+	GATEWAYS='2001:db8:f1::2|2001:db8:f2::2' INSIDE_A=fd00:10:1::77 SHARED=2001:db8:51::/126 FLOAT=2001:db8:51::20 FORWARD=2001:db8:51::1 ANY=^2001:db8:51:: WEB=fd00:10:2::8 BLUES=2001:db8:51::[4-7]
 fi
 region() { # REVISION PORTS
 	cat << R
@@ -166,6 +166,27 @@ pretender() { # a source that an endpoint takes for its neighbour's
 	[[ $(at_gateways OUTSIDE_SOURCE) -gt $before ]]
 }
 ok "nor does an address of the VPC come in from outside" pretender
+
+# ---- errors the gateways tell of -------------------------------------------------------
+hop_of_gateway() { # the first hop is a gateway, by its outside address
+	on red-a tracepath -n -m 4 $SERVER > "$TOPO_DIR/tracepath"
+	sed 's/^/# /' "$TOPO_DIR/tracepath"
+	grep -qE "^ 1: +($GATEWAYS) " "$TOPO_DIR/tracepath" && grep -qE "^ 2: +$SERVER .* reached" "$TOPO_DIR/tracepath"
+}
+ok "tracepath shows the gateway, and the server behind it" hop_of_gateway
+hop_back() { on isp tracepath -n -m 4 $FLOAT > "$TOPO_DIR/tracepath"; grep -qE "^ 1: +($GATEWAYS) " "$TOPO_DIR/tracepath"; }
+ok "from outside as well" hop_back
+for i in "g1 1" "g2 2"; do
+	set -- $i
+	on "$1" ip link set out0 mtu 1300
+	on isp ip link set "o$2" mtu 1300
+done
+noticed() { local h; for h in g1 g2; do grep -q 'out0: MTU 1500 -> 1300' "$TOPO_DIR/$h/log" || return 1; done; }
+ok "transitd notices that the outside carries less" wait_for 5 noticed
+narrow() { on red-a tracepath -n -m 4 $SERVER | tail -1 | grep -q 'pmtu 1300'; }
+ok "... and senders are told: tracepath finds 1300" narrow
+ok "20 MB go up whole over it" up red-a $SERVER isp
+ok "20 MB come down whole from the floating address" down isp $FLOAT 8080
 
 # ---- gateways come and go ----------------------------------------------------------
 # Every cable of a gateway, at the other ends. What it still holds for a neighbour is lost:

@@ -91,12 +91,23 @@ void merge_into(v1::GoalState& into, const v1::GoalState& more) {
 
 }  // namespace
 
-Result<Addr> address_of_interface(const std::string& name) {
+Result<Addrs> addresses_of_interface(const std::string& name) {
   const auto here = addresses_here();
   if (!here) return tl::unexpected(here.error());
-  for (const auto& a : *here)
-    if (a.interface == name && check_unicast(a.address)) return a.address;
-  return fail(Code::not_found, "uplink {}: no such interface, or it has no address", name);
+  Addrs out;
+  for (const auto& a : *here) {
+    if (a.interface != name || !check_unicast(a.address)) continue;
+    auto& of_family = a.address.is_v4() ? out.v4 : out.v6;
+    if (!of_family) of_family = a.address;
+  }
+  return out;
+}
+
+Result<Addr> address_of_interface(const std::string& name) {
+  const auto all = addresses_of_interface(name);
+  if (!all) return tl::unexpected(all.error());
+  if (!all->v4 && !all->v6) return fail(Code::not_found, "uplink {}: no such interface, or it has no address", name);
+  return all->first();
 }
 
 Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions options,
@@ -373,6 +384,9 @@ Result<> Daemon::ensure_programs() {
   cfg.services = services_;
   cfg.outside = outside_;
   cfg.inner_mtu = endpoint_mtu();
+  cfg.outside_mtu = outside_mtu_;
+  if (outside_address_.v4) cfg.outside_ip4 = outside_address_.v4->abi();
+  if (outside_address_.v6) cfg.outside_ip6 = outside_address_.v6->abi();
   cfg.second = hz_;
   cfg.answers = options_.answers;
   for (std::size_t i = 0; i < options_.flow_seconds.size(); i++)
@@ -545,6 +559,7 @@ void Daemon::on_monitor() {
     return;
   }
   underlay_.on_changes(*changes);
+  on_outside_changes(*changes);
   for (const unsigned gone : changes->gone_links) {
     if (gone == services_) {
       services_problem_ = "services: their interface is gone; waiting for their namespace";
@@ -569,6 +584,7 @@ void Daemon::on_monitor() {
   if (!link || link->mtu == uplink_mtu_) return;
   log::info("uplink {}: MTU {} -> {}", uplink_name_, uplink_mtu_, link->mtu);
   uplink_mtu_ = link->mtu;
+  if (auto rc = ensure_programs(); !rc) log::error("{}", rc.error().what);
   connect_pending();
   ensure_services();
 }

@@ -112,6 +112,7 @@ class Daemon {
   // Endpoints that only listen have to hear that who sent is no more.
   void ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) const;
   [[nodiscard]] Result<> check_outside(const Goal& goal) const;
+  void on_outside_changes(const net::Monitor::Changes& c);
   Result<> ensure_outside();
   Result<> ensure_gateways();
   Result<> ensure_pool_routes();
@@ -194,6 +195,8 @@ class Daemon {
   };
   std::vector<Leaving> leaving_;
   unsigned outside_ = 0;           // ifindex of a gateway's outside interface
+  unsigned outside_mtu_ = 0;
+  Addrs outside_address_;          // the first of each family there
   std::optional<std::set<Prefix>> pool_routes_;  // which the kernel has from us, once known
   unsigned services_ = 0;          // ifindex of the services' veth, host end
   unsigned services_mtu_ = 0;
@@ -209,6 +212,8 @@ class Daemon {
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 
+// The first address of each family that is not link-local, if there is any.
+Result<Addrs> addresses_of_interface(const std::string& name);
 // The first IPv4 address of an interface; without one, the first IPv6 address
 // that is not link-local. Errors: not_found.
 Result<Addr> address_of_interface(const std::string& name);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // This host as gateway, and as a host of endpoints behind one.
+#include <algorithm>
+
+#include "userspace/base/log.h"
 #include "userspace/transitd/daemon.h"
 
 namespace mizar {
@@ -25,7 +28,24 @@ Result<> Daemon::ensure_outside() {
   if (!link) return wrap(link.error(), fmt::format("outside interface {}", options_.outside));
   if (outside_ != 0 && outside_ != link->index) MZ_CHECK(dp_.detach(Hook::gateway_in, outside_));
   outside_ = link->index;
+  outside_mtu_ = link->mtu;
+  auto here = addresses_of_interface(options_.outside);  // it may have none
+  if (!here) return tl::unexpected(here.error());
+  outside_address_ = *here;
   return {};
+}
+
+// Programs know the outside's MTU and addresses as constants.
+void Daemon::on_outside_changes(const net::Monitor::Changes& c) {
+  const bool link = std::find(c.links.begin(), c.links.end(), outside_) != c.links.end();
+  if (outside_ == 0 || !served() || !(link || c.routes || c.lost)) return;
+  const unsigned mtu = outside_mtu_;
+  if (auto rc = ensure_outside(); !rc) {
+    log::debug("{}", rc.error().what);
+    return;
+  }
+  if (mtu != outside_mtu_) log::info("outside interface {}: MTU {} -> {}", options_.outside, mtu, outside_mtu_);
+  if (auto rc = ensure_programs(); !rc) log::error("{}", rc.error().what);
 }
 
 // Before the networks table leads to them.
