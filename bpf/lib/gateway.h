@@ -370,7 +370,6 @@ static __noinline int mz_tell_inside(struct mz_pkt *p, __u32 mtu)
 		mz_tell_short(p, &by);
 	if (p->act != MZ_ACT_ANSWER)
 		return mz_drop(p, mtu ? MZ_R_OUTSIDE_TOO_BIG : MZ_R_TTL_EXCEEDED);
-	p->out_ifindex = mz_cfg.outside;
 	return mz_end(p, MZ_ACT_REENTER, mtu ? MZ_R_OUTSIDE_MTU_REPLY : MZ_R_TTL_REPLY);
 }
 
