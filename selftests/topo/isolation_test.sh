@@ -1,15 +1,59 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Two tenants with the same addresses on the same hosts: everybody reaches the
-# right one, nothing crosses, nobody can pretend.
+# Two tenants with the same addresses on the same hosts, with everything there is switched
+# on: everybody reaches the right one, nothing crosses, nobody can pretend.
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/region.sh"
+. "$(dirname "$0")/outside.sh"
 need_root
+O=${O:-$(dirname "$BIN")}
 topo_begin mzt-isolation
 trap topo_end EXIT
 BALANCED=1
 SERVICES=1 standard_up
+topo_host g1 6
+outside_up
+outside_link g1 1
+topo_daemon g1 --outside out0
+for e in red-p blue-s; do topo_ns $e; done
+# The standard region, a gateway of both, and a peering of one network each, by REVISION.
+everything() {
+	standard_region "$1" | sed -e "/name: d1, id: 5/a\\  - {name: g1, id: 6, $(at g1 6)}" \
+		-e '/name: back, vpc: blue/a\  - {name: app, vpc: red, cidr: 10.0.4.0/24, cidr6: "fd00:10:4::/64"}\n  - {name: shop, vpc: blue, cidr: 10.0.3.0/24, cidr6: "fd00:10:3::/64"}'
+	cat << R
+  - {name: p, vpc: red, network: app, $(both 4 6), host: w1, netns: $(ns red-p)}
+  - {name: s, vpc: blue, network: shop, $(both 3 7), host: w2, netns: $(ns blue-s)}
+R
+	[[ $1 -lt 3 ]] || echo "  - {name: only, vpc: red, network: front, $(both 1 9), host: w2, netns: $(ns red-only)}"
+	cat << R
+gateways:
+  - {name: out, vpc: red, hosts: [g1], pools: [198.51.100.0/30, "2001:db8:51::/126"]}
+  - {name: out, vpc: blue, hosts: [g1], pools: [198.51.100.4/30, "2001:db8:51::4/126"]}
+peerings:
+  - {name: trade, vpc: red, peer: blue, parts: [10.0.4.0/24, "fd00:10:4::/64"], peer_parts: [10.0.3.0/24, "fd00:10:3::/64"]}
+R
+}
+everything 2 | topo_apply b1 b2 d1 g1 w1 w2
+on isp ip route add 198.51.100.0/24 via 203.0.113.6
+on isp ip route add 2001:db8:51::/64 via 2001:db8:f1::2
+on g1 ip route add 192.0.2.0/24 via 203.0.113.5
+on g1 ip route add 2001:db8:2::/48 via 2001:db8:f1::1
+start isp "$TOPO_DIR/serve.log" "$TRAFFIC" echo - 7 $SERVER
+for h in w1 w2; do
+	for what in "flood_guard ingress" "no_telnet egress"; do
+		set -- $what
+		transit $h function load "$O/bpf/functions/$1.bpf.o" --at "$2" --vpc red --vpc blue > /dev/null
+	done
+done
+wait_for 10 hops_up
+if [[ $FAMILY == 4 ]]; then
+	P=10.0.4.6 S=10.0.3.7 REDS='198.51.100.[0-3] *' BLUES='198.51.100.[4-7] *'
+else
+	P=fd00:10:4::6 S=fd00:10:3::7 REDS='2001:db8:51::[0-3 ]*' BLUES='2001:db8:51::[4-7] *'
+fi
+serve red-p red/p
+serve blue-s blue/s
 INJECT="$(dirname "$0")/inject.py"
 W1=10.77.1.1
 [[ $UNDERLAY == 4 ]] || W1=fd77:1::1
@@ -54,14 +98,24 @@ for vpc in red blue; do
 	for e in a b; do ok "$vpc/$e -> $VIP is served by $vpc/b and $vpc/c" own $vpc-$e $vpc; done
 done
 
+# What one VPC has outside is not the other's; what meets is what was said.
+outside_as() { local got; got=$(on "$1" "$TRAFFIC" ask $SERVER 7); [[ $got == $2 ]] || { echo "# $got"; return 1; }; }
+for e in a b c; do
+	ok "red/$e leaves as red" outside_as red-$e "$REDS"
+	ok "blue/$e leaves as blue" outside_as blue-$e "$BLUES"
+done
+ok "red/p meets blue/s" says red-p $S blue/s
+ok "blue/s meets red/p" says blue-s $P red/p
+ok "red/a has nobody there" says red-a $S nobody
+ok "nor has blue/a" says blue-a $P nobody
+ok "red/p has red/a at the address of both" says red-p $A red/a
+ok "blue/s has blue/a there" says blue-s $A blue/a
+
 ok "the gateway answers a ping" on red-a ping -qc 2 -i 0.05 -W 1 $GATEWAY
 
 # An address only red has does not answer blue.
 topo_ns red-only
-cat > "$TOPO_DIR/more" << R
-  - {name: only, vpc: red, network: front, $(both 1 9), host: w2, netns: $(ns red-only)}
-R
-{ standard_region 2; cat "$TOPO_DIR/more"; } | topo_apply w2 b1 b2 d1 w1
+everything 3 | topo_apply w2 b1 b2 d1 g1 w1
 serve red-only red/only
 ok "red reaches its own $NEW" says red-a $NEW red/only
 ok "blue has nobody there" says blue-a $NEW nobody
@@ -102,6 +156,8 @@ for e in a b c; do
 	ok "blue/$e never saw a byte of red" clean blue-$e 'red/'
 	ok "nobody's forged packet reached red/$e" clean red-$e 'spoof'
 done
+worked() { [[ $(transit $1 function list -o json | python3 -c 'import json, sys; print(min(int(f["packets"]) for f in json.load(sys.stdin)))') -gt 0 ]]; }
+for h in w1 w2; do ok "every function of $h was asked" worked $h; done
 ok "an endpoint's own Geneve reached red/b as it was" grep -qa red/payload "$TOPO_DIR/red-b.pcap"
 all_clean() { ! grep -qa 'forged-tunnel' "$TOPO_DIR"/*.pcap; }
 ok "no forged tunnel packet reached an endpoint" all_clean
