@@ -30,7 +30,7 @@ hosts_pair() { # KIND: the four namespaces and the underlay
 	local n
 	for n in c1 c2 h1 h2; do
 		topo_ns "$1-$n"
-		on "$1-$n" sysctl -qw net.ipv4.tcp_congestion_control=cubic
+		on "$1-$n" sysctl -qw net.ipv4.tcp_congestion_control=cubic net.ipv4.ip_local_port_range="32768 40959"
 	done
 	ip link add eth0 netns "$(ns "$1-h1")" mtu 1500 type veth peer name eth0 netns "$(ns "$1-h2")" mtu 1500
 	for n in 1 2; do

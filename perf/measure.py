@@ -244,6 +244,11 @@ def ping_pong_rows():
     return rows
 
 
+def connections(kind):
+    with server(inside(f"{kind}-c2", f"{PERF}/connect", "serve", "9"), 9):
+        return json.loads(run(inside(f"{kind}-c1", f"{PERF}/connect", "run", SERVER, "9", str(SECONDS))))["per_second"] / 1e3
+
+
 def received(kind):
     lines = [x.split() for x in run(inside(f"{kind}-c2", "cat", "/proc/net/snmp")).splitlines() if x.startswith("Udp:")]
     return int(dict(zip(*lines))["InDatagrams"])
@@ -313,6 +318,8 @@ GROUPS = {
     "8": live_row,
     "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", tcp_stream, {"vxlan+bridge": 1.2})],
     "11": ping_pong_rows,
+    "12": lambda: [end_to_end("12", "TCP connect, request, response, one CPU", "K/s", "higher", connections,
+                              {"floor": 0.85, "vxlan+bridge": 1.0})],
     "13": lambda: [end_to_end("13", "UDP 64 B received, one CPU", "Kpps", "higher", udp_small, {"vxlan+bridge": 1.2})],
     "23": attach_rows,
 }

@@ -14,9 +14,12 @@ $(PERF_C:=.o): | $(PERF_SKEL)
 $(PERF_C): %: %.o $(O)/selftests/bpf/frame.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -lbpf -lelf -lz -o $@
+$(O)/perf/connect: $(O)/perf/connect.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS_) $^ -o $@
 $(O)/perf/attach: $(O)/perf/attach.o $(LIBS)
 	$(call link)
-ALL += $(PERF_C) $(O)/perf/attach
+ALL += $(PERF_C) $(O)/perf/connect $(O)/perf/attach
 
 .PHONY: bench
 bench: ## install what is missing, build, measure: build/bench/results.json (root)

@@ -145,7 +145,7 @@ void test_arp(void **state)
 #define LARGE(...) INNER(.dst = EP_R, .payload = 600, ##__VA_ARGS__)
 #define LARGE6(...) INNER(.v6 = 1, .dst6 = EP6_R, .payload = 1300, ##__VA_ARGS__)
 
-// The numbers are sections of RFC 1191, or of the RFC named.
+// The numbers are sections of RFC 1191 (IPv4), or of the RFC named; RFC 8201 is the same for IPv6.
 void test_too_big(void **state)
 {
 	(void)state;
@@ -164,7 +164,7 @@ void test_too_big(void **state)
 		  DROPPED, MZ_R_TOO_BIG },
 		{ "RFC 1122 3.2.2 none about a later fragment", W_MTU_500, LARGE(.frag = DF | 0x10), DROPPED,
 		  MZ_R_TOO_BIG },
-		{ "RFC 4443 3.2 told the MTU", W_MTU_1280, LARGE6(), ANSWERED, MZ_R_TOO_BIG_REPLY,
+		{ "RFC 8201 3, RFC 4443 3.2 told the MTU", W_MTU_1280, LARGE6(), ANSWERED, MZ_R_TOO_BIG_REPLY,
 		  .out = make_too_big(LARGE6(), 1232, 1280, 0) },
 		{ "no gateway: from whom it was meant for", W_MTU_500 | W_NO_GATEWAY, LARGE(.frag = DF), ANSWERED,
 		  MZ_R_TOO_BIG_REPLY, .out = make_too_big(LARGE(.frag = DF), 548, 500, EP_R) },

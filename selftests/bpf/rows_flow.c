@@ -420,7 +420,7 @@ void test_flow_errors(void **state)
 	SCENARIO("about a ping", key_of(1, 0),
 		 { "request", OUT, INNER(.dst = EP_R, .proto = 1, .sport = 0x0800), MZ_FLOW_OPENING, MZ_TIMER_ICMP, 1, 0 },
 		 { "unreachable", IN, in_tunnel(make_error(INNER(.dst = EP_R, .proto = 1, .sport = 0x0800), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_ICMP, 1, 0, 1 });
-	SCENARIO("4443 3.2 IPv6: too big", key_of(17, 1),
+	SCENARIO("8201 4, 4443 3.2 IPv6: too big", key_of(17, 1),
 		 { "out", OUT, TO_R6(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 },
 		 { "too big", IN, in_tunnel(make_error(TO_R6(), 48, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
 		 { "quotes too little", IN, in_tunnel(make_error(TO_R6(), 46, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
