@@ -27,11 +27,7 @@ WEB="{endpoint: s1}, {endpoint: s2}, {endpoint: s3}"
 region() {
 	cat << R
 revision: $1
-hosts:
-  - {name: w1, id: 1, $(at w1 1)}
-  - {name: w2, id: 2, $(at w2 2)}
-  - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
-  - {name: d1, id: 5, $(at d1 5), roles: [divider]}
+$(four_hosts)
 $(tenants)
 endpoints:
   - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a)}
@@ -61,8 +57,7 @@ balance() { # BACKENDS of red/web and red/keep
 	region $REVISION "$1" | topo_apply b1 d1 w1 w2
 }
 balance "$WEB"
-hops() { ! transit w1 status | grep -qE ' (down|unresolved) ' && ! transit w2 status | grep -qE ' (down|unresolved) '; }
-wait_for 10 hops
+wait_for 10 hops_up
 for e in red-s1 red-s2 red-s3 red-s4 blue-s1; do
 	start $e "$TOPO_DIR/serve.log" "$TRAFFIC" name ${e/-//} 8080
 	wait_for 5 on $e bash -c 'ss -ltn | grep -q ":8080 "'
@@ -89,8 +84,7 @@ ok "connections are spread over the backends, of the own host and of others" \
 ok "a client that is a backend is served by all, itself too" served_by red-s1 $VIP 240 red/s1 red/s2 red/s3
 ok "... and one of another host" served_by red-s2 $VIP 240 red/s1 red/s2 red/s3
 ok "a VIP inside a network is served" served_by red-s4 "$KEEP" 1 "$(spread red-s4 "$KEEP" 1 | cut -d' ' -f1)"
-url() { [[ $1 == *:* ]] && echo "http://[$1]$2" || echo "http://$1$2"; }
-curled() { [[ $(on red-a curl -sS -m 5 "$(url $VIP /)") == red/s[123] ]]; }
+curled() { [[ $(on red-a curl -sS -m 5 "$(url $VIP 80 /)") == red/s[123] ]]; }
 ok "curl gets a page" curled
 asked() { [[ $("${@:2}" "$TRAFFIC" ask $VIP 7) == $1 ]]; }
 ok "UDP is answered, from the VIP" asked 'red/s[123]' on red-a
@@ -107,24 +101,13 @@ via() { transit w1 flow list --vpc red --endpoint red/a --port 7 --proto udp | g
 ok "flow list says by way of whom" via
 
 # ---- data ------------------------------------------------------------------------
-# NS ADDRESS: what comes down is what was sent, and what goes up.
-down() {
-	[[ $(on "$1" curl -sS -m 30 "$(url "$2" /40000000)" | sha256sum | cut -d' ' -f1) == "$("$TRAFFIC" digest 40000000)" ]]
-}
-up() { # CLIENT ADDRESS SERVER
-	start "$3" "$TOPO_DIR/took" "$TRAFFIC" take 8
-	wait_for 5 on "$3" bash -c 'ss -ltn | grep -q ":8 "'
-	timeout 30 nsenter --net="/run/netns/$(ns "$1")" "$TRAFFIC" give "$2" 18 40000000 > "$TOPO_DIR/gave" 2>&1 || true
-	sed 's/^/# /' "$TOPO_DIR/gave"
-	grep -q '^whole' "$TOPO_DIR/gave"
-}
 NEAR=${BULK/%4/5}
-ok "40 MB come down whole from another host" down red-a $BULK
-ok "40 MB go up whole to another host" up red-a $BULK red-s2
-ok "40 MB come down whole from the same host" down red-a $NEAR
-ok "40 MB go up whole to the same host" up red-a $NEAR red-s1
-ok "40 MB come down whole from itself" down red-s1 $NEAR
-ok "40 MB go up whole to itself" up red-s1 $NEAR red-s1
+ok "40 MB come down whole from another host" comes_whole red-a $BULK 80 40000000
+ok "40 MB go up whole to another host" goes_whole red-a $BULK red-s2 18 40000000
+ok "40 MB come down whole from the same host" comes_whole red-a $NEAR 80 40000000
+ok "40 MB go up whole to the same host" goes_whole red-a $NEAR red-s1 18 40000000
+ok "40 MB come down whole from itself" comes_whole red-s1 $NEAR 80 40000000
+ok "40 MB go up whole to itself" goes_whole red-s1 $NEAR red-s1 18 40000000
 
 # ---- what nobody serves is refused at once ------------------------------------------
 refused() { # NS ADDRESS PORT PROTOCOL

@@ -35,10 +35,7 @@ peerings:
 R
 }
 everything 2 | topo_apply b1 b2 d1 g1 w1 w2
-on isp ip route add 198.51.100.0/24 via 203.0.113.6
-on isp ip route add 2001:db8:51::/64 via 2001:db8:f1::2
-on g1 ip route add 192.0.2.0/24 via 203.0.113.5
-on g1 ip route add 2001:db8:2::/48 via 2001:db8:f1::1
+outside_static g1
 start isp "$TOPO_DIR/serve.log" "$TRAFFIC" echo - 7 $SERVER
 for h in w1 w2; do
 	for what in "flood_guard ingress" "no_telnet egress"; do

@@ -4,6 +4,7 @@
 #
 #   outside_up                 the namespace, its servers at $SERVER and $SERVER2
 #   outside_link HOST N        the Nth cable: from HOST's out0 to it
+#   outside_static HOST        routes to and from it, for one that is the only gateway
 #   outside_bgp HOST...        bird on these hosts and on it (AS 65001 and 65000)
 #
 # The pools' blocks are RFC 5737 TEST-NET-2 and 2001:db8:51::/64.
@@ -52,6 +53,16 @@ protocol bgp $1$f {
 }
 B
 	done
+}
+
+# Without routing daemons: one gateway, by routes of both sides.
+outside_static() { # HOST
+	local n
+	n=$(< "$TOPO_DIR/$1/outside")
+	on isp ip route add 198.51.100.0/24 via "203.0.113.$((n * 4 + 2))"
+	on isp ip route add 2001:db8:51::/64 via "2001:db8:f$n::2"
+	on "$1" ip route add 192.0.2.0/24 via "203.0.113.$((n * 4 + 1))"
+	on "$1" ip route add 2001:db8:2::/48 via "2001:db8:f$n::1"
 }
 
 outside_bgp() { # HOST...

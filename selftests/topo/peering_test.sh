@@ -19,11 +19,7 @@ for e in red-a red-p blue-a blue-s blue-t; do topo_ns $e; done
 region() { # REVISION [PEERING-FIELDS]
 	cat << R
 revision: $1
-hosts:
-  - {name: w1, id: 1, $(at w1 1)}
-  - {name: w2, id: 2, $(at w2 2)}
-  - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
-  - {name: d1, id: 5, $(at d1 5), roles: [divider]}
+$(four_hosts)
 $(tenants)
   - {name: app, vpc: red, cidr: 10.0.4.0/24, cidr6: "fd00:10:4::/64"}
   - {name: shop, vpc: blue, cidr: 10.0.3.0/24, cidr6: "fd00:10:3::/64"}
@@ -41,8 +37,7 @@ R
 }
 if [[ $FAMILY == 4 ]]; then A=10.0.1.5 P=10.0.4.6 S=10.0.3.7 T=10.0.3.8; else A=fd00:10:1::5 P=fd00:10:4::6 S=fd00:10:3::7 T=fd00:10:3::8; fi
 region 1 "one_way: false" | topo_apply b1 d1 w1 w2
-hops() { ! transit w1 status | grep -qE ' (down|unresolved) ' && ! transit w2 status | grep -qE ' (down|unresolved) '; }
-wait_for 10 hops
+wait_for 10 hops_up
 for e in red-p blue-a blue-s blue-t; do
 	start $e "$TOPO_DIR/serve.log" "$TRAFFIC" name ${e/-//} 8080
 	start $e "$TOPO_DIR/serve.log" "$TRAFFIC" echo - 7
@@ -50,9 +45,7 @@ done
 serving() { local e; for e in red-p blue-a blue-s blue-t; do on $e ss -ltn | grep -q ":8080 " && on $e ss -lun | grep -q ":7 " || return 1; done; }
 wait_for 5 serving
 
-tcp() { on "$1" "$TRAFFIC" spread "$2" 8080 1 | sed 's/ 1$//'; }
 udp() { on "$1" "$TRAFFIC" ask "$2" 7 | cut -d' ' -f1; }
-pinged() { on "$1" ping -c 2 -W 2 -q "$2" > "$TOPO_DIR/ping"; }
 
 # ---- both ways -----------------------------------------------------------------------
 ok "an endpoint of red reaches one of blue, on another host" test "$(tcp red-p $S)" = blue/s
@@ -61,13 +54,10 @@ ok "... and pings it" pinged red-p $S
 ok "... on its own host as well" test "$(tcp red-p $T)" = blue/t
 ok "one of blue begins" test "$(tcp blue-s $P)" = red/p
 ok "... on the same host" test "$(udp blue-t $P)" = $T
-refused() { local got; got=$(on "$1" "$TRAFFIC" refused "$2" 9 "$3"); [[ $got == refused* ]] || { echo "# $got"; return 1; }; }
-ok "an error about a packet comes back over it" refused red-p $S udp
-ok "... TCP is refused as well" refused blue-s $P tcp
-url() { [[ $1 == *:* ]] && echo "http://[$1]:8080$2" || echo "http://$1:8080$2"; }
-down() { [[ $(on "$1" curl -sS -m 30 "$(url "$2" /20000000)" | sha256sum | cut -d' ' -f1) == "$("$TRAFFIC" digest 20000000)" ]]; }
-ok "20 MB come over it whole" down red-p $S
-ok "20 MB go the other way whole" down blue-s $P
+ok "an error about a packet comes back over it" no_listener red-p $S udp
+ok "... TCP is refused as well" no_listener blue-s $P tcp
+ok "20 MB come over it whole" comes_whole red-p $S
+ok "20 MB go the other way whole" comes_whole blue-s $P
 straight() { # once known, no packet takes a hop
 	local before
 	before=$(count_of b1 BOUNCED)
@@ -92,7 +82,7 @@ for h in w1 w2 b1 d1; do topo_daemon_stop $h KILL; done
 ok "without daemons new connections are made" test "$(tcp blue-s $P)" = red/p
 for h in w1 w2 b1 d1; do topo_daemon $h; done
 ok "a connection outlives the daemons" steady
-wait_for 10 hops
+wait_for 10 hops_up
 
 # ---- in one direction ------------------------------------------------------------------
 talk_to red-p $S 8080
@@ -100,7 +90,7 @@ region 2 "one_way: true" | topo_apply b1 d1 w1 w2
 ok "a connection of the side that may begin goes on" goes_on
 ok "... and begins new ones" test "$(tcp red-p $S)" = blue/s
 ok "... by UDP" test "$(udp red-p $S)" = $P
-ok "... gets errors" refused red-p $S udp
+ok "... gets errors" no_listener red-p $S udp
 ok "the other side does not begin" test "$(udp blue-s $P)" = nobody
 ok "... nor by TCP" test "$(tcp blue-s $P)" = TimeoutError
 ok "... nor with a ping" bash -c "! nsenter --net=/run/netns/$(ns blue-s) ping -c 1 -W 1 -q $P > /dev/null"

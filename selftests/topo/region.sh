@@ -56,6 +56,17 @@ at() {
 	[[ $has == 4 ]] || echo -n "address6: 'fd77:$2::1'"
 }
 
+# Two workers, a bouncer, a divider; more may follow.
+four_hosts() {
+	cat << R
+hosts:
+  - {name: w1, id: 1, $(at w1 1)}
+  - {name: w2, id: 2, $(at w2 2)}
+  - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
+  - {name: d1, id: 5, $(at d1 5), roles: [divider]}
+R
+}
+
 # Two that use the same addresses.
 tenants() {
 	cat << R
@@ -84,12 +95,8 @@ balanced() {
 standard_region() {
 	cat <<R
 revision: $1
-hosts:
-  - {name: w1, id: 1, $(at w1 1)}
-  - {name: w2, id: 2, $(at w2 2)}
-  - {name: b1, id: 3, $(at b1 3), roles: [bouncer]}
+$(four_hosts)
   - {name: b2, id: 4, $(at b2 4), roles: [bouncer]}
-  - {name: d1, id: 5, $(at d1 5), roles: [divider]}
 $(tenants)
 $([[ -z ${BALANCED:-} ]] || balanced)
 endpoints:
@@ -216,6 +223,28 @@ hints_lost() { hints_rule add; }
 hints_back() { hints_rule del; }
 # A while with nothing to wait for but traffic itself.
 let_flow() { on router python3 -c 'import select, sys; select.select([], [], [], float(sys.argv[1]))' "$1"; }
+
+# What clients see: who answers on TCP port 8080; whether a ping is answered; whether a
+# port where nobody listens is refused at once; whether 20 MB come and go whole.
+tcp() { on "$1" "$TRAFFIC" spread "$2" 8080 1 | sed 's/ 1$//'; }
+pinged() { on "$1" ping -c 2 -W 2 -q "$2" > "$TOPO_DIR/ping"; }
+no_listener() { # NS ADDRESS tcp|udp
+	local got
+	got=$(on "$1" "$TRAFFIC" refused "$2" 9 "$3")
+	[[ $got == refused* ]] || { echo "# $got"; return 1; }
+}
+url() { [[ $1 == *:* ]] && echo "http://[$1]:$2$3" || echo "http://$1:$2$3"; } # ADDRESS PORT PATH
+comes_whole() { # NS ADDRESS [PORT [BYTES]]
+	local bytes=${4:-20000000}
+	[[ $(on "$1" curl -sS -m 30 "$(url "$2" "${3:-8080}" "/$bytes")" | sha256sum | cut -d' ' -f1) == "$("$TRAFFIC" digest "$bytes")" ]]
+}
+goes_whole() { # NS ADDRESS, the server's NS [PORT that leads to its port 8 [BYTES]]
+	start "$3" "$TOPO_DIR/took" "$TRAFFIC" take 8
+	wait_for 5 on "$3" bash -c 'ss -ltn | grep -q ":8 "'
+	timeout 30 nsenter --net="/run/netns/$(ns "$1")" "$TRAFFIC" give "$2" "${4:-8}" "${5:-20000000}" > "$TOPO_DIR/gave" 2>&1 || true
+	sed 's/^/# /' "$TOPO_DIR/gave"
+	grep -q '^whole' "$TOPO_DIR/gave"
+}
 
 # One connection that goes on, or only listens: talk_to NS ADDRESS PORT [talk|listen];
 # $WHO serves it.

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo SCENARIO=balance: one address, several servers; they drain, go and come back.
 # Sourced by demo.sh.
-show() { "$@" 2>&1 | sed 's/^/   /'; }
 REVISION=1
 web() { # BACKENDS...: red/web and blue/web at the same address
 	local vpc

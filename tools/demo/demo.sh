@@ -29,6 +29,8 @@ scenarios=$(cd tools/demo && ls -- *.sh | sed -n 's/\.sh$//; /^demo$/!p' | paste
 [[ " $scenarios " == *" $SCENARIO "* ]] || { echo "demo: no scenario '$SCENARIO': there are $scenarios" >&2; exit 2; }
 say() { printf '\n\e[1m%s\e[0m\n' "$*"; }
 [[ -t 1 ]] || say() { printf '\n%s\n' "$*"; }
+# A command's output, indented.
+show() { "$@" 2>&1 | sed 's/^/   /'; }
 SECONDS=0
 
 topo_begin $PREFIX

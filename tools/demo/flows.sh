@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo SCENARIO=flows: what a host remembers of its endpoints' conversations.
 # Sourced by demo.sh.
-show() { "$@" 2>&1 | sed 's/^/   /'; }
 
 say "1. A connection, a ping and a question nobody answers"
 tcp_begin red-a red-d 10.0.2.6

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo SCENARIO=functions: operators' own programs in the packets' way.
 # Sourced by demo.sh.
-show() { "$@" 2>&1 | sed 's/^/   /'; }
 O=$(dirname "$BIN")
 for e in a b c d; do serve "red-$e" "red/$e"; done
 serve blue-a blue/a

@@ -2,7 +2,6 @@
 # make demo SCENARIO=gateway: out by a shared address, in by a floating one; two gateways
 # beside routing daemons, and the end of one. Sourced by demo.sh.
 . selftests/topo/outside.sh
-show() { "$@" 2>&1 | sed 's/^/   /'; }
 topo_host g1 7
 topo_host g2 8
 outside_up

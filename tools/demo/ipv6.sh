@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo SCENARIO=ipv6: the same endpoints over IPv6, and sizes. Sourced by demo.sh.
-show() { "$@" 2>&1 | sed 's/^/   /'; }
 
 say "1. What an endpoint sees: its address, its router, its neighbours"
 show on red-a ip -6 -br addr show dev eth0

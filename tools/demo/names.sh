@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo SCENARIO=names: leases, names and metadata, by real clients in endpoints.
 # Sourced by demo.sh.
-show() { "$@" 2>&1 | sed 's/^/   /'; }
 
 for h in w1 w2 w3 d1; do
 	start "$h" "$TOPO_DIR/$h/log" "$BIN/transit-responder" --transitd "unix:$TOPO_DIR/$h/local.sock" \

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # make demo SCENARIO=peering: two tenants with the same addresses let one network of each
 # meet; in both directions, in one, and no more. Sourced by demo.sh.
-show() { "$@" 2>&1 | sed 's/^/   /'; }
 topo_ns red-p
 topo_ns blue-s
 peered() { # REVISION [ONE-WAY]

@@ -2,7 +2,6 @@
 # make demo SCENARIO=sizes: how large a packet may be, and who says so: the endpoint's own
 # gateway, the way out, an underlay that grows. Sourced by demo.sh.
 . selftests/topo/outside.sh
-show() { "$@" 2>&1 | sed 's/^/   /'; }
 topo_host g1 7
 outside_up
 outside_link g1 1
@@ -12,8 +11,7 @@ topo_daemon g1 --outside out0
 	echo "gateways:"
 	echo "  - {name: out, vpc: red, hosts: [g1], pools: [198.51.100.0/29, '2001:db8:51::/125']}"
 } | topo_apply b1 b2 d1 g1 w1 w2 w3
-on isp ip route add 198.51.100.0/24 via 203.0.113.6
-on g1 ip route add 192.0.2.0/24 via 203.0.113.5
+outside_static g1
 wait_for 10 hops_up
 mtu_of() { on "$1" ip -o link show eth0 | grep -o 'mtu [0-9]*' | cut -d' ' -f2; }
 
