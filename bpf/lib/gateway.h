@@ -53,6 +53,20 @@ static __always_inline int mz_ttl_over(struct mz_pkt *p, const struct mz_teller 
 	return mz_error4(p, by, MZ_ICMP4_EXCEEDED << 8, 0, MZ_R_TTL_REPLY);
 }
 
+/* About the MTU, or, if it is 0, about the TTL. */
+static __always_inline void mz_complain(struct mz_pkt *p, const struct mz_teller *by)
+{
+	if (by->mtu)
+		mz_too_big(p, by);
+	else
+		mz_ttl_over(p, by);
+}
+
+static __always_inline int mz_untold(struct mz_pkt *p, __u32 mtu)
+{
+	return mz_drop(p, mtu ? MZ_R_OUTSIDE_TOO_BIG : MZ_R_TTL_EXCEEDED);
+}
+
 /* One router more on the way (RFC 1812 5.3.1, RFC 8200 3). */
 static __always_inline int mz_stage_ttl(struct mz_pkt *p)
 {
@@ -362,14 +376,11 @@ static __noinline int mz_tell_inside(struct mz_pkt *p, __u32 mtu)
 
 	mz_complainer(&by, mtu);
 	p->len = mz_length(p); /* without the tunnel's headers */
-	if (mtu)
-		mz_too_big(p, &by);
-	else
-		mz_ttl_over(p, &by);
+	mz_complain(p, &by);
 	if (p->act != MZ_ACT_ANSWER && p->why == MZ_R_NO_ROOM)
 		mz_tell_short(p, &by);
 	if (p->act != MZ_ACT_ANSWER)
-		return mz_drop(p, mtu ? MZ_R_OUTSIDE_TOO_BIG : MZ_R_TTL_EXCEEDED);
+		return mz_untold(p, mtu);
 	return mz_end(p, MZ_ACT_REENTER, mtu ? MZ_R_OUTSIDE_MTU_REPLY : MZ_R_TTL_REPLY);
 }
 
@@ -425,16 +436,13 @@ static __noinline int mz_tell_outside(struct mz_pkt *p, __u32 mtu)
 	struct mz_teller by;
 
 	if (!eth)
-		return mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+		return mz_untold(p, mtu);
 	mz_complainer(&by, mtu);
 	mz_mac_copy(by.mac, eth->src);
 	mz_mac_copy(self, eth->dst);
-	if (mtu)
-		mz_too_big(p, &by);
-	else
-		mz_ttl_over(p, &by);
+	mz_complain(p, &by);
 	if (p->act != MZ_ACT_ANSWER)
-		return mz_drop(p, mtu ? MZ_R_OUTSIDE_TOO_BIG : MZ_R_TTL_EXCEEDED);
+		return mz_untold(p, mtu);
 	eth = mz_at(p, 0, sizeof(*eth));
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
