@@ -6,6 +6,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "tools/transit/client.h"
 #include "tools/transit/output.h"
@@ -76,6 +78,31 @@ Result<int> print_named(const Context& ctx, const Noun& noun, const Messages& li
     return kExitOk;
   }
   return not_found(noun, name);
+}
+
+// list, get and delete of the objects that `of` finds in the goal state. `row`: the
+// cells of one, by the object and the state it stands in.
+template <class Of, class Row>
+void add_state_verbs(CLI::App& noun_cmd, Context& ctx, const Noun& noun, const char* about_list, const char* about_get,
+                     std::vector<std::string> heads, Of of, Row row) {
+  add_plain(noun_cmd, ctx, "list", about_list, [&ctx, heads, of, row]() -> Result<int> {
+    auto state = call(ctx, v1::GetStateRequest());
+    if (!state) return Failure(state.error());
+    if (ctx.format != Format::table) {
+      print_messages(ctx.format, of(*state));
+      return kExitOk;
+    }
+    Table table(heads);
+    for (const auto& object : of(*state)) table.row(row(object, *state));
+    table.print();
+    return kExitOk;
+  });
+  add_named(noun_cmd, ctx, noun, "get", about_get, [&ctx, &noun, of](const std::string& name) -> Result<int> {
+    auto state = call(ctx, v1::GetStateRequest());
+    if (!state) return Failure(state.error());
+    return print_named(ctx, noun, of(*state), name);
+  });
+  add_delete(noun_cmd, ctx, noun);
 }
 
 }  // namespace transit
