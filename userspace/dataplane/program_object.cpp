@@ -16,12 +16,7 @@ namespace mizar {
 
 namespace {
 
-Result<std::string> bytes_of(const ProgramImage& image, const std::string& directory) {
-  if (directory.empty()) {
-    size_t size = 0;
-    const void* bytes = image.bytes(&size);
-    return std::string(static_cast<const char*>(bytes), size);
-  }
+Result<std::string> read_object(const ProgramImage& image, const std::string& directory) {
   const std::string path = fmt::format("{}/{}.bpf.o", directory, image.name);
   std::ifstream file(path, std::ios::binary);
   if (!file) return fail(Code::not_found, "object file {}: cannot be read", path);
@@ -73,15 +68,23 @@ Failure refused(const char* name, int err, const std::string& maps) {
 void ProgramObject::Close::operator()(bpf_object* o) const { bpf_object__close(o); }
 
 Result<ProgramObject> ProgramObject::load(const ProgramImage& image, const ProgramOptions& options) {
-  const auto bytes = bytes_of(image, options.directory);
-  if (!bytes) return tl::unexpected(bytes.error());
+  size_t size = 0;
+  const void* bytes = image.bytes(&size);
+  std::string file;
+  if (!options.directory.empty()) {
+    auto read = read_object(image, options.directory);
+    if (!read) return tl::unexpected(read.error());
+    file = std::move(*read);
+    bytes = file.data();
+    size = file.size();
+  }
   bpf_object_open_opts o{};
   o.sz = sizeof o;
   o.object_name = image.program;
   o.pin_root_path = options.maps.c_str();
   ProgramObject p;
   p.program_ = image.program;
-  p.object_.reset(bytes->empty() ? nullptr : bpf_object__open_mem(bytes->data(), bytes->size(), &o));
+  p.object_.reset(size == 0 ? nullptr : bpf_object__open_mem(bytes, size, &o));
   if (!p.object_ || !bpf_object__find_program_by_name(p.object_.get(), image.program))
     return fail(Code::failed_precondition, "program {}: not an object of this version", image.name);
   MZ_CHECK(set_cfg(p.object_.get(), options.cfg, image.name));
