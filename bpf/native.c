@@ -72,7 +72,7 @@ void mz_native_set_clock(uint32_t now)
 static struct mz_native_map *const tables[] = {
 	&mz_ports, &mz_endpoints, &mz_paths, &mz_networks, &mz_vpcs, &mz_shards, &mz_hosts,
 	&mz_host_ids, &mz_counters, &mz_flows, &mz_flow_use, &mz_frags, &mz_flow_stats,
-	&mz_answered, &mz_links6, &mz_trace, &mz_vips, &mz_vip_rows, &mz_backends, &mz_stickies,
+	&mz_answered, &mz_links6, &mz_trace, &mz_vips, &mz_vip_rows, &mz_backends, &mz_stickies, &mz_entries,
 	&mz_insides, &mz_outsides, &mz_pools, &mz_mappings,
 	&mz_function_ports, &mz_function_vpcs, &mz_function_chains, &mz_function_slots,
 	&mz_function_counts, &mz_function_packets, &mz_function_states,

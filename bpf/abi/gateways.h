@@ -40,10 +40,12 @@ MZ_ABI_ASSERT(sizeof(struct mz_outside_key) == 20);
 struct mz_outside {
 	__u32 vni;
 	struct mz_addr ip;
-	__be16 port; /* of a forwarded port: the endpoint's */
-	__u16 pad;
+	__be16 port; /* of a forwarded port: the endpoint's, or the service's */
+	__u16 flags; /* MZ_OUTSIDE_F_* */
 };
 MZ_ABI_ASSERT(sizeof(struct mz_outside) == 24);
+
+#define MZ_OUTSIDE_F_SERVICE 0x1 /* `ip` and `port` are a service's (bpf/abi/vips.h) */
 
 struct mz_pool_key {
 	__u32 prefixlen; /* of the address as IPv6 */

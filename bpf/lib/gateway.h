@@ -5,10 +5,12 @@
 #ifndef MZ_LIB_GATEWAY_H
 #define MZ_LIB_GATEWAY_H
 
+#include "bpf/lib/entry.h"
 #include "bpf/lib/flow.h"
 #include "bpf/lib/function.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/nat.h"
+#include "bpf/lib/refuse.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 #include "bpf/lib/sender.h"
@@ -43,28 +45,31 @@ static __always_inline void mz_complainer(struct mz_teller *by, __u32 mtu)
 	by->mtu = mtu;
 }
 
-/* RFC 1812 5.3.1, RFC 4443 3.3. */
-static __always_inline int mz_ttl_over(struct mz_pkt *p, const struct mz_teller *by)
+/* Type and code of the ICMP error about it (RFC 1812 4.3.3, 5.3.1, RFC 4443 3). */
+static __always_inline __u32 mz_error_kind(const struct mz_pkt *p, __u32 why)
 {
+	if (why == MZ_R_OUTSIDE_TOO_BIG)
+		return p->v6 ? MZ_ICMP6_TOO_BIG << 8 : MZ_ICMP4_UNREACHABLE << 8 | MZ_ICMP4_FRAG_NEEDED;
+	if (why == MZ_R_TTL_EXCEEDED)
+		return p->v6 ? MZ_ICMP6_EXCEEDED << 8 : MZ_ICMP4_EXCEEDED << 8;
+	return p->v6 ? MZ_ICMP6_UNREACHABLE << 8 | MZ_ICMP6_PORT_UNREACHABLE :
+		       MZ_ICMP4_UNREACHABLE << 8 | MZ_ICMP4_PORT_UNREACHABLE;
+}
+
+static __always_inline enum mz_reason mz_told(__u32 why)
+{
+	return why == MZ_R_OUTSIDE_TOO_BIG ? MZ_R_OUTSIDE_MTU_REPLY : why == MZ_R_TTL_EXCEEDED ? MZ_R_TTL_REPLY : (enum mz_reason)why;
+}
+
+static __always_inline int mz_error_about(struct mz_pkt *p, const struct mz_teller *by, __u32 why)
+{
+	__u32 kind = mz_error_kind(p, why);
+
 	if (!mz_may_complain(p) || p->len < ETH_HLEN + (p->v6 ? MZ_QUOTE6_MIN : MZ_QUOTE4_MIN))
-		return mz_drop(p, MZ_R_TTL_EXCEEDED);
+		return mz_drop(p, (enum mz_reason)why);
 	if (p->v6)
-		return mz_icmp6_quote(p, by, MZ_QUOTE6_MIN, MZ_ICMP6_EXCEEDED, 0, 0, MZ_R_TTL_REPLY);
-	return mz_error4(p, by, MZ_ICMP4_EXCEEDED << 8, 0, MZ_R_TTL_REPLY);
-}
-
-/* About the MTU, or, if it is 0, about the TTL. */
-static __always_inline void mz_complain(struct mz_pkt *p, const struct mz_teller *by)
-{
-	if (by->mtu)
-		mz_too_big(p, by);
-	else
-		mz_ttl_over(p, by);
-}
-
-static __always_inline int mz_untold(struct mz_pkt *p, __u32 mtu)
-{
-	return mz_drop(p, mtu ? MZ_R_OUTSIDE_TOO_BIG : MZ_R_TTL_EXCEEDED);
+		return mz_icmp6_quote(p, by, MZ_QUOTE6_MIN, (__u8)(kind >> 8), (__u8)kind, 0, mz_told(why));
+	return mz_error4(p, by, kind, 0, mz_told(why));
 }
 
 /* One router more on the way (RFC 1812 5.3.1, RFC 8200 3). */
@@ -184,9 +189,38 @@ static __always_inline const struct mz_pool *mz_pool_of(const struct mz_addr *ip
 	return mz_lookup(mz_pools, &key);
 }
 
-/* Whose the outside port is. Sets vni, dst, and by *forwarded the endpoint's port. */
-static __always_inline int mz_inside_of(struct mz_pkt *p, const struct mz_pool *pool, struct mz_addr *ip, __be16 port,
-					__be16 *forwarded)
+/* To a service: to the backend that the flow from `far` has, or gets. */
+static __always_inline int mz_enter_service(struct mz_pkt *p, const struct mz_outside *o, const struct mz_addr *far,
+					    __be16 far_port, struct mz_addr *ip, __be16 *forwarded)
+{
+	struct mz_talk *t = &p->talk;
+	const struct mz_vpc *vpc;
+	int why;
+
+	t->flow.vni = o->vni;
+	t->flow.local = o->ip;
+	t->flow.local_port = o->port;
+	t->flow.remote = *far;
+	t->flow.remote_port = far_port;
+	t->flow.proto = p->proto;
+	t->event = p->icmp_error ? MZ_L4_PLAIN : p->event;
+	t->trace = p->trace;
+	why = mz_entry(t);
+	if (why) {
+		vpc = mz_lookup(mz_vpcs, &t->flow.vni);
+		p->vpc = vpc ? vpc->vpc : 0;
+		return mz_end(p, MZ_ACT_REFUSE, (enum mz_reason)why);
+	}
+	p->vni = o->vni;
+	*ip = t->to;
+	*forwarded = t->to_port;
+	return MZ_NEXT;
+}
+
+/* Whose the outside port is that `far` talks to. Sets vni, *ip, and by *forwarded the
+ * endpoint's port. */
+static __always_inline int mz_inside_of(struct mz_pkt *p, const struct mz_pool *pool, __be16 port,
+					const struct mz_addr *far, __be16 far_port, struct mz_addr *ip, __be16 *forwarded)
 {
 	struct mz_outside_key key = { .ip = *ip };
 	const struct mz_outside *o = NULL;
@@ -196,6 +230,8 @@ static __always_inline int mz_inside_of(struct mz_pkt *p, const struct mz_pool *
 		key.port = port;
 		key.proto = p->proto;
 		o = mz_lookup(mz_outsides, &key);
+		if (o && (o->flags & MZ_OUTSIDE_F_SERVICE))
+			return mz_enter_service(p, o, far, far_port, ip, forwarded);
 		if (o)
 			*forwarded = o->port;
 		key.proto = 0;
@@ -219,12 +255,14 @@ static __always_inline int mz_error_in(struct mz_pkt *p, const struct mz_pool *p
 	__u8 proto = p->proto;
 	__be16 forwarded = 0;
 	struct mz_quote *q = mz_quote_of(p);
+	int rc;
 
 	if (!q || !mz_addr_eq(&q->src, &p->dst))
 		return mz_drop(p, MZ_R_NAT_UNKNOWN);
 	p->proto = (__u8)q->proto;
-	MZ_TRY(mz_inside_of(p, pool, &p->dst, (__be16)q->ports, &forwarded));
+	rc = mz_inside_of(p, pool, (__be16)q->ports, &q->dst, (__be16)(q->ports >> 16), &p->dst, &forwarded);
 	p->proto = proto;
+	MZ_TRY(rc);
 	q->src = p->dst;
 	if (forwarded)
 		q->ports = (q->ports & ~0xffffu) | forwarded;
@@ -238,7 +276,7 @@ static __always_inline int mz_enter_as(struct mz_pkt *p, const struct mz_pool *p
 
 	if (p->icmp_error)
 		return mz_error_in(p, pool);
-	MZ_TRY(mz_inside_of(p, pool, &p->dst, (__be16)(p->ports >> 16), &forwarded));
+	MZ_TRY(mz_inside_of(p, pool, (__be16)(p->ports >> 16), &p->src, (__be16)p->ports, &p->dst, &forwarded));
 	if (forwarded)
 		p->ports = (p->ports & 0xffff) | (__u32)forwarded << 16;
 	p->translated = 1;
@@ -258,6 +296,71 @@ static __always_inline int mz_route_inside(struct mz_pkt *p)
 
 /* ---- on the way out --------------------------------------------------------- */
 
+/* With the shortest quote, where no tail can be cut: the kernel does not do that to a
+ * packet that it knows for a tunnel's (skb->encapsulation), as it does if the sender's
+ * host is one of the same kernel. */
+static __noinline int mz_tell_short(struct mz_pkt *p, __u32 why)
+{
+	__u32 zero = 0, kind = mz_error_kind(p, why), word = why == MZ_R_OUTSIDE_TOO_BIG ? p->size : 0;
+	__u8 *quote = mz_lookup(mz_new_flow, &zero); /* a place for 48 bytes: the stack has none */
+	struct mz_teller by;
+
+	if (!MZ_CAN_REFIT || !quote)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	mz_complainer(&by, 0);
+	if (p->v6) {
+		if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE6_MIN) || mz_refit(p, ETH_HLEN + 48 + MZ_QUOTE6_MIN) ||
+		    mz_ctx_store(p->ctx, ETH_HLEN + 48, quote, MZ_QUOTE6_MIN))
+			return mz_drop(p, MZ_R_NO_ROOM);
+		mz_reload(p);
+		return mz_icmp6_fill(p, &by, MZ_QUOTE6_MIN, (__u8)(kind >> 8), (__u8)kind, word, MZ_R_TTL_REPLY);
+	}
+	if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE4_MIN) || mz_refit(p, ETH_HLEN + 28 + MZ_QUOTE4_MIN) ||
+	    mz_ctx_store(p->ctx, ETH_HLEN + 28, quote, MZ_QUOTE4_MIN))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	mz_reload(p);
+	return mz_icmp4_fill(p, &by, MZ_QUOTE4_MIN, (__u8)(kind >> 8), (__u8)kind, word, MZ_R_TTL_REPLY);
+}
+
+/* The endpoint is told as a router outside would tell it: the error comes in where
+ * theirs do, and is translated as theirs are. Of what is too big p->size is how big it
+ * may be. */
+static __noinline int mz_tell_inside(struct mz_pkt *p, __u32 why)
+{
+	__u32 zero = 0;
+	struct mz_teller *by = mz_lookup(mz_new_flow, &zero); /* the stack is short */
+
+	if (!by)
+		return mz_drop(p, (enum mz_reason)why);
+	mz_complainer(by, p->size);
+	p->len = mz_length(p); /* without the tunnel's headers */
+	p->out_ifindex = mz_cfg.outside;
+	if (why == MZ_R_OUTSIDE_TOO_BIG)
+		return mz_too_big(p, by);
+	/* Also where a RST is usual: it would come in from an address of the pools. */
+	return mz_error_about(p, by, why);
+}
+
+static __always_inline int mz_refuse_inside(struct mz_pkt *p, __u32 why)
+{
+	mz_tell_inside(p, why);
+	if (p->act != MZ_ACT_ANSWER && p->why == MZ_R_NO_ROOM)
+		mz_tell_short(p, why);
+	if (p->act == MZ_ACT_ANSWER)
+		return mz_end(p, MZ_ACT_REENTER, mz_told(why));
+	return mz_drop(p, (enum mz_reason)why);
+}
+
+/* To a service that nobody serves. */
+static __always_inline int mz_refuse_hairpin(struct mz_pkt *p)
+{
+	__u32 why = p->why;
+
+	MZ_TRY(mz_bare(p));
+	MZ_TRY(mz_stage_translate(p));
+	return mz_refuse_inside(p, why);
+}
+
 /* Taking the tunnel's headers off reads the ports anew: they have to stand there. */
 static __always_inline int mz_hairpin_functions(struct mz_pkt *p)
 {
@@ -276,7 +379,8 @@ static __always_inline int mz_stage_hairpin(struct mz_pkt *p, const struct mz_po
 	struct mz_opt *o;
 
 	p->opt_flags = MZ_OPT_F_OUTSIDE;
-	MZ_TRY(mz_enter_as(p, pool));
+	if (mz_enter_as(p, pool) == MZ_END)
+		return p->act == MZ_ACT_REFUSE ? mz_refuse_hairpin(p) : MZ_END;
 	MZ_TRY(mz_route_inside(p));
 	MZ_TRY(mz_stage_ttl(p));
 	if (p->out_ifindex) {
@@ -343,47 +447,6 @@ static __noinline int mz_outside_route(struct mz_pkt *p, enum mz_act *act)
 	return mz_drop(p, MZ_R_OUTSIDE_ROUTE);
 }
 
-/* With the shortest quote, where no tail can be cut: the kernel does not do that to a
- * packet that it knows for a tunnel's (skb->encapsulation), as it does if the sender's
- * host is one of the same kernel. */
-static __noinline int mz_tell_short(struct mz_pkt *p, const struct mz_teller *by)
-{
-	__u32 zero = 0, mtu = by->mtu;
-	__u8 *quote = mz_lookup(mz_new_flow, &zero); /* a place for 48 bytes: the stack has none */
-
-	if (!MZ_CAN_REFIT || !quote)
-		return mz_drop(p, MZ_R_NO_ROOM);
-	if (p->v6) {
-		if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE6_MIN) || mz_refit(p, ETH_HLEN + 48 + MZ_QUOTE6_MIN) ||
-		    mz_ctx_store(p->ctx, ETH_HLEN + 48, quote, MZ_QUOTE6_MIN))
-			return mz_drop(p, MZ_R_NO_ROOM);
-		mz_reload(p);
-		return mz_icmp6_fill(p, by, MZ_QUOTE6_MIN, mtu ? MZ_ICMP6_TOO_BIG : MZ_ICMP6_EXCEEDED, 0, mtu, MZ_R_TTL_REPLY);
-	}
-	if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE4_MIN) || mz_refit(p, ETH_HLEN + 28 + MZ_QUOTE4_MIN) ||
-	    mz_ctx_store(p->ctx, ETH_HLEN + 28, quote, MZ_QUOTE4_MIN))
-		return mz_drop(p, MZ_R_NO_ROOM);
-	mz_reload(p);
-	return mz_icmp4_fill(p, by, MZ_QUOTE4_MIN, mtu ? MZ_ICMP4_UNREACHABLE : MZ_ICMP4_EXCEEDED,
-			     mtu ? MZ_ICMP4_FRAG_NEEDED : 0, mtu, MZ_R_TTL_REPLY);
-}
-
-/* The endpoint is told as a router outside would tell it: the error comes in where
- * theirs do, and is translated as theirs are. */
-static __noinline int mz_tell_inside(struct mz_pkt *p, __u32 mtu)
-{
-	struct mz_teller by;
-
-	mz_complainer(&by, mtu);
-	p->len = mz_length(p); /* without the tunnel's headers */
-	mz_complain(p, &by);
-	if (p->act != MZ_ACT_ANSWER && p->why == MZ_R_NO_ROOM)
-		mz_tell_short(p, &by);
-	if (p->act != MZ_ACT_ANSWER)
-		return mz_untold(p, mtu);
-	return mz_end(p, MZ_ACT_REENTER, mtu ? MZ_R_OUTSIDE_MTU_REPLY : MZ_R_TTL_REPLY);
-}
-
 static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
 {
 	enum mz_act act = MZ_ACT_SEND;
@@ -404,10 +467,8 @@ static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
 	p->size = mz_wire_size(p, p->ip_end - ETH_HLEN);
 	MZ_TRY(mz_stage_translate(p));
 	p->out_ifindex = mz_cfg.outside;
-	if (mz_stage_ttl(p) == MZ_END)
-		return mz_tell_inside(p, 0);
-	if (mz_outside_route(p, &act) == MZ_END)
-		return p->why == MZ_R_OUTSIDE_TOO_BIG ? mz_tell_inside(p, p->size) : MZ_END;
+	if (mz_stage_ttl(p) == MZ_END || mz_outside_route(p, &act) == MZ_END)
+		return p->why == MZ_R_OUTSIDE_ROUTE ? MZ_END : mz_refuse_inside(p, p->why);
 	eth = mz_at(p, 0, sizeof(*eth));
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
@@ -428,26 +489,72 @@ static __always_inline int mz_gateway_out(mz_ctx_t *ctx)
 
 /* ---- on the way in ---------------------------------------------------------- */
 
-/* The sender outside is told, in a frame back to the router it came by. */
-static __noinline int mz_tell_outside(struct mz_pkt *p, __u32 mtu)
-{
-	struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
-	__u8 self[MZ_ETH_ALEN] __attribute__((aligned(2)));
+/* Who tells, in a frame back to the router that the packet came by; and our MAC. The
+ * stack is short. */
+struct mz_back {
 	struct mz_teller by;
+	__u8 self[MZ_ETH_ALEN] __attribute__((aligned(4)));
+};
+MZ_ABI_ASSERT(sizeof(struct mz_back) <= sizeof(struct mz_flow));
 
-	if (!eth)
-		return mz_untold(p, mtu);
-	mz_complainer(&by, mtu);
-	mz_mac_copy(by.mac, eth->src);
-	mz_mac_copy(self, eth->dst);
-	mz_complain(p, &by);
+static __always_inline struct mz_back *mz_back_of(struct mz_pkt *p)
+{
+	const struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
+	__u32 zero = 0;
+	struct mz_back *b = mz_lookup(mz_new_flow, &zero);
+
+	if (!eth || !b)
+		return NULL;
+	mz_complainer(&b->by, mz_cfg.inner_mtu);
+	mz_mac_copy(b->by.mac, eth->src);
+	mz_mac_copy(b->self, eth->dst);
+	return b;
+}
+
+static __always_inline int mz_told_outside(struct mz_pkt *p, const struct mz_back *b, __u32 why)
+{
+	struct mz_eth *eth;
+
 	if (p->act != MZ_ACT_ANSWER)
-		return mz_untold(p, mtu);
+		return mz_drop(p, (enum mz_reason)why);
 	eth = mz_at(p, 0, sizeof(*eth));
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
-	mz_mac_copy(eth->src, self);
+	mz_mac_copy(eth->src, b->self);
 	return MZ_END;
+}
+
+static __noinline int mz_error_outside(struct mz_pkt *p, __u32 why)
+{
+	const struct mz_back *b = mz_back_of(p);
+
+	if (!b)
+		return mz_drop(p, (enum mz_reason)why);
+	if (why == MZ_R_OUTSIDE_TOO_BIG)
+		mz_too_big(p, &b->by);
+	else
+		mz_error_about(p, &b->by, why);
+	return mz_told_outside(p, b, why);
+}
+
+static __noinline int mz_reset_outside(struct mz_pkt *p, __u32 why)
+{
+	const struct mz_back *b = mz_back_of(p);
+
+	if (!b || p->event == MZ_L4_ABORT)
+		return mz_drop(p, (enum mz_reason)why);
+	mz_reset(p, &b->by, why);
+	return mz_told_outside(p, b, why);
+}
+
+/* The sender outside is told why its packet goes no further. */
+static __always_inline int mz_tell_outside(struct mz_pkt *p)
+{
+	__u32 why = p->why;
+
+	if (why != MZ_R_OUTSIDE_TOO_BIG && why != MZ_R_TTL_EXCEEDED && mz_may_reset(p))
+		return mz_reset_outside(p, why);
+	return mz_error_outside(p, why);
 }
 
 /* A source that no host outside has: also of the link (RFC 3927 2.7), where a host's
@@ -514,9 +621,9 @@ static __always_inline int mz_gateway_in_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_l4(p, MZ_R_L4_TRUNCATED));
 	p->size = mz_wire_size(p, total);
 	if (mz_unlikely(p->size > mz_cfg.inner_mtu))
-		return mz_tell_outside(p, mz_cfg.inner_mtu);
+		return mz_end(p, MZ_ACT_REFUSE, MZ_R_OUTSIDE_TOO_BIG);
 	if (mz_unlikely(mz_ttl_left(p) <= 1))
-		return mz_tell_outside(p, 0);
+		return mz_end(p, MZ_ACT_REFUSE, MZ_R_TTL_EXCEEDED);
 	p->opt_flags = MZ_OPT_F_OUTSIDE;
 	MZ_TRY(mz_enter_as(p, pool));
 	MZ_TRY(mz_stage_outside_source(p));
@@ -540,6 +647,8 @@ static __always_inline int mz_gateway_in(mz_ctx_t *ctx)
 
 	mz_open(&p);
 	mz_gateway_in_stages(&p);
+	if (mz_unlikely(p.act == MZ_ACT_REFUSE))
+		mz_tell_outside(&p);
 	return mz_finish(&p);
 }
 

@@ -94,6 +94,11 @@ MZ_MAP(mz_backends, HASH, __u32, struct mz_backend, 65536, MZ_MAP_RDONLY | MZ_MA
  * the client longest without a new flow is balanced anew. */
 MZ_MAP(mz_stickies, LRU_HASH, struct mz_sticky_key, struct mz_sticky, 16384, 0);
 
+/* Flow from outside to a service, as the service has it -> backend. Writer and reader:
+ * such packets, on a gateway. LRU: 65,536 x 120 B = 7.5 MiB; full means that the flow
+ * longest without a packet is balanced anew, alike unless backends changed. */
+MZ_MAP(mz_entries, LRU_HASH, struct mz_flow_key, struct mz_sticky, 65536, 0);
+
 /* (VNI, address, port, protocol) -> outside address and ports. Writer: daemon.
  * Readers: packets of local endpoints that open a flow to the outside; on a gateway,
  * all that leave. 88 B an entry, allocated when written; full refuses the goal state. */

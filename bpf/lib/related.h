@@ -84,6 +84,18 @@ static __noinline int mz_write_quoted_ip4(mz_ctx_t *ctx, const struct mz_quote *
 	return mz_ctx_store(ctx, q->icmp + MZ_ICMP_LEN, &ip, sizeof(ip));
 }
 
+/* The error's own checksum. Not by the kernel's helper, which leaves alone what a
+ * sender left to its network card: an error may be made of such a packet. */
+static __always_inline int mz_update_error(mz_ctx_t *ctx, __u32 icmp, __u32 diff)
+{
+	__u16 check;
+
+	if (mz_ctx_load(ctx, icmp + 2, &check, sizeof(check)))
+		return -1;
+	check = mz_fold((__u16)~check + (diff & 0xffff) + (diff >> 16));
+	return mz_ctx_store(ctx, icmp + 2, &check, sizeof(check));
+}
+
 /* One address: the stack is short. */
 static __noinline int mz_write_quoted_addr(mz_ctx_t *ctx, __u32 icmp, __u32 at, const struct mz_addr *now)
 {
@@ -91,7 +103,7 @@ static __noinline int mz_write_quoted_addr(mz_ctx_t *ctx, __u32 icmp, __u32 at, 
 
 	if (mz_ctx_load(ctx, at, &was, sizeof(was)) || mz_ctx_store(ctx, at, now, sizeof(was)))
 		return -1;
-	return mz_ctx_l4_csum(ctx, icmp + 2, mz_csum_diff(&was, now, sizeof(was)), 0, 0);
+	return mz_update_error(ctx, icmp, mz_csum_diff(&was, now, sizeof(was)));
 }
 
 static __always_inline int mz_write_quoted_ip6(mz_ctx_t *ctx, const struct mz_quote *q)
@@ -115,7 +127,7 @@ static __always_inline int mz_write_quoted_ports(mz_ctx_t *ctx, const struct mz_
 		now = (was & ~0xffffu) | (now & 0xffff);
 	if (mz_ctx_store(ctx, at, &now, sizeof(now)))
 		return -1;
-	return mz_ctx_l4_csum(ctx, q->icmp + 2, mz_csum_diff(&was, &now, sizeof(now)), 0, 0);
+	return mz_update_error(ctx, q->icmp, mz_csum_diff(&was, &now, sizeof(now)));
 }
 
 static __always_inline int mz_write_quoted_ip(mz_ctx_t *ctx, const struct mz_quote *q)

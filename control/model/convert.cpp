@@ -113,9 +113,9 @@ Result<Gateway> gateway(const v1::Gateway& m, int index) {
     const std::string place = fmt::format("{}: forwards[{}]", object, i);
     auto address = mizar::Addr::parse(f.address());
     if (!address) return mizar::wrap(address.error(), place + ": address");
-    auto forward = mizar::parse_service_port(f.protocol(), f.port(), f.endpoint_port());
+    auto forward = mizar::parse_service_port(f.protocol(), f.port(), f.service().empty() ? f.endpoint_port() : f.service_port());
     if (!forward) return mizar::wrap(forward.error(), place);
-    out.forwards.push_back({forward->protocol, *address, forward->port, f.endpoint(), forward->backend_port});
+    out.forwards.push_back({forward->protocol, *address, forward->port, f.endpoint(), f.service(), forward->backend_port});
   }
   return out;
 }
@@ -224,14 +224,17 @@ void write_gateway(const Region& region, const Plan& plan, std::size_t index, st
   for (const auto& l : plan.leases)
     if (l.vpc == g.vpc) address(l.endpoint, l.outside, l.ports);
   for (const auto& f : g.forwards) {
-    const auto e = endpoints.find(f.endpoint);
-    if (e == endpoints.end()) continue;
+    const auto ports = leads_to(region, g, f);
+    if (!serves && std::none_of(ports.begin(), ports.end(), [&](const auto& p) { return endpoints.contains(p.first); })) continue;
     auto* to = out.add_forwards();
     to->set_protocol(mizar::service_protocol(f.protocol));
     to->set_outside(f.address.text());
     to->set_outside_port(f.port);
-    to->set_address(e->second->address.of(f.address.family())->text());
-    to->set_port(f.endpoint_port);
+    if (f.service.empty())
+      to->set_address(endpoints.at(f.endpoint)->address.of(f.address.family())->text());
+    else
+      to->set_service(f.service);
+    to->set_port(f.to_port);
   }
   out.set_serves(serves);
   out.set_ports_per_endpoint(g.ports_per_endpoint);

@@ -91,8 +91,9 @@ class Giver {
     if (shared.count() == 0) return {};
     std::set<std::pair<Addr, std::uint16_t>> taken;
     std::vector<const Endpoint*> rest;
+    auto own = forwarded(g);
     const auto take = [&](const Endpoint& e, const Addr& outside, const PortRange& ports) {
-      if (!shared.sound(outside, ports, forwarded_of(g, e)) || !taken.emplace(outside, ports.first).second) return false;
+      if (!shared.sound(outside, ports, own[e.name]) || !taken.emplace(outside, ports.first).second) return false;
       out_.push_back({e.vpc, e.name, outside, ports});
       return true;
     };
@@ -126,10 +127,11 @@ class Giver {
       return f.endpoint == e.name && f.address.family() == family;
     });
   }
-  static std::set<std::uint16_t> forwarded_of(const Gateway& g, const Endpoint& e) {
-    std::set<std::uint16_t> own;
+  // By endpoint.
+  [[nodiscard]] std::map<std::string, std::set<std::uint16_t>> forwarded(const Gateway& g) const {
+    std::map<std::string, std::set<std::uint16_t>> own;
     for (const PortForward& f : g.forwards)
-      if (f.endpoint == e.name) own.insert(f.endpoint_port);
+      for (const auto& [endpoint, port] : leads_to(region_, g, f)) own[endpoint].insert(port);
     return own;
   }
 
@@ -139,6 +141,28 @@ class Giver {
 };
 
 }  // namespace
+
+const Service* service_of(const Region& region, const std::string& vpc, const std::string& name) {
+  const auto s = std::find_if(region.services.begin(), region.services.end(),
+                              [&](const Service& x) { return x.vpc == vpc && x.name == name; });
+  return s == region.services.end() ? nullptr : &*s;
+}
+
+const mizar::ServicePortSpec* port_of(const Service& s, std::uint16_t protocol, std::uint16_t port) {
+  const auto p = std::find_if(s.ports.begin(), s.ports.end(),
+                              [&](const auto& x) { return x.protocol == protocol && x.port == port; });
+  return p == s.ports.end() ? nullptr : &*p;
+}
+
+std::vector<std::pair<std::string, std::uint16_t>> leads_to(const Region& region, const Gateway& g, const PortForward& f) {
+  if (f.service.empty()) return {{f.endpoint, f.to_port}};
+  std::vector<std::pair<std::string, std::uint16_t>> out;
+  const Service* s = service_of(region, g.vpc, f.service);
+  const auto* port = s == nullptr ? nullptr : port_of(*s, f.protocol, f.to_port);
+  if (port == nullptr) return {};
+  for (const Backend& b : s->backends) out.emplace_back(b.endpoint, port->backend_port);
+  return out;
+}
 
 Result<Leases> lease_ports(const Region& region, const Leases& before) { return Giver(region, before).give(); }
 

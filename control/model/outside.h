@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "control/model/region.h"
@@ -29,5 +30,12 @@ using Leases = std::vector<Lease>;
 // plan without its predecessor gives most of them alike; no range below port 1024, none
 // with a forwarded port. `region` must be valid. Error: resource_exhausted.
 mizar::Result<Leases> lease_ports(const Region& region, const Leases& before);
+
+// NULL: there is none.
+const Service* service_of(const Region& region, const std::string& vpc, const std::string& name);
+const mizar::ServicePortSpec* port_of(const Service& s, std::uint16_t protocol, std::uint16_t port);
+
+// Where a forwarded port ends: an endpoint's port, or those of a service's backends.
+std::vector<std::pair<std::string, std::uint16_t>> leads_to(const Region& region, const Gateway& g, const PortForward& f);
 
 }  // namespace centaurus

@@ -161,6 +161,13 @@ class Builder {
       if (need.clients.contains(region_.services[s].vpc)) need.services.insert(s);
   }
 
+  // Services that are reached from outside by one of its ports.
+  void entries(const Gateway& g, size_t host) {
+    for (size_t s = 0; s < region_.services.size(); s++)
+      for (const PortForward& f : g.forwards)
+        if (region_.services[s].vpc == g.vpc && region_.services[s].name == f.service) needs_[host].services.insert(s);
+  }
+
   // Gateways know every endpoint of the VPC, as its bouncers do: they send straight.
   void gateway(size_t g) {
     const Gateway& spec = region_.gateways[g];
@@ -174,6 +181,7 @@ class Builder {
         if (region_.networks[n].vpc == spec.vpc) network_at(host, n);
       for (size_t e = 0; e < region_.endpoints.size(); e++)
         if (region_.endpoints[e].vpc == spec.vpc) needs_[host].endpoints.insert(e);
+      entries(spec, host);
     }
     plan_.gateways.push_back(
         share_buckets(mz_mix32(region_.vpcs[vpcs_.at(spec.vpc)].vni ^ kGatewaySalt), std::move(ids), 0));

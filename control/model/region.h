@@ -79,8 +79,8 @@ struct PortForward {
   std::uint16_t protocol = 0;  // IPPROTO_*
   mizar::Addr address;         // outside
   std::uint16_t port = 0;
-  std::string endpoint;
-  std::uint16_t endpoint_port = 0;
+  std::string endpoint, service;  // one of the two
+  std::uint16_t to_port = 0;      // of it
 };
 
 // The way out of a VPC and in.

@@ -5,6 +5,7 @@
 #include <map>
 #include <tuple>
 
+#include "control/model/outside.h"
 #include "userspace/base/names.h"
 #include "userspace/base/unique.h"
 
@@ -65,6 +66,8 @@ class Validator {
   Result<> gateway(const Gateway& g, size_t index);
   Result<> gateway_hosts(const Gateway& g, const std::string& object) const;
   Result<> gateway_blocks(const Gateway& g, const mizar::Cidrs& vpc, const std::string& object);
+  static Result<> of_pools(const Gateway& g, const mizar::Addr& address, const std::string& place);
+  Result<> entry(const Gateway& g, const PortForward& f, const std::string& place) const;
   Result<> floating(const Gateway& g, const std::string& object) const;
   Result<> forwards(const Gateway& g, const std::string& object) const;
   Result<> outside(const Gateway& g, const mizar::Addr& address, const std::string& endpoint,
@@ -285,11 +288,28 @@ Result<> Validator::gateway_blocks(const Gateway& g, const mizar::Cidrs& vpc, co
   return {};
 }
 
+Result<> Validator::of_pools(const Gateway& g, const mizar::Addr& address, const std::string& place) {
+  if (std::any_of(g.pools.begin(), g.pools.end(), [&](const auto& p) { return p.contains(address); })) return {};
+  return bad(place, "address", "{} is in none of the gateway's pools", address.text());
+}
+
+// A port that leads to a service.
+Result<> Validator::entry(const Gateway& g, const PortForward& f, const std::string& place) const {
+  MZ_CHECK(of_pools(g, f.address, place));
+  if (!f.endpoint.empty()) return bad(place, "service", "an endpoint is named as well; name one of the two");
+  const Service* s = service_of(region_, g.vpc, f.service);
+  if (s == nullptr) return bad(place, "service", "'{}' is no service of vpc {}", f.service, g.vpc);
+  if (!s->address.of(f.address.family()))
+    return bad(place, "service", "'{}' has no address of the family of {}; give it one", f.service, f.address.text());
+  if (port_of(*s, f.protocol, f.to_port) == nullptr)
+    return bad(place, "service_port", "'{}' does not offer {} {}", f.service, mizar::service_protocol(f.protocol), f.to_port);
+  return {};
+}
+
 // The address is the gateway's to give, and the endpoint can have it.
 Result<> Validator::outside(const Gateway& g, const mizar::Addr& address, const std::string& endpoint,
                             const std::string& place) const {
-  if (std::none_of(g.pools.begin(), g.pools.end(), [&](const auto& p) { return p.contains(address); }))
-    return bad(place, "address", "{} is in none of the gateway's pools", address.text());
+  MZ_CHECK(of_pools(g, address, place));
   const auto e = endpoint_of_.find(key(g.vpc, endpoint));
   if (e == endpoint_of_.end()) return bad(place, "endpoint", "'{}' is no endpoint of vpc {}", endpoint, g.vpc);
   if (!e->second->address.of(address.family()))
@@ -316,19 +336,23 @@ Result<> Validator::forwards(const Gateway& g, const std::string& object) const 
   for (size_t i = 0; i < g.forwards.size(); i++) {
     const PortForward& f = g.forwards[i];
     const std::string place = fmt::format("{}: forwards[{}]", object, i);
-    MZ_CHECK(outside(g, f.address, f.endpoint, place));
-    for (const Floating& other : g.floating) {
+    MZ_CHECK(f.service.empty() ? outside(g, f.address, f.endpoint, place) : entry(g, f, place));
+    for (const Floating& other : g.floating)
       if (other.address == f.address)
         return bad(place, "address", "{} is the floating address of {}, and all its ports lead there", f.address.text(),
                    other.endpoint);
-      if (other.endpoint == f.endpoint && other.address.family() == f.address.family())
-        return bad(place, "endpoint", "'{}' has the floating address {}, by which all its ports can be reached", f.endpoint,
-                   other.address.text());
-    }
     MZ_CHECK(at_field(ports.claim({f.protocol, f.address, f.port}, place, fmt::to_string(f.port)), place, "port"));
-    MZ_CHECK(at_field(endpoints.claim({f.protocol, f.endpoint, f.address.family(), f.endpoint_port}, place,
-                                      fmt::to_string(f.endpoint_port)),
-                      place, "endpoint_port"));
+    // What an endpoint's port sends has one outside address and port.
+    const char* field = f.service.empty() ? "endpoint" : "service";
+    for (const auto& [endpoint, port] : leads_to(region_, g, f)) {
+      for (const Floating& other : g.floating)
+        if (other.endpoint == endpoint && other.address.family() == f.address.family())
+          return bad(place, field, "'{}' has the floating address {}, by which all its ports can be reached", endpoint,
+                     other.address.text());
+      MZ_CHECK(at_field(endpoints.claim({f.protocol, endpoint, f.address.family(), port}, place,
+                                        fmt::format("port {} of {}", port, endpoint)),
+                        place, field));
+    }
   }
   return {};
 }

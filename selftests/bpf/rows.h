@@ -51,6 +51,9 @@ void test_peer_in(void **state);
 void test_peer_functions(void **state);
 void test_gateway_out(void **state);
 void test_gateway_in(void **state);
+void test_entry(void **state);
+void test_entry_answers(void **state);
+void test_entry_refused(void **state);
 // rows_vip.c
 void test_vip_ways(void **state);
 void test_vip_stays(void **state);

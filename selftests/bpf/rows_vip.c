@@ -6,53 +6,13 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "selftests/bpf/row.h"
+#include "selftests/bpf/vips.h"
 
-#define VIP   IP4(198, 18, 1, 50)
-#define VIP6  A6(1, 0x50)
 #define EP_R2 IP4(198, 18, 1, 10) // on PEER, too
 #define OUT MZ_DIR_EGRESS
 #define IN  MZ_DIR_INGRESS
 
-#define TCP_SYN 0x02
-#define TCP_RST 0x04
-
-// Port 2000 of the VIP is port 2001 of its backends.
 enum { B_R = 1, B_R6 = 2, B_A = 3, B_B = 4, B_R2 = 5 };
-#define FIRST 100u // row of the table in use
-#define SIZE  7u
-
-static const uint8_t protos[] = { 6, 17, 132 };
-
-static void put_vip(struct mz_addr ip, uint32_t size, uint32_t sticky)
-{
-	struct mz_vip_key k = { .vni = VNI, .ip = ip };
-	struct mz_vip v = { .first = FIRST, .size = size, .sticky = sticky, .id = 9 };
-
-	put("mz_vips", &k, &v);
-	k.port = htons(2000);
-	for (size_t i = 0; i < sizeof(protos); i++) {
-		k.proto = protos[i];
-		put("mz_vips", &k, &v);
-	}
-}
-
-static void put_backend(uint32_t id, struct mz_addr ip, uint16_t port, uint16_t flags)
-{
-	struct mz_backend b = { .vni = VNI, .ip = ip, .port = htons(port), .flags = flags };
-
-	put("mz_backends", &id, &b);
-}
-
-static void put_rows(const uint32_t ids[SIZE])
-{
-	for (uint32_t i = 0; i < SIZE; i++) {
-		uint32_t row = FIRST + i;
-
-		put("mz_vip_rows", &row, &ids[i]);
-	}
-}
-#define ROWS_OF(id) ((const uint32_t[SIZE]){ id, id, id, id, id, id, id })
 
 // A is the client, and all rows of the service's table name `backend`.
 static void vip_world(uint32_t backend, uint32_t sticky)
@@ -76,9 +36,9 @@ static void vip_world(uint32_t backend, uint32_t sticky)
 	put_backend(B_A, addr4(EP_A), 2001, 0);
 	put_backend(B_B, addr4(EP_B), 2001, 0);
 	put_backend(B_R2, addr4(EP_R2), 2001, 0);
-	put_vip(addr4(VIP), backend ? SIZE : 0, sticky);
-	put_vip(addr6(VIP6), backend ? SIZE : 0, sticky);
-	put_rows(ROWS_OF(backend));
+	put_vip(addr4(VIP), backend ? VIP_SIZE : 0, sticky);
+	put_vip(addr6(VIP6), backend ? VIP_SIZE : 0, sticky);
+	put_vip_rows(ROWS_OF(backend));
 }
 
 #define TO_VIP(...)  INNER(.dst = VIP, .sums = 1, ##__VA_ARGS__)
@@ -116,7 +76,7 @@ void test_vip_ways(void **state)
 	pass("UDP: back", IN, ANSWER(), MZ_R_DELIVERED, ANSWERED_BY_VIP());
 	pass("UDP: zero checksum stays", OUT, INNER(.dst = VIP), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .dport = 2001));
-	put_rows(ROWS_OF(B_R6));
+	put_vip_rows(ROWS_OF(B_R6));
 	pass("TCP of IPv6", OUT, TO_VIP6(.proto = 6, .flags = TCP_SYN), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, .dport = 2001, .proto = 6, .flags = TCP_SYN, .sums = 1));
 	pass("TCP of IPv6: back", IN,
@@ -142,7 +102,7 @@ void test_vip_stays(void **state)
 	f.seen = T->now() - f.timeout - 1000;
 	put("mz_flows", &k, &f);
 	pass("the same again after its end", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
-	put_rows(ROWS_OF(B_R2));
+	put_vip_rows(ROWS_OF(B_R2));
 	pass("stays when the table changes", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
 	pass("another goes by the new one", OUT, TO_VIP(.sport = 1001), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .sport = 1001, .dport = 2001, .sums = 1));
@@ -170,7 +130,7 @@ void test_vip_sticky(void **state)
 
 	vip_world(B_R, 5000);
 	pass("a client's first", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
-	put_rows(ROWS_OF(B_R2));
+	put_vip_rows(ROWS_OF(B_R2));
 	pass("its second stays with the backend", OUT, TO_VIP(.sport = 1001), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .sport = 1001, .dport = 2001, .sums = 1));
 	put_backend(B_R, addr4(EP_R), 2001, MZ_BACKEND_F_DRAIN);
@@ -178,7 +138,7 @@ void test_vip_sticky(void **state)
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .sport = 1002, .dport = 2001, .sums = 1));
 	assert_int_equal(T->lookup("mz_stickies", &k, &s), 0);
 	assert_int_equal(s.backend, B_R2);
-	put_rows(ROWS_OF(B_R));
+	put_vip_rows(ROWS_OF(B_R));
 	s.seen = T->now() - 5001;
 	put("mz_stickies", &k, &s);
 	pass("or it was silent too long", OUT, TO_VIP(.sport = 1003), MZ_R_DIRECT,
@@ -202,7 +162,7 @@ void test_vip_clashes(void **state)
 	vip_world(B_R, 5000);
 	pass("a client's first", OUT, TO_VIP(), MZ_R_DIRECT, TO_BACKEND());
 	pass("a direct flow", OUT, INNER(.dst = EP_R, .sport = 1001, .dport = 2001, .sums = 1), MZ_R_DIRECT, (struct frame){ 0 });
-	put_rows(ROWS_OF(B_R2));
+	put_vip_rows(ROWS_OF(B_R2));
 	pass("one from its port goes elsewhere", OUT, TO_VIP(.sport = 1001), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .sport = 1001, .dport = 2001, .sums = 1));
 	assert_int_equal(T->lookup("mz_stickies", &k, &s), 0);
@@ -331,7 +291,7 @@ void test_vip_refused(void **state)
 	pass("one to the service that would look the same", OUT, TO_VIP(), MZ_R_FLOW_CLASH, (struct frame){ 0 });
 	assert_int_equal(T->lookup("mz_flows", &direct, &f), 0);
 	assert_int_equal(f.flags & MZ_FLOW_F_REVERSE, 0);
-	put_rows((const uint32_t[SIZE]){ B_R, B_R2, B_R, B_R2, B_R, B_R2, B_R2 });
+	put_vip_rows((const uint32_t[VIP_SIZE]){ B_R, B_R2, B_R, B_R2, B_R, B_R2, B_R2 });
 	pass("... goes to the next backend", OUT, TO_VIP(), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .dport = 2001, .sums = 1));
 }
@@ -367,7 +327,7 @@ void test_vip_errors(void **state)
 	pass("one about what the client got is none of its flow", IN,
 	     TUNNEL(.in = { .src = EP_R, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error), MZ_R_DELIVERED,
 	     as_delivered(error, MAC_A));
-	put_rows(ROWS_OF(B_R6));
+	put_vip_rows(ROWS_OF(B_R6));
 	pass("a flow of IPv6", OUT, TO_VIP6(), MZ_R_DIRECT, (struct frame){ 0 });
 	error = make_error(seen6, 48, 2, EP6_R, EP6_A);
 	pass("too big, by the backend", IN,

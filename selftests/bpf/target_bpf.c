@@ -250,6 +250,7 @@ static void reset(void)
 	wipe("mz_vips", 0);
 	wipe("mz_backends", 0);
 	wipe("mz_stickies", 0);
+	wipe("mz_entries", 0);
 	wipe("mz_insides", 0);
 	wipe("mz_outsides", 0);
 	wipe("mz_pools", 0);

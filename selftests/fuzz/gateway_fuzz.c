@@ -182,7 +182,7 @@ static void check_mappings(struct mz_addr ip, uint8_t proto)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const char *const kept[] = { "mz_paths", "mz_flows", "mz_frags", "mz_links6", "mz_mappings", "mz_stickies" };
+	static const char *const kept[] = { "mz_paths", "mz_flows", "mz_frags", "mz_links6", "mz_mappings", "mz_stickies", "mz_entries" };
 	static unsigned built, inputs;
 
 	if (!built++)

@@ -84,7 +84,8 @@ outside_bgp() { # HOST...
 		echo "router id 203.0.113.1;"
 		echo "protocol device { scan time 1; }"
 		for f in 4 6; do
-			echo "protocol kernel { merge paths on; scan time 1; ipv$f { export where source = RTS_BGP; }; }"
+			# From an address that outlives a cable.
+			echo "protocol kernel { merge paths on; scan time 1; ipv$f { export filter { if source != RTS_BGP then reject; krt_prefsrc = $([[ $f == 4 ]] && echo 192.0.2.10 || echo 2001:db8:2::10); accept; }; }; }"
 		done
 		echo "protocol static { ipv4; route 192.0.2.0/24 blackhole; }"
 		echo "protocol static { ipv6; route 2001:db8:2::/48 blackhole; }"

@@ -129,7 +129,7 @@ TEST(Outside, ALeaseThatIsNotSoundIsGivenAnew) {
 // it leads to one by that.
 TEST(Outside, AForwardedPortIsInNobodysRange) {
   auto r = region_of(61, "198.51.100.1/32");
-  r.gateways[0].forwards = {{IPPROTO_TCP, addr("198.51.100.1"), 8080, "e7", 9000}};
+  r.gateways[0].forwards = {{IPPROTO_TCP, addr("198.51.100.1"), 8080, "e7", "", 9000}};
   const auto leases = lease_ports(r, {});
   ASSERT_TRUE(leases) << leases.error().what;
   for (const auto& [name, l] : by_name(*leases)) {

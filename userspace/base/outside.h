@@ -30,7 +30,8 @@ struct ForwardSpec {
   std::uint16_t protocol = 0;  // IPPROTO_TCP, _UDP or _SCTP
   Addr outside;
   std::uint16_t outside_port = 0;
-  Addr address;
+  std::string service;  // of the VPC, or none: an endpoint's port
+  Addr address;         // the service's, or the endpoint's
   std::uint16_t port = 0;
   bool operator==(const ForwardSpec&) const = default;
 };

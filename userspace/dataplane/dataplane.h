@@ -125,6 +125,7 @@ class Dataplane {
   virtual Table<std::uint32_t, std::uint32_t>& vip_rows() = 0;  // backend ids
   virtual Table<std::uint32_t, mz_backend>& backends() = 0;     // by id
   virtual Table<mz_sticky_key, mz_sticky>& stickies() = 0;
+  virtual Table<mz_flow_key, mz_sticky>& entries() = 0;
 
   virtual Table<mz_inside_key, mz_inside>& insides() = 0;
   virtual Table<mz_outside_key, mz_outside>& outsides() = 0;

@@ -90,6 +90,7 @@ class FakeDataplane final : public Dataplane {
         vip_rows_("mz_vip_rows", s.vip_rows, true),
         backends_("mz_backends", s.backends, false),
         stickies_("mz_stickies", 16384, false),
+        entries_("mz_entries", 65536, false),
         insides_("mz_insides", s.insides, false),
         outsides_("mz_outsides", s.insides, false),
         pools_("mz_pools", 4096, false),
@@ -134,6 +135,7 @@ class FakeDataplane final : public Dataplane {
   FakeTable<std::uint32_t, std::uint32_t>& vip_rows() override { return vip_rows_; }
   FakeTable<std::uint32_t, mz_backend>& backends() override { return backends_; }
   FakeTable<mz_sticky_key, mz_sticky>& stickies() override { return stickies_; }
+  FakeTable<mz_flow_key, mz_sticky>& entries() override { return entries_; }
   FakeTable<mz_inside_key, mz_inside>& insides() override { return insides_; }
   FakeTable<mz_outside_key, mz_outside>& outsides() override { return outsides_; }
   FakeTable<mz_pool_key, mz_pool>& pools() override { return pools_; }
@@ -202,6 +204,7 @@ class FakeDataplane final : public Dataplane {
   FakeTable<std::uint32_t, std::uint32_t> vip_rows_;
   FakeTable<std::uint32_t, mz_backend> backends_;
   FakeTable<mz_sticky_key, mz_sticky> stickies_;
+  FakeTable<mz_flow_key, mz_sticky> entries_;
   FakeTable<mz_inside_key, mz_inside> insides_;
   FakeTable<mz_outside_key, mz_outside> outsides_;
   FakeTable<mz_pool_key, mz_pool> pools_;

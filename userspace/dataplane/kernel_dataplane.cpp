@@ -143,6 +143,7 @@ class KernelDataplane final : public Dataplane {
   Table<std::uint32_t, std::uint32_t>& vip_rows() override { return vip_rows_; }
   Table<std::uint32_t, mz_backend>& backends() override { return backends_; }
   Table<mz_sticky_key, mz_sticky>& stickies() override { return stickies_; }
+  Table<mz_flow_key, mz_sticky>& entries() override { return entries_; }
   Table<mz_inside_key, mz_inside>& insides() override { return insides_; }
   Table<mz_outside_key, mz_outside>& outsides() override { return outsides_; }
   Table<mz_pool_key, mz_pool>& pools() override { return pools_; }
@@ -207,6 +208,7 @@ class KernelDataplane final : public Dataplane {
   KernelTable<std::uint32_t, std::uint32_t> vip_rows_;
   KernelTable<std::uint32_t, mz_backend> backends_;
   KernelTable<mz_sticky_key, mz_sticky> stickies_;
+  KernelTable<mz_flow_key, mz_sticky> entries_;
   KernelTable<mz_inside_key, mz_inside> insides_;
   KernelTable<mz_outside_key, mz_outside> outsides_;
   KernelTable<mz_pool_key, mz_pool> pools_;
@@ -284,6 +286,7 @@ Result<> KernelDataplane::bind_tables() {
   bind(vip_rows_, "mz_vip_rows", true);
   bind(backends_, "mz_backends", false);
   bind(stickies_, "mz_stickies", false);
+  bind(entries_, "mz_entries", false);
   bind(insides_, "mz_insides", false);
   bind(outsides_, "mz_outsides", false);
   bind(pools_, "mz_pools", false);

@@ -34,16 +34,22 @@ std::size_t with(const Rows<K, V>& actual, const Rows<K, V>& want) {
 Gateways::Tables Gateways::want(const Goal& goal) {
   Tables w;
   for (const auto& [name, g] : goal.gateways) {
-    std::set<Addr> forwarding;  // outside addresses, and endpoints
+    std::set<Addr> known, forwarding;  // endpoints; outside addresses, and endpoints
+    for (const OutsideSpec& a : g.addresses) known.insert(a.address);
     for (const ForwardSpec& f : g.forwards) {
-      forwarding.insert({f.outside, f.address});
+      forwarding.insert(f.outside);
       mz_inside in{};
       in.ip = f.outside.abi();
       in.port = htons(f.outside_port);
-      w.insides.emplace(inside_key(g.vni, f.address, f.port, f.protocol), in);
+      for (const auto& [ip, port] : goal.led_to(g.vpc, f)) {
+        if (!f.service.empty() && !known.contains(ip)) continue;  // another host's
+        forwarding.insert(ip);
+        w.insides.emplace(inside_key(g.vni, ip, port, f.protocol), in);
+      }
+      const auto to = static_cast<__u16>(f.service.empty() ? 0 : MZ_OUTSIDE_F_SERVICE);
       if (g.serves)
         w.outsides.emplace(outside_key(f.outside, f.outside_port, f.protocol),
-                           mz_outside{g.vni, f.address.abi(), htons(f.port), 0});
+                           mz_outside{g.vni, f.address.abi(), htons(f.port), to});
     }
     const auto shift = static_cast<std::uint16_t>(std::countr_zero(g.ports_per_endpoint));
     for (const OutsideSpec& a : g.addresses) {

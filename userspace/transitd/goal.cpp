@@ -54,6 +54,8 @@ class Reader {
   Result<> gateway(const v1::Gateway& g, int index);
   Result<> blocks(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
   Result<> outsides(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
+  static Result<> forward_to(const std::string& address, ForwardSpec& out, const std::string& place);
+  Result<> entry(const v1::Gateway& g, const std::string& service, ForwardSpec& out, const std::string& place) const;
   Result<> forwards(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
   Result<> peering(const v1::Peering& p, int index);
   Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
@@ -280,6 +282,27 @@ Result<> Reader::outsides(const v1::Gateway& g, const Cidrs& vpc, const std::str
   return {};
 }
 
+Result<> Reader::forward_to(const std::string& address, ForwardSpec& out, const std::string& place) {
+  auto to = Addr::parse(address);
+  if (!to) return wrap(to.error(), place + ": address");
+  if (out.outside.family() != to->family())
+    return bad(place, "address", "{} is not of the family of {}", to->text(), out.outside.text());
+  out.address = *to;
+  return {};
+}
+
+Result<> Reader::entry(const v1::Gateway& g, const std::string& service, ForwardSpec& out, const std::string& place) const {
+  const auto s = out_.services.find(object_key(g.vpc(), service));
+  if (s == out_.services.end()) return bad(place, "service", "'{}' is no service of vpc {}", service, g.vpc());
+  const auto& vip = s->second.address.of(out.outside.family());
+  if (!vip) return bad(place, "service", "'{}' has no address of the family of {}", service, out.outside.text());
+  if (!s->second.port(out.protocol, out.port))
+    return bad(place, "port", "'{}' does not offer {} {}", service, service_protocol(out.protocol), out.port);
+  out.service = service;
+  out.address = *vip;
+  return {};
+}
+
 Result<> Reader::forwards(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec) {
   std::set<std::tuple<std::uint16_t, Addr, std::uint16_t>> outside, inside;
   for (int i = 0; i < g.forwards_size(); i++) {
@@ -287,18 +310,16 @@ Result<> Reader::forwards(const v1::Gateway& g, const Cidrs& vpc, const std::str
     const std::string place = fmt::format("{}: forwards[{}]", object, i);
     auto forward = parse_forward(f.protocol(), f.outside_port(), f.port());
     if (!forward) return wrap(forward.error(), place);
-    auto from = Addr::parse(f.outside()), to = Addr::parse(f.address());
+    auto from = Addr::parse(f.outside());
     if (!from) return wrap(from.error(), place + ": outside");
-    if (!to) return wrap(to.error(), place + ": address");
-    MZ_CHECK(at_field(check_in_vpc(*to, g.vpc(), vpc), place, "address"));
-    if (from->family() != to->family())
-      return bad(place, "address", "{} is not of the family of {}", to->text(), from->text());
     forward->outside = *from;
-    forward->address = *to;
+    MZ_CHECK(f.service().empty() ? forward_to(f.address(), *forward, place) : entry(g, f.service(), *forward, place));
+    MZ_CHECK(at_field(check_in_vpc(forward->address, g.vpc(), vpc), place, "address"));
     if (!outside.emplace(forward->protocol, *from, forward->outside_port).second)
       return bad(place, "outside_port", "{} {} of {} is forwarded already", f.protocol(), f.outside_port(), f.outside());
-    if (!inside.emplace(forward->protocol, *to, forward->port).second)
-      return bad(place, "port", "{} {} of {} has an outside port already", f.protocol(), forward->port, f.address());
+    for (const auto& [ip, port] : out_.led_to(g.vpc(), *forward))
+      if (!inside.emplace(forward->protocol, ip, port).second)
+        return bad(place, "port", "{} {} of {} has an outside port already", f.protocol(), port, ip.text());
     spec.forwards.push_back(*forward);
   }
   return {};
@@ -494,7 +515,10 @@ void write_gateway(const GatewaySpec& g, v1::Gateway& out) {
     to->set_protocol(service_protocol(f.protocol));
     to->set_outside(f.outside.text());
     to->set_outside_port(f.outside_port);
-    to->set_address(f.address.text());
+    if (f.service.empty())
+      to->set_address(f.address.text());
+    else
+      to->set_service(f.service);
     to->set_port(f.port);
   }
   out.set_serves(g.serves);
@@ -517,6 +541,23 @@ std::string object_key(std::string_view vpc, std::string_view name) {
 }
 
 Result<Goal> parse_goal(const v1::GoalState& state) { return Reader(state).read(); }
+
+std::optional<ServicePortSpec> ServiceSpec::port(std::uint16_t protocol, std::uint16_t number) const {
+  for (const ServicePortSpec& p : ports)
+    if (p.protocol == protocol && p.port == number) return p;
+  return std::nullopt;
+}
+
+std::vector<std::pair<Addr, std::uint16_t>> Goal::led_to(const std::string& vpc, const ForwardSpec& f) const {
+  if (f.service.empty()) return {{f.address, f.port}};
+  const auto s = services.find(object_key(vpc, f.service));
+  const auto port = s == services.end() ? std::nullopt : s->second.port(f.protocol, f.port);
+  std::vector<std::pair<Addr, std::uint16_t>> out;
+  if (!port) return out;
+  for (const BackendSpec& b : s->second.backends)
+    if (const auto& ip = b.address.of(f.outside.family())) out.emplace_back(*ip, port->backend_port);
+  return out;
+}
 
 std::optional<Addr> Goal::reach(std::uint32_t host) const {
   const auto name = host_names.find(host);

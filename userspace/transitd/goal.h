@@ -101,6 +101,7 @@ struct ServiceSpec {
   std::vector<BackendSpec> backends;
   std::uint32_t sticky_seconds = 0;
   bool operator==(const ServiceSpec&) const = default;
+  [[nodiscard]] std::optional<ServicePortSpec> port(std::uint16_t protocol, std::uint16_t number) const;
 };
 
 struct OutsideSpec {
@@ -152,6 +153,9 @@ struct Goal {
   Table<PeeringSpec> peerings;
 
   [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
+  // Endpoints' ports that a forward of a gateway of `vpc` ends at: one, or those of a
+  // service's backends.
+  [[nodiscard]] std::vector<std::pair<Addr, std::uint16_t>> led_to(const std::string& vpc, const ForwardSpec& f) const;
   // Where this host reaches another, if they have a family in common.
   [[nodiscard]] std::optional<Addr> reach(std::uint32_t host) const;
   // Bytes the underlay puts around an endpoint's IP packet: those of IPv6 as

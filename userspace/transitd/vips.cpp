@@ -31,7 +31,7 @@ std::uint32_t maglev_key(const mz_backend& b) {
 
 }  // namespace
 
-// Ids that clients' sticky entries name count as handed out, too.
+// Ids that clients' entries name count as handed out, too.
 Result<> Vips::recover() {
   MZ_CHECK(read_rows(dp_.vips(), vips_));
   MZ_CHECK(read_rows(dp_.backends(), backends_));
@@ -52,6 +52,9 @@ Result<> Vips::recover() {
     last_vip_ = std::max(last_vip_, key.vip);
     last_backend_ = std::max(last_backend_, s.backend);
   }
+  auto entries = dp_.entries().entries();
+  if (!entries) return tl::unexpected(entries.error());
+  for (const auto& [key, e] : *entries) last_backend_ = std::max(last_backend_, e.backend);
   doubtful_ = true;
   return {};
 }
