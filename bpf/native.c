@@ -7,6 +7,8 @@
 #include "bpf/lib/answer.h"
 #include "bpf/lib/egress.h"
 #include "bpf/lib/gateway.h"
+#include "bpf/lib/group_copy.h"
+#include "bpf/lib/group_member.h"
 #include "bpf/lib/ingress.h"
 #include "bpf/lib/reply.h"
 #include "bpf/lib/resume.h"
@@ -49,6 +51,18 @@ static int mz_native_jump(mz_ctx_t *ctx, __u32 slot, int hop)
 	return mz_resume(ctx, kind);
 }
 
+static int mz_native_jump_group(mz_ctx_t *ctx, __u32 slot)
+{
+	return slot == MZ_GROUP_MEMBER ? mz_group_member(ctx) : mz_group_packet(ctx);
+}
+
+uint32_t mz_native_copy_count(uint32_t i, struct mz_native_copy *copy)
+{
+	if (copy)
+		*copy = mz_native_copies[i % MZ_NATIVE_COPIES];
+	return mz_native_copied;
+}
+
 int mz_native_returned(struct mz_native_packet *pkt)
 {
 	return mz_returned(pkt);
@@ -74,6 +88,7 @@ static struct mz_native_map *const tables[] = {
 	&mz_host_ids, &mz_counters, &mz_flows, &mz_flow_use, &mz_frags, &mz_flow_stats,
 	&mz_answered, &mz_links6, &mz_trace, &mz_vips, &mz_vip_rows, &mz_backends, &mz_stickies, &mz_entries,
 	&mz_insides, &mz_outsides, &mz_pools, &mz_mappings,
+	&mz_groups, &mz_group_hosts, &mz_new_group, &mz_group_use, &mz_group_sent, &mz_group_work,
 	&mz_function_ports, &mz_function_vpcs, &mz_function_chains, &mz_function_slots,
 	&mz_function_counts, &mz_function_packets, &mz_function_states,
 };
@@ -101,5 +116,6 @@ void mz_native_reset(void)
 	memset(&mz_cfg, 0, sizeof(mz_cfg));
 	memset(mz_native_functions, 0, sizeof(mz_native_functions));
 	mz_native_events = 0;
+	mz_native_copied = 0;
 	mz_native_clock = 0;
 }

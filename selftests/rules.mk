@@ -33,7 +33,7 @@ ALL += $(O)/selftests/bpf/verifier_test
 # ---- fuzz: libFuzzer over the native pipeline ----------------------------
 FUZZ_SRC   := selftests/bpf/frame.c bpf/native.c bpf/target/native_maps.c
 FUZZ_FLAGS := -O1 -g -std=gnu11 -I. $(NATIVE_CFLAGS)
-FUZZERS    := $(O)/selftests/fuzz/pipeline_fuzz $(O)/selftests/fuzz/gateway_fuzz
+FUZZERS    := $(patsubst %,$(O)/selftests/fuzz/%_fuzz,pipeline gateway group)
 $(FUZZERS): $(O)/%: %.c $(FUZZ_SRC) $(wildcard bpf/*/*.h)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)

@@ -33,7 +33,7 @@
 	X(IP4_TRUNCATED, DROP, "IPv4 header runs past the end of the packet", "the sender builds broken frames") \
 	X(IP4_INVALID, DROP, "IPv4 version, header length or total length invalid", "the sender builds broken frames") \
 	X(SRC_IP, DROP, "source address is not the endpoint's (anti-spoofing)", "compare with transit endpoint get") \
-	X(MULTICAST, DROP, "broadcast or multicast", "not carried yet") \
+	X(MULTICAST, DROP, "broadcast or multicast, which the network does not carry", "set multicast or broadcast of the network; transit group list") \
 	X(TOO_BIG, DROP, "larger than the endpoint's MTU, and nobody to tell (no DF, or itself an ICMP error)", "set the MTU shown by transit endpoint get inside the endpoint") \
 	/* no way to go */ \
 	X(UNKNOWN_VNI, DROP, "the VNI is no VPC this host knows", "transit vpc list; transit get") \
@@ -110,7 +110,21 @@
 	X(FUNCTION_DROP, DROP, "an operator's function dropped it", "transit function list") \
 	X(FUNCTION_TAKEN, DELIVER, "handed to an operator's function in user space", "") \
 	X(FUNCTION_REPLY, DELIVER, "sent to an endpoint by an operator's function in user space", "") \
-	X(FUNCTION_STRAY, DROP, "what came from a function's interface names no endpoint of this host", "the function must answer with both MAC addresses swapped")
+	X(FUNCTION_STRAY, DROP, "what came from a function's interface names no endpoint of this host", "the function must answer with both MAC addresses swapped") \
+	/* groups */ \
+	X(GROUP_SENT, SEND, "to a group: sent to the bouncer that knows its members' hosts", "") \
+	X(GROUP_COPIED, SEND, "to a group: a bouncer's copies sent to the hosts of its members", "") \
+	X(GROUP_DELIVERED, DELIVER, "to a group: delivered to its members on this host", "") \
+	X(GROUP_NOBODY, DROP, "to a group that has no members this host knows of", "transit group list, here and at the bouncer") \
+	X(GROUP_REPORT, ANSWER, "IGMP or MLD: who is in a group was taken note of", "") \
+	X(GROUP_HOST, ANSWER, "a host told us that it has members of a group, or none any more", "") \
+	X(GROUP_LOST, DROP, "a copy for one member or host of a group could not be made", "transit doctor; look at the member's interface, the route to the host") \
+	X(GROUP_RATE, DROP, "the endpoint sends more to groups than it may", "transitd --group-packets; look what the endpoint does") \
+	X(GROUP_LIMIT, DROP, "joins a group that is full, or one more than the endpoint may", "64 groups an endpoint, 128 members of a group on one host; transit group list") \
+	X(GROUP_HOSTS, DROP, "a host told us of members of a group that has them on too many hosts", "128 hosts a group; divide the network") \
+	X(GROUP_QUERY, DROP, "an endpoint asks who is in a group, which the network does", "take the multicast router out of the endpoint") \
+	X(IGMP_INVALID, DROP, "IGMP that RFC 3376 says to discard", "the sender builds broken packets") \
+	X(MLD_INVALID, DROP, "MLD that RFC 3810 says to discard", "the sender builds broken packets")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */
@@ -148,7 +162,8 @@ _Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
 	X(HOST, "host") \
 	X(NEXTHOP, "next hop") \
 	X(REWRITE, "rewrite") \
-	X(FUNCTIONS, "functions")
+	X(FUNCTIONS, "functions") \
+	X(GROUP, "group")
 
 enum mz_stage {
 #define X(name, text) MZ_ST_##name,

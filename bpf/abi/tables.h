@@ -7,6 +7,7 @@
 
 #include "bpf/abi/flows.h"
 #include "bpf/abi/gateways.h"
+#include "bpf/abi/groups.h"
 #include "bpf/abi/types.h"
 #include "bpf/abi/vips.h"
 
@@ -36,6 +37,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 20);
 #define MZ_EP_F_EGRESS  0x8  /* functions run on what it sends */
 #define MZ_EP_F_INGRESS 0x10 /* functions run on what it is to receive */
 #define MZ_EP_F_PEERED  0x20 /* of a port: its VPC has peers */
+#define MZ_EP_F_GROUPS  0x40 /* of a port: its network carries multicast or broadcast */
 
 /* What the host believes of an interface: slot ifindex % MZ_PORTS. */
 struct mz_port {
@@ -82,6 +84,8 @@ MZ_ABI_ASSERT(sizeof(struct mz_network) == 16);
 #define MZ_NET_F_ELSEWHERE 0x8 /* the shard names the dividers of its VPC */
 #define MZ_NET_F_PEER    0x10 /* an address of another VPC, whose networks say more */
 #define MZ_NET_F_ANSWERS 0x20 /* PEER: only flows that were begun there go there */
+#define MZ_NET_F_MULTICAST 0x40 /* what goes to its groups is copied to their members */
+#define MZ_NET_F_BROADCAST 0x80 /* the same of its broadcast addresses */
 
 struct mz_vpc {
 	__u32 shard; /* the dividers: first of MZ_BUCKETS rows */
@@ -145,7 +149,7 @@ struct mz_event {
 	__u32 vni;
 	struct mz_addr src; /* inner */
 	struct mz_addr dst; /* inner */
-	__u32 host;         /* hint, moved: whom to tell; neighbour: whom to resolve */
+	__u32 host;         /* hint, moved, no member: whom to tell; neighbour: whom to resolve */
 	__u32 pad;
 };
 MZ_ABI_ASSERT(sizeof(struct mz_event) == 48);
@@ -153,6 +157,8 @@ MZ_ABI_ASSERT(sizeof(struct mz_event) == 48);
 #define MZ_EVENT_HINT  1 /* bounced traffic for a local endpoint keeps coming */
 #define MZ_EVENT_MOVED 2 /* a direct packet came for an endpoint that is not here */
 #define MZ_EVENT_NEIGH 3 /* the next hop towards a host is not resolved */
+#define MZ_EVENT_GROUP 4 /* a local endpoint joined or left a group */
+#define MZ_EVENT_NO_MEMBER 5 /* a copy came from a bouncer for a group without members here */
 
 /* Set before a program is loaded; a change is a new load and an atomic
  * replacement. */
@@ -170,11 +176,12 @@ struct mz_cfg {
 	__u32 outside;            /* ifindex of a gateway's way out; 0 = none */
 	__u32 inner_mtu;          /* largest IP packet a tunnel carries on this underlay */
 	__u32 outside_mtu;        /* ... the way out */
+	__u32 group_packets;      /* packets to groups an endpoint may send a second; 0 = any number */
 	struct mz_addr outside_ip4; /* our addresses there; 0 = none of that family */
 	struct mz_addr outside_ip6;
 	__u32 flow_timeout[MZ_FLOW_TIMER_COUNT]; /* jiffies, by enum mz_flow_timer */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 108 + 4 * MZ_FLOW_TIMER_COUNT);
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 112 + 4 * MZ_FLOW_TIMER_COUNT);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its

@@ -52,12 +52,16 @@ MZ_ABI_ASSERT(offsetof(struct mz_opt, hops_sender) == 12);
 
 #define MZ_HOST_ID_MAX 0xffffffu
 
-/* Flags of hops_sender. These two go with the O bit and are never tenant data. */
+/* Flags of hops_sender. These go with the O bit and are never tenant data. */
 #define MZ_OPT_F_HINT  0x1 /* learn (VNI, inner source) -> origin; origin 0: forget */
 #define MZ_OPT_F_PROBE 0x2 /* a hop sends it back as it came */
+#define MZ_OPT_F_GROUP 0x4 /* the sender has members of the group that is the inner
+			    * destination, in the inner source's network; origin 0: none */
 
 /* Flags of tenants' packets, which have no O bit. */
 #define MZ_OPT_F_PEERED  0x1 /* the inner source is of a VPC that is the VNI's peer */
+#define MZ_OPT_F_COPY    0x2 /* of a packet to a group, by its bouncer: for members there, for
+			      * no other host */
 #define MZ_OPT_F_OUTSIDE 0x4 /* the inner source lies outside: no path is learned of it */
 #define MZ_OPT_F_MAPPED  0x8 /* the inner destination port is one of the endpoint's
 			      * outside ports, to be translated back */

@@ -45,14 +45,15 @@ static __always_inline int mz_probe(struct mz_pkt *p)
 	return mz_end(p, MZ_ACT_ANSWER, MZ_R_PROBE);
 }
 
-/* Ends every control packet but a hint, whose inner packet is read as any. */
+/* Ends every control packet but a hint and what is told of groups, whose inner packet is
+ * read as any. */
 static __always_inline int mz_stage_control(struct mz_pkt *p)
 {
 	if (!p->oam)
 		return MZ_NEXT;
 	if (p->opt_flags & MZ_OPT_F_PROBE)
 		return mz_probe(p);
-	if (p->opt_flags & MZ_OPT_F_HINT)
+	if (p->opt_flags & (MZ_OPT_F_HINT | MZ_OPT_F_GROUP))
 		return MZ_NEXT;
 	return mz_drop(p, MZ_R_GENEVE_CONTROL);
 }
@@ -63,6 +64,8 @@ static __always_inline int mz_stage_hint(struct mz_pkt *p)
 {
 	if (!p->oam)
 		return MZ_NEXT;
+	if (!(p->opt_flags & MZ_OPT_F_HINT))
+		return mz_drop(p, MZ_R_GENEVE_CONTROL);
 	if (p->origin)
 		mz_learn(p, p->vni);
 	else

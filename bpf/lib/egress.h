@@ -7,6 +7,7 @@
 #include "bpf/lib/eth.h"
 #include "bpf/lib/flow.h"
 #include "bpf/lib/function.h"
+#include "bpf/lib/group.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/local.h"
 #include "bpf/lib/nat.h"
@@ -45,7 +46,10 @@ static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port 
 	if (p->proto == MZ_ICMP6)
 		MZ_TRY(mz_stage_echo6(p, port));
 	p->asks_dhcp = (__u8)mz_is_dhcp6(p, port);
-	return p->asks_dhcp ? MZ_NEXT : mz_stage_ip6(p, port, total);
+	if (p->asks_dhcp)
+		return MZ_NEXT;
+	MZ_TRY(mz_stage_to_group(p, port));
+	return mz_stage_ip6(p, port, total);
 }
 
 static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port *port)
@@ -59,6 +63,7 @@ static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port 
 	p->asks_dhcp = (__u8)mz_is_dhcp4(p, port);
 	if (p->asks_dhcp)
 		return MZ_NEXT;
+	MZ_TRY(mz_stage_to_group(p, port));
 	MZ_TRY(mz_stage_ip4(p, port, total));
 	return p->proto == IPPROTO_ICMP ? mz_stage_echo4(p, port) : MZ_NEXT;
 }

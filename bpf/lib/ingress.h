@@ -8,6 +8,7 @@
 #include "bpf/lib/flow.h"
 #include "bpf/lib/function.h"
 #include "bpf/lib/geneve.h"
+#include "bpf/lib/group.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/nat.h"
 #include "bpf/lib/rewrite.h"
@@ -49,7 +50,8 @@ static __always_inline int mz_ingress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_geneve(p));
 	MZ_TRY(mz_stage_sender(p));
 	MZ_TRY(mz_stage_control(p));
-	MZ_TRY(mz_stage_inner(p));
+	if (mz_stage_inner(p) != MZ_NEXT)
+		return mz_stage_inner_group(p);
 	MZ_TRY(mz_stage_hint(p));
 	MZ_TRY(mz_route_endpoint(p, MZ_AT_UNDERLAY));
 	if (p->out_ifindex)

@@ -12,6 +12,7 @@ static __always_inline int mz_stage_inner(struct mz_pkt *p)
 	if (!eth)
 		return mz_drop(p, MZ_R_INNER_TRUNCATED);
 	p->v6 = mz_family(eth);
+	p->group = eth->dst[0] & 1;
 	if (eth->proto == mz_htons(ETH_P_IP))
 		return mz_stage_inner_ip4(p);
 	if (eth->proto == mz_htons(ETH_P_IPV6))

@@ -83,7 +83,7 @@ static __always_inline int mz_stage_inner_ip4(struct mz_pkt *p)
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
 	if (mz_ip4_is_odd(p->src.w[3]))
 		return mz_drop(p, MZ_R_INNER_SOURCE);
-	if (mz_ip4_is_group(p->dst.w[3]))
+	if (p->group || mz_ip4_is_group(p->dst.w[3]))
 		return mz_drop(p, MZ_R_INNER_MULTICAST);
 	return MZ_NEXT;
 }

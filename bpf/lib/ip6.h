@@ -115,7 +115,7 @@ static __always_inline int mz_stage_inner_ip6(struct mz_pkt *p)
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
 	if (mz_ip6_is_odd(&p->src))
 		return mz_drop(p, MZ_R_INNER_SOURCE);
-	if (mz_ip6_is_odd(&p->dst))
+	if (p->group || mz_ip6_is_odd(&p->dst))
 		return mz_drop(p, MZ_R_INNER_MULTICAST);
 	return MZ_NEXT;
 }

@@ -145,8 +145,8 @@ MZ_MAP(mz_function_slots, ARRAY, __u32, struct mz_function_slot, MZ_FUNCTION_SLO
 /* Slot -> function; MZ_FUNCTION_RESUME: the program they come back to;
  * MZ_FUNCTION_ANSWER: the one of rare answers. Writer: daemon. Readers: packets that
  * meet functions, or are answered. One for TC, one for XDP. */
-MZ_PROGRAMS(mz_function_tc);
-MZ_PROGRAMS(mz_function_xdp);
+MZ_PROGRAMS(mz_function_tc, MZ_FUNCTION_PROGRAMS);
+MZ_PROGRAMS(mz_function_xdp, MZ_FUNCTION_PROGRAMS);
 
 /* What a function is told of the packet: of TC, and of XDP. Writers: the packet, and
  * the function its verdict, on their own CPU. */
@@ -154,6 +154,34 @@ MZ_MAP(mz_function_packets, PERCPU_ARRAY, __u32, struct mz_function_packet, 2, 0
 
 /* Slot -> what became of packets. Writer: packets, on their own CPU. Reader: daemon. */
 MZ_MAP(mz_function_counts, PERCPU_ARRAY, __u32, struct mz_function_count, MZ_FUNCTION_SLOTS, 0);
+
+/* (VNI, network, group) -> members on this host. Writers: endpoints' reports and leaves;
+ * the daemon takes out who answers no more, and enters who gets broadcasts. Reader: packets
+ * to groups. 1,120 B an entry, allocated when written; full refuses the report (GROUP_LIMIT). */
+MZ_MAP(mz_groups, HASH, struct mz_group_key, struct mz_group, 8192, MZ_MAP_SPARSE);
+
+/* (VNI, network, group) -> hosts that have members, where this one is the group's bouncer.
+ * Writers: what hosts tell; the daemon takes out who tells no more. Reader: packets to
+ * groups. 1,120 B an entry, allocated when written; full means that members are not
+ * reached by way of this bouncer (GROUP_HOSTS). */
+MZ_MAP(mz_group_hosts, HASH, struct mz_group_key, struct mz_group, 8192, MZ_MAP_SPARSE);
+
+/* A group without rows, to begin with. Writer: nobody. */
+MZ_MAP(mz_new_group, ARRAY, __u32, struct mz_group, 1, MZ_MAP_RDONLY);
+
+/* ifindex % MZ_PORTS -> groups this endpoint is in. Writers: its reports and leaves; the
+ * daemon counts anew with each walk. Reader: reports. 65,536 x 8 B = 512 KiB. */
+MZ_MAP(mz_group_use, ARRAY, __u32, __u32, MZ_PORTS, 0);
+
+/* ifindex % MZ_PORTS -> packets to groups this endpoint sent lately. Writer and reader:
+ * these. 65,536 x 8 B = 512 KiB. */
+MZ_MAP(mz_group_sent, ARRAY, __u32, struct mz_answers, MZ_PORTS, 0);
+
+/* What the packet at hand became. Writer and reader: it, on its own CPU. */
+MZ_MAP(mz_group_work, PERCPU_ARRAY, __u32, struct mz_group_work, 1, 0);
+
+/* MZ_GROUP_* -> program of groups. Writer: daemon. Readers: packets to groups. */
+MZ_PROGRAMS(mz_group_tc, MZ_GROUP_PROGRAMS);
 
 /* Notes of the traced packet. Writers: programs run on a described packet, one
  * at a time. Reader: daemon. */

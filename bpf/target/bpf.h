@@ -39,12 +39,12 @@
 		__uint(pinning, LIBBPF_PIN_BY_NAME);          \
 	} map SEC(".maps")
 
-#define MZ_PROGRAMS(map)                                      \
+#define MZ_PROGRAMS(map, entries)                             \
 	struct {                                              \
 		__uint(type, BPF_MAP_TYPE_PROG_ARRAY);        \
 		__uint(key_size, sizeof(__u32));              \
 		__uint(value_size, sizeof(__u32));            \
-		__uint(max_entries, MZ_FUNCTION_PROGRAMS);    \
+		__uint(max_entries, entries);                 \
 		__uint(pinning, LIBBPF_PIN_BY_NAME);          \
 	} map SEC(".maps")
 
@@ -55,6 +55,7 @@
 #define mz_insert_new(map, key, value)     bpf_map_update_elem(&map, key, value, BPF_NOEXIST)
 #define mz_remove(map, key)                bpf_map_delete_elem(&map, key)
 #define mz_atomic_add(at, n)               __sync_fetch_and_add(at, n)
+#define mz_atomic_swap(at, from, to)       __sync_val_compare_and_swap(at, from, to) /* what it was */
 #define mz_ring_output(ring, record, size) bpf_ringbuf_output(&ring, record, size, 0)
 
 /* Jiffies: the cheapest clock there is; ages here are seconds. */

@@ -28,7 +28,7 @@ MZ_ABI_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 					    .key_size = sizeof(ktype),                     \
 					    .value_size = sizeof(vtype),                   \
 					    .max_entries = (entries) }
-#define MZ_PROGRAMS(map) /* mz_native_functions */
+#define MZ_PROGRAMS(map, entries) /* functions */
 #define MZ_RING(map, bytes) static const uint32_t map __attribute__((unused)) = (bytes)
 
 #define mz_lookup(map, key)        mz_native_lookup(&map, key)
@@ -37,6 +37,7 @@ MZ_ABI_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 	(mz_native_lookup(&map, key) ? -MZ_EEXIST : mz_native_update(&map, key, value))
 #define mz_remove(map, key)        mz_native_delete(&map, key)
 #define mz_atomic_add(at, n)       (*(at) += (n))
+#define mz_atomic_swap(at, from, to)       (*(at) == (from) ? (void)(*(at) = (to)), (from) : *(at))
 #define mz_ring_output(ring, record, size) \
 	do {                                       \
 		(void)(ring);                      \
@@ -121,6 +122,32 @@ static int mz_native_gone; /* the verdict of the program that ended the packet *
 			return mz_end(p, MZ_ACT_GONE, MZ_R_NONE);                              \
 		}                                                                              \
 	} while (0)
+
+#define MZ_HAS_GROUPS 1
+
+static int mz_native_jump_group(mz_ctx_t *ctx, __u32 slot);
+#define mz_jump_group(p, slot)                                       \
+	do {                                                         \
+		mz_native_gone = mz_native_jump_group((p)->ctx, slot); \
+		return mz_end(p, MZ_ACT_GONE, MZ_R_NONE);            \
+	} while (0)
+
+/* A copy of the packet as it is, for the caller. */
+static struct mz_native_copy mz_native_copies[MZ_NATIVE_COPIES];
+static uint32_t mz_native_copied;
+
+static inline int mz_clone(mz_ctx_t *ctx, __u32 ifindex)
+{
+	struct mz_native_copy *c = &mz_native_copies[mz_native_copied % MZ_NATIVE_COPIES];
+
+	if (ifindex >= MZ_NATIVE_NO_DEVICE)
+		return -1;
+	c->ifindex = ifindex;
+	c->len = ctx->len < sizeof(c->frame) ? ctx->len : (uint32_t)sizeof(c->frame);
+	__builtin_memcpy(c->frame, ctx->data, c->len);
+	mz_native_copied++;
+	return 0;
+}
 
 static inline __u32 mz_zero(struct mz_pkt *p)
 {

@@ -33,6 +33,17 @@ struct mz_native_packet {
 typedef int (*mz_native_function)(struct mz_native_packet *pkt, const struct mz_function_packet *described);
 void mz_native_set_function(uint32_t slot, mz_native_function function);
 
+/* What packets to groups became: the last MZ_NATIVE_COPIES copies. Interfaces from
+ * MZ_NATIVE_NO_DEVICE on do not take any. */
+#define MZ_NATIVE_COPIES    16u
+#define MZ_NATIVE_NO_DEVICE 1000000u
+struct mz_native_copy {
+	uint32_t ifindex, len;
+	uint8_t frame[2048];
+};
+/* Copies since the last reset; copy `i` of them in `copy`, if that is not NULL. */
+uint32_t mz_native_copy_count(uint32_t i, struct mz_native_copy *copy);
+
 /* All return an enum mz_act. */
 int mz_native_egress(struct mz_native_packet *pkt);
 int mz_native_ingress(struct mz_native_packet *pkt);

@@ -57,6 +57,16 @@ static __always_inline __u32 mz_length(struct mz_pkt *p)
 #define MZ_HAS_ENDPOINT_FUNCTIONS 1
 #define MZ_HAS_HOP_FUNCTIONS      0 /* a hop is XDP */
 
+#define MZ_HAS_GROUPS             1 /* packets can be copied */
+
+/* A copy of the packet as it is, out of an interface. Pointers are to be reloaded. */
+static __always_inline int mz_clone(mz_ctx_t *ctx, __u32 ifindex)
+{
+	return (int)bpf_clone_redirect(ctx, ifindex, 0);
+}
+
+#define mz_jump_group(p, slot) bpf_tail_call((p)->ctx, &mz_group_tc, slot)
+
 /* Does not come back, unless nobody is there. */
 #define mz_jump(p, slot) bpf_tail_call((p)->ctx, &mz_function_tc, slot)
 

@@ -48,6 +48,7 @@ class Validator {
     for (size_t i = 0; i < region_.networks.size(); i++) MZ_CHECK(network(region_.networks[i], i));
     for (size_t i = 0; i < region_.endpoints.size(); i++)
       MZ_CHECK(endpoint(region_.endpoints[i], i));
+    for (const Network& n : region_.networks) MZ_CHECK(groups(n));
     for (size_t i = 0; i < region_.services.size(); i++) MZ_CHECK(service(region_.services[i], i));
     for (size_t i = 0; i < region_.gateways.size(); i++) MZ_CHECK(gateway(region_.gateways[i], i));
     for (size_t i = 0; i < region_.peerings.size(); i++) MZ_CHECK(peering(region_.peerings[i], i));
@@ -61,6 +62,7 @@ class Validator {
   Result<> network(const Network& n, size_t index);
   Result<> endpoint(const Endpoint& e, size_t index);
   Result<> attach(const Endpoint& e, const std::string& object);
+  Result<> groups(const Network& n) const;
   Result<> service(const Service& s, size_t index);
   Result<> backends(const Service& s, const std::string& object) const;
   Result<> gateway(const Gateway& g, size_t index);
@@ -191,6 +193,21 @@ Result<> Validator::attach(const Endpoint& e, const std::string& object) {
   if (e.tap.empty()) return {};
   MZ_CHECK(at_field(mizar::check_interface(e.tap), object, "tap"));
   return at_field(interfaces_.claim(e.host + " tap " + e.tap, object, e.tap), object, "tap");
+}
+
+// Between hosts a bouncer makes the copies.
+Result<> Validator::groups(const Network& n) const {
+  if (bouncers_ > 0 || (!n.services.multicast && !n.services.broadcast)) return {};
+  const Endpoint* first = nullptr;
+  for (const Endpoint& e : region_.endpoints) {
+    if (e.vpc != n.vpc || e.network != n.name) continue;
+    if (!first) first = &e;
+    if (e.host != first->host)
+      return bad("network " + key(n.vpc, n.name), n.services.multicast ? "multicast" : "broadcast",
+                 "endpoints {} and {} live on two hosts, and no host is a bouncer, which would make the copies; "
+                 "give one the role", first->name, e.name);
+  }
+  return {};
 }
 
 // Behind the endpoints: its addresses are none of theirs.

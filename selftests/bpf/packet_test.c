@@ -109,7 +109,10 @@ static int private_network(void)
 			return -1;
 		close(fd);
 	}
-	return system("ip link add outside index 77 mtu 1400 address 02:00:00:00:01:01 type veth peer name beyond && "
+	return system("ip link add outside index 77 mtu 1400 address 02:00:00:00:01:01 type veth peer name beyond index 78 && "
+		      "ip link set lo up && for i in 2 3; do ip link add m$i index $i type veth peer name p$i index 10$i && "
+		      "sysctl -qw net.ipv6.conf.m$i.disable_ipv6=1 net.ipv6.conf.p$i.disable_ipv6=1 && ip link set p$i up && "
+		      "ip link set m$i up || exit 1; done && "
 		      "ip link set beyond up && ip link set outside up && "
 		      "ip addr add 203.0.113.1/24 dev outside && ip addr add 2001:db8:0:113::1/64 dev outside nodad && "
 		      "for i in 203.0.113.9 203.0.113.10 2001:db8:0:113::9; do "
@@ -143,6 +146,9 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_peer_out),         cmocka_unit_test(test_peer_answers),
 		cmocka_unit_test(test_peer_in),          cmocka_unit_test(test_peer_functions),
 		cmocka_unit_test(test_vip_refused),      cmocka_unit_test(test_vip_functions),
+		cmocka_unit_test(test_group_egress),     cmocka_unit_test(test_group_ingress),
+		cmocka_unit_test(test_group_igmp),       cmocka_unit_test(test_group_mld),
+		cmocka_unit_test(test_group_hosts),      cmocka_unit_test(test_group_described),
 		cmocka_unit_test(test_functions_egress), cmocka_unit_test(test_functions_ingress),
 		cmocka_unit_test(test_functions_hop),    cmocka_unit_test(test_functions_described),
 		cmocka_unit_test(test_functions_returned),

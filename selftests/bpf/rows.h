@@ -23,6 +23,13 @@ void test_ip6_underlay(void **state);
 // rows_local.c
 void test_local_requests(void **state);
 void test_local_replies(void **state);
+// rows_group.c
+void test_group_egress(void **state);
+void test_group_ingress(void **state);
+void test_group_igmp(void **state);
+void test_group_mld(void **state);
+void test_group_hosts(void **state);
+void test_group_described(void **state);
 // rows_function.c
 void test_functions_egress(void **state);
 void test_functions_ingress(void **state);

@@ -44,6 +44,9 @@ struct target {
 	// whatever is there.
 	int (*function)(uint32_t slot, int verdict);
 	struct mz_function_packet (*seen)(uint32_t slot); // what it was last given
+	// Copies of packets to groups since it was opened; copy `i` and the interface it left
+	// by, if these are not NULL. NULL: it cannot copy.
+	uint32_t (*copies)(uint32_t i, uint32_t *ifindex, struct frame *f);
 	int (*answers)(bool there); // whether the program of rare answers is; NULL: always
 	uint32_t (*now)(void);                     // clock of mz_path, jiffies
 };

@@ -4,10 +4,14 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "bpf/abi/tables.h" // before the skeletons, which name its types
@@ -16,6 +20,8 @@
 #include "bpf/endpoint_egress.skel.h"
 #include "bpf/gateway_in.skel.h"
 #include "bpf/gateway_out.skel.h"
+#include "bpf/group_copy.skel.h"
+#include "bpf/group_member.skel.h"
 #include "bpf/uplink_deliver.skel.h"
 #include "bpf/uplink_hop.skel.h"
 #include "bpf/clock.skel.h"
@@ -47,6 +53,14 @@ static struct {
 	struct mz_function_reply_xdp *xdp_returned;
 	struct mz_endpoint_answer *tc_answer;
 	struct mz_answer_xdp *xdp_answer;
+	struct mz_group_copy *tc_copy;
+	struct mz_group_member *tc_member;
+	int capture; // socket that sees what leaves
+	uint32_t copied;
+	struct {
+		uint32_t ifindex;
+		struct frame f;
+	} copies[64];
 	struct mz_function_resume *tc_resume;
 	struct mz_hop_resume *xdp_resume;
 	struct bpf_object *told[MZ_FUNCTION_SLOTS];
@@ -119,15 +133,48 @@ static int open_all(void)
 	LOAD(xdp_returned, mz_function_reply_xdp);
 	LOAD(tc_answer, mz_endpoint_answer);
 	LOAD(xdp_answer, mz_answer_xdp);
+	LOAD(tc_copy, mz_group_copy);
+	LOAD(tc_member, mz_group_member);
 	LOAD(tc_resume, mz_function_resume);
 	LOAD(xdp_resume, mz_hop_resume);
 	if (put_program("mz_function_tc", MZ_FUNCTION_RESUME, bpf_program__fd(s.tc_resume->progs.mz_function_resume)) ||
 	    put_program("mz_function_xdp", MZ_FUNCTION_RESUME, bpf_program__fd(s.xdp_resume->progs.mz_hop_resume)) ||
+	    put_program("mz_group_tc", MZ_GROUP_COPY, bpf_program__fd(s.tc_copy->progs.mz_group_copy)) ||
+	    put_program("mz_group_tc", MZ_GROUP_MEMBER, bpf_program__fd(s.tc_member->progs.mz_group_member_tc)) ||
 	    answers(true))
+		return -errno;
+	s.capture = socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, htons(ETH_P_ALL));
+	if (s.capture < 0)
 		return -errno;
 	s.clock = mz_clock__open_and_load();
 	s.ring = ring_buffer__new(map_fd("mz_events"), on_event, NULL, NULL);
 	return s.clock && s.ring ? 0 : -errno;
+}
+
+// ---- copies ----------------------------------------------------------------------
+
+// Copies are on their way out when the program is over, and seen there.
+static uint32_t copies(uint32_t i, uint32_t *ifindex, struct frame *f)
+{
+	static const uint8_t gateway[] = MZ_GATEWAY_MAC;
+	struct frame got = { 0 };
+	struct sockaddr_ll from;
+	socklen_t len = sizeof(from);
+	ssize_t n;
+
+	while ((n = recvfrom(s.capture, got.b, sizeof(got.b), 0, (struct sockaddr *)&from, &len)) > 0) {
+		len = sizeof(from);
+		if (from.sll_pkttype != PACKET_OUTGOING || (memcmp(got.b + 6, gateway, 6) && memcmp(got.b + 6, mac_bytes(MAC_SELF), 6)))
+			continue;
+		got.len = (uint32_t)n;
+		s.copies[s.copied % 64].ifindex = (uint32_t)from.sll_ifindex;
+		s.copies[s.copied++ % 64].f = got;
+	}
+	if (ifindex)
+		*ifindex = s.copies[i % 64].ifindex;
+	if (f)
+		*f = s.copies[i % 64].f;
+	return s.copied;
 }
 
 // ---- functions ----------------------------------------------------------------
@@ -198,6 +245,9 @@ static void close_all(void)
 		bpf_object__close(s.told[i]);
 	mz_endpoint_answer__destroy(s.tc_answer);
 	mz_answer_xdp__destroy(s.xdp_answer);
+	mz_group_copy__destroy(s.tc_copy);
+	mz_group_member__destroy(s.tc_member);
+	close(s.capture);
 	mz_function_resume__destroy(s.tc_resume);
 	mz_hop_resume__destroy(s.xdp_resume);
 	mz_function_reply__destroy(s.tc_returned);
@@ -225,7 +275,7 @@ static void close_all(void)
 static void wipe(const char *name, uint32_t slots)
 {
 	int fd = map_fd(name);
-	uint8_t key[64], value[1024] = { 0 };
+	uint8_t key[64], value[2048] = { 0 };
 	uint32_t i;
 
 	if (slots) {
@@ -259,6 +309,10 @@ static void reset(void)
 	wipe("mz_flow_use", 8);
 	wipe("mz_answered", 4);
 	wipe("mz_links6", 0);
+	wipe("mz_groups", 0);
+	wipe("mz_group_hosts", 0);
+	wipe("mz_group_use", 4);
+	wipe("mz_group_sent", 4);
 	wipe("mz_function_ports", 4);
 	wipe("mz_function_vpcs", 4);
 	wipe("mz_function_chains", 4);
@@ -403,7 +457,7 @@ const struct target target_tc = {
 	.name = "tc", .ifindex = 1, .has_fib = true, .same_interface = V_REDIRECT,
 	.open = open_all, .close = close_all, .reset = reset,
 	.update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
-	.endpoint_functions = true, .function = function, .seen = seen, .answers = answers,
+	.endpoint_functions = true, .function = function, .seen = seen, .answers = answers, .copies = copies,
 };
 const struct target target_xdp = {
 	.name = "xdp", .ifindex = 1, .has_fib = true, .same_interface = V_TX,

@@ -22,10 +22,13 @@ static void close_native(void)
 	mz_native_reset();
 }
 
+static uint32_t copies_before; // the last reset
+
 static void reset(void)
 {
 	struct mz_cfg cfg = test_cfg();
 
+	copies_before += mz_native_copy_count(0, NULL);
 	mz_native_reset();
 	mz_native_configure(&cfg);
 	mz_native_set_clock(START);
@@ -146,6 +149,20 @@ static struct mz_function_packet seen(uint32_t slot)
 	return told[slot % MZ_FUNCTIONS].seen;
 }
 
+static uint32_t copies(uint32_t i, uint32_t *ifindex, struct frame *f)
+{
+	struct mz_native_copy copy;
+	uint32_t n = mz_native_copy_count(i - copies_before, &copy);
+
+	if (ifindex)
+		*ifindex = copy.ifindex;
+	if (f) {
+		f->len = copy.len;
+		memcpy(f->b, copy.frame, copy.len);
+	}
+	return copies_before + n;
+}
+
 static uint32_t now(void)
 {
 	return START;
@@ -156,4 +173,5 @@ const struct target target_native = {
 	.open = open_native, .close = close_native, .reset = reset,
 	.update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
 	.endpoint_functions = true, .hop_functions = true, .function = function, .seen = seen,
+	.copies = copies,
 };

@@ -30,6 +30,8 @@ struct object {
 static const struct object objects[] = {
 	{ "endpoint_egress", "mz_endpoint_egress" },
 	{ "endpoint_answer", "mz_endpoint_answer" },
+	{ "group_copy", "mz_group_copy" },
+	{ "group_member", "mz_group_member_tc" },
 	{ "uplink_deliver", "mz_uplink_deliver" },
 	{ "uplink_hop", "mz_uplink_hop" },
 	{ "services_reply", "mz_services_reply" },
@@ -48,7 +50,7 @@ static void set_flags(struct bpf_object *obj, unsigned flags)
 	struct bpf_map *m;
 
 	bpf_object__for_each_map(m, obj) {
-		struct mz_cfg cfg = { .self_id = 1, .flags = flags, .services = 2, .outside = 3, .inner_mtu = 1434, .outside_mtu = 1500, .second = 250, .answers = 100 };
+		struct mz_cfg cfg = { .self_id = 1, .flags = flags, .services = 2, .outside = 3, .inner_mtu = 1434, .outside_mtu = 1500, .second = 250, .answers = 100, .group_packets = 100 };
 		size_t size = 0;
 		const void *old = bpf_map__initial_value(m, &size);
 		char data[256] = { 0 };

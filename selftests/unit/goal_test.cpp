@@ -26,7 +26,7 @@ vpcs:
 networks:
   - {name: front, vpc: a, cidr: 10.0.1.0/24, cidr6: "fd00:a:1::/64", dns: [192.0.2.53, "2001:db8::53"], dhcp: false,
      routes: [{prefix: 172.16.0.0/12}, {prefix: 192.168.0.0/16, via: 10.0.1.9}]}
-  - {name: back, vpc: a, cidr: 10.0.2.0/24}
+  - {name: back, vpc: a, cidr: 10.0.2.0/24, multicast: true, broadcast: true}
   - {name: front, vpc: b, cidr: 10.0.1.0/24}
   - {name: six, vpc: a, cidr6: "fd00:a:6::/64"}
 endpoints:
@@ -82,6 +82,8 @@ TEST(Goal, ReadsWhatNetworksDoForEndpoints) {
   EXPECT_EQ(domain_or_default("", "a"), "a.internal");
   EXPECT_EQ(goal->vpcs.at("b").domain, "corp.example");
   const NetworkServices& front = goal->networks.at("a/front").services;
+  EXPECT_FALSE(front.multicast || front.broadcast);
+  EXPECT_TRUE(goal->networks.at("a/back").services.multicast && goal->networks.at("a/back").services.broadcast);
   ASSERT_EQ(front.dns.size(), 2u);
   EXPECT_EQ(front.dns[1].text(), "2001:db8::53");
   EXPECT_FALSE(front.dhcp);

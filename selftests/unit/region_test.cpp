@@ -119,6 +119,24 @@ const BadCase kBad[] = {
      "vpc b: dividers: 2 are asked for, the pool has 1"},
     {"bouncers", [](R& r) { r.mutable_networks(0)->set_bouncers(3); },
      "network a/front: bouncers: 3 are asked for, the pool has 2"},
+    {"multicast_without_bouncers",
+     [](R& r) {
+       r.mutable_networks(0)->set_multicast(true);
+       r.mutable_networks(1)->clear_bouncers();
+       r.mutable_endpoints(1)->set_network("front");
+       r.mutable_endpoints(1)->set_address("10.0.1.3");
+       for (auto& h : *r.mutable_hosts()) h.clear_roles();
+     },
+     "network a/front: multicast: endpoints web and db live on two hosts, and no host is a bouncer, which would make "
+     "the copies; give one the role"},
+    {"broadcast_of_ip6",
+     [](R& r) {
+       r.mutable_networks(0)->set_broadcast(true);
+       r.mutable_networks(0)->clear_cidr();
+       r.mutable_vpcs(0)->set_cidr6("fd00::/48");
+       r.mutable_networks(0)->set_cidr6("fd00::/64");
+     },
+     "network a/front: broadcast: the network has no cidr, and IPv6 has no broadcast; set multicast"},
     {"network_vpc", [](R& r) { r.mutable_networks(0)->set_vpc("c"); },
      "network c/front: vpc: 'c' does not stand in vpcs"},
     {"network_twice", [](R& r) { r.mutable_networks(1)->set_name("front"); },

@@ -143,6 +143,9 @@ Result<v1::ListFlowsReply> Client::call(const v1::TopFlowsRequest& r) {
 Result<v1::FunctionStatus> Client::call(const v1::LoadFunctionRequest& r) {
   return rpc_->call(&Stub::LoadFunction, r);
 }
+Result<v1::ListGroupsReply> Client::call(const v1::ListGroupsRequest& r) {
+  return rpc_->call(&Stub::ListGroups, r);
+}
 Result<v1::ListFunctionsReply> Client::call(const v1::ListFunctionsRequest& r) {
   return rpc_->call(&Stub::ListFunctions, r);
 }

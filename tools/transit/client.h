@@ -36,6 +36,7 @@ class Client {
   Result<v1::FunctionStatus> call(const v1::LoadFunctionRequest& request);
   Result<v1::ListFunctionsReply> call(const v1::ListFunctionsRequest& request);
   Result<v1::RemoveFunctionReply> call(const v1::RemoveFunctionRequest& request);
+  Result<v1::ListGroupsReply> call(const v1::ListGroupsRequest& request);
   Result<v1::TraceReply> call(const v1::TraceRequest& request);
   Result<v1::DoctorReply> call(const v1::DoctorRequest& request);
   Result<v1::ReplaceProgramsReply> call(const v1::ReplaceProgramsRequest& request);

@@ -29,6 +29,8 @@ struct NetworkServices {
   std::vector<Addr> dns;  // forwarders for what is not ours
   bool dhcp = true;
   std::vector<StaticRoute> routes;
+  bool multicast = false;  // what goes to its groups is copied to their members
+  bool broadcast = false;  // the same of its broadcast addresses, of which all are members
   bool operator==(const NetworkServices&) const = default;
 };
 
@@ -55,6 +57,10 @@ template <class Message>
 Result<NetworkServices> parse_services(const Message& m, const Cidrs& cidr) {
   NetworkServices out;
   out.dhcp = !m.has_dhcp() || m.dhcp();
+  out.multicast = m.multicast();
+  out.broadcast = m.broadcast();
+  if (out.broadcast && !cidr.v4)
+    return fail(Code::invalid_argument, "broadcast: the network has no cidr, and IPv6 has no broadcast; set multicast");
   auto dns = parse_forwarders({m.dns().begin(), m.dns().end()});
   if (!dns) return tl::unexpected(dns.error());
   out.dns = std::move(*dns);
@@ -74,6 +80,8 @@ template <class Message>
 void write_services(const NetworkServices& from, Message& to) {
   for (const Addr& ip : from.dns) to.add_dns(ip.text());
   if (!from.dhcp) to.set_dhcp(false);
+  to.set_multicast(from.multicast);
+  to.set_broadcast(from.broadcast);
   for (const StaticRoute& r : from.routes) {
     auto* out = to.add_routes();
     out->set_prefix(r.to.text());

@@ -62,6 +62,7 @@ struct TableSizes {
   std::uint32_t backends = 65536;
   std::uint32_t insides = 131072;   // outside addresses, and forwarded ports
   std::uint32_t mappings = 131072;  // rows; two for each port in use outside
+  std::uint32_t groups = 8192;      // of members here; and as bouncer, of hosts
 };
 
 enum class Hook { endpoint, uplink_deliver, uplink_hop, services, gateway_out, gateway_in, function };
@@ -131,6 +132,10 @@ class Dataplane {
   virtual Table<mz_outside_key, mz_outside>& outsides() = 0;
   virtual Table<mz_pool_key, mz_pool>& pools() = 0;
   virtual Table<mz_mapping_key, mz_mapping>& mappings() = 0;
+
+  virtual Table<mz_group_key, mz_group>& groups() = 0;
+  virtual Table<mz_group_key, mz_group>& group_hosts() = 0;
+  virtual Table<std::uint32_t, std::uint32_t>& group_use() = 0;  // by ifindex % MZ_PORTS
 
   // Functions: programs in slots 0..MZ_FUNCTIONS-1 of their kind. They, and what
   // they keep in maps, outlive this process and a new load().

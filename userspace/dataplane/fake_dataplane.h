@@ -95,6 +95,9 @@ class FakeDataplane final : public Dataplane {
         outsides_("mz_outsides", s.insides, false),
         pools_("mz_pools", 4096, false),
         mappings_("mz_mappings", s.mappings, false),
+        groups_("mz_groups", s.groups, false),
+        group_hosts_("mz_group_hosts", s.groups, false),
+        group_use_("mz_group_use", MZ_PORTS, true),
         function_ports_("mz_function_ports", MZ_PORTS, true),
         function_vpcs_("mz_function_vpcs", s.vpc_slots, true),
         function_chains_("mz_function_chains", MZ_FUNCTION_CHAINS, true),
@@ -140,6 +143,10 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_outside_key, mz_outside>& outsides() override { return outsides_; }
   FakeTable<mz_pool_key, mz_pool>& pools() override { return pools_; }
   FakeTable<mz_mapping_key, mz_mapping>& mappings() override { return mappings_; }
+
+  FakeTable<mz_group_key, mz_group>& groups() override { return groups_; }
+  FakeTable<mz_group_key, mz_group>& group_hosts() override { return group_hosts_; }
+  FakeTable<std::uint32_t, std::uint32_t>& group_use() override { return group_use_; }
 
   FakeTable<std::uint32_t, mz_function_chains>& function_ports() override { return function_ports_; }
   FakeTable<std::uint32_t, mz_function_chains>& function_vpcs() override { return function_vpcs_; }
@@ -209,6 +216,8 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_outside_key, mz_outside> outsides_;
   FakeTable<mz_pool_key, mz_pool> pools_;
   FakeTable<mz_mapping_key, mz_mapping> mappings_;
+  FakeTable<mz_group_key, mz_group> groups_, group_hosts_;
+  FakeTable<std::uint32_t, std::uint32_t> group_use_;
   FakeTable<std::uint32_t, mz_function_chains> function_ports_;
   FakeTable<std::uint32_t, mz_function_chains> function_vpcs_;
   FakeTable<std::uint32_t, mz_function_chain> function_chains_;

@@ -21,6 +21,8 @@
 #include "bpf/function_resume.skel.h"
 #include "bpf/gateway_in.skel.h"
 #include "bpf/gateway_out.skel.h"
+#include "bpf/group_copy.skel.h"
+#include "bpf/group_member.skel.h"
 #include "bpf/hop_resume.skel.h"
 #include "bpf/services_reply.skel.h"
 #include "bpf/uplink_deliver.skel.h"
@@ -60,6 +62,8 @@ constexpr ProgramImage kPrograms[] = {
     {kDeliver, "mz_uplink_deliver", mz_uplink_deliver__elf_bytes},
     {"endpoint_egress", "mz_endpoint_egress", mz_endpoint_egress__elf_bytes},
     {"endpoint_answer", "mz_endpoint_answer", mz_endpoint_answer__elf_bytes},
+    {"group_copy", "mz_group_copy", mz_group_copy__elf_bytes},
+    {"group_member", "mz_group_member_tc", mz_group_member__elf_bytes},
     {"uplink_hop", "mz_uplink_hop", mz_uplink_hop__elf_bytes},
     {"services_reply", "mz_services_reply", mz_services_reply__elf_bytes},
     {"function_reply", "mz_function_reply", mz_function_reply__elf_bytes},
@@ -149,6 +153,10 @@ class KernelDataplane final : public Dataplane {
   Table<mz_pool_key, mz_pool>& pools() override { return pools_; }
   Table<mz_mapping_key, mz_mapping>& mappings() override { return mappings_; }
 
+  Table<mz_group_key, mz_group>& groups() override { return groups_; }
+  Table<mz_group_key, mz_group>& group_hosts() override { return group_hosts_; }
+  Table<std::uint32_t, std::uint32_t>& group_use() override { return group_use_; }
+
   Result<> put_function(FunctionKind kind, unsigned slot, const FunctionImage& image) override;
   Result<> remove_function(FunctionKind kind, unsigned slot, const std::string& name) override;
   bool has_function(FunctionKind kind, unsigned slot) const override;
@@ -213,6 +221,8 @@ class KernelDataplane final : public Dataplane {
   KernelTable<mz_outside_key, mz_outside> outsides_;
   KernelTable<mz_pool_key, mz_pool> pools_;
   KernelTable<mz_mapping_key, mz_mapping> mappings_;
+  KernelTable<mz_group_key, mz_group> groups_, group_hosts_;
+  KernelTable<std::uint32_t, std::uint32_t> group_use_;
   KernelTable<std::uint32_t, mz_function_chains> function_ports_;
   KernelTable<std::uint32_t, mz_function_chains> function_vpcs_;
   KernelTable<std::uint32_t, mz_function_chain> function_chains_;
@@ -253,6 +263,8 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
   MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_ANSWER, "endpoint_answer"));
   MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_RESUME, "function_resume"));
   MZ_CHECK(put_own("mz_function_xdp", MZ_FUNCTION_RESUME, "hop_resume"));
+  MZ_CHECK(put_own("mz_group_tc", MZ_GROUP_MEMBER, "group_member"));
+  MZ_CHECK(put_own("mz_group_tc", MZ_GROUP_COPY, "group_copy"));
   for (const Attachment& a : hooks_.list())
     MZ_CHECK(prog_fd(a.hook) < 0 ? hooks_.detach(a.hook, a.ifindex)
                                  : hooks_.attach(a.hook, a.ifindex, prog_fd(a.hook)));
@@ -291,6 +303,9 @@ Result<> KernelDataplane::bind_tables() {
   bind(outsides_, "mz_outsides", false);
   bind(pools_, "mz_pools", false);
   bind(mappings_, "mz_mappings", false);
+  bind(groups_, "mz_groups", false);
+  bind(group_hosts_, "mz_group_hosts", false);
+  bind(group_use_, "mz_group_use", true);
   bind(function_ports_, "mz_function_ports", true);
   bind(function_vpcs_, "mz_function_vpcs", true);
   bind(function_chains_, "mz_function_chains", true);

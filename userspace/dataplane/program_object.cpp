@@ -49,6 +49,8 @@ void set_sizes(bpf_object* object, const TableSizes& s) {
       {"mz_insides", s.insides},
       {"mz_outsides", s.insides},
       {"mz_mappings", s.mappings},
+      {"mz_groups", s.groups},
+      {"mz_group_hosts", s.groups},
       {"mz_function_vpcs", s.vpc_slots},
   };
   for (const auto& [name, n] : sizes)

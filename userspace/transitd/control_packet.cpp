@@ -90,4 +90,20 @@ std::vector<std::uint8_t> hint_packet(std::uint32_t self, std::uint32_t vni, con
   return out;
 }
 
+// To a group's MAC address, as what it says of is: any will do.
+std::vector<std::uint8_t> group_packet(std::uint32_t self, std::uint32_t vni, const Addr& source, const Addr& group,
+                                       bool member) {
+  std::vector<std::uint8_t> out;
+  append_tunnel(out, self, vni, member ? self : 0, MZ_OPT_F_GROUP);
+  ethhdr eth{};
+  std::memset(eth.h_dest, 0xff, sizeof eth.h_dest);
+  eth.h_proto = htons(group.is_v4() ? ETH_P_IP : ETH_P_IPV6);
+  append(out, eth);
+  if (group.is_v4())
+    append_inner4(out, source, group);
+  else
+    append_inner6(out, source, group);
+  return out;
+}
+
 }  // namespace mizar

@@ -18,4 +18,9 @@ std::vector<std::uint8_t> probe_packet(std::uint32_t self);
 std::vector<std::uint8_t> hint_packet(std::uint32_t self, std::uint32_t vni, const Addr& endpoint,
                                       const Addr& peer, std::uint32_t origin);
 
+// "This host has members of `group` in the network of `source`"; or none any more. Both of
+// one family.
+std::vector<std::uint8_t> group_packet(std::uint32_t self, std::uint32_t vni, const Addr& source, const Addr& group,
+                                       bool member);
+
 }  // namespace mizar

@@ -131,6 +131,8 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
       gateways_(dp),
       flows_(dp, [this] { return port_interfaces(); }),
       functions_(dp, store),
+      groups_(dp),
+      querier_(dp, std::chrono::seconds(options_.query_seconds)),
       generation_(std::random_device{}()) {
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
   tables_.set_flags([this](const EndpointSpec& e) { return functions_.flags(e); });
@@ -344,6 +346,7 @@ Result<RowChanges> Daemon::reconcile() {
   else
     MZ_CHECK(dp_.detach(Hook::uplink_hop, uplink_));
   MZ_CHECK(attach_gateway());
+  ensure_groups(true);
   return counts;
 }
 
@@ -389,6 +392,7 @@ Result<> Daemon::ensure_programs() {
   if (outside_address_.v6) cfg.outside_ip6 = outside_address_.v6->abi();
   cfg.second = hz_;
   cfg.answers = options_.answers;
+  cfg.group_packets = options_.group_packets;
   for (std::size_t i = 0; i < options_.flow_seconds.size(); i++)
     cfg.flow_timeout[i] = options_.flow_seconds[i] * hz_;
   if (cfg_ && same_bytes(*cfg_, cfg)) return {};
@@ -532,9 +536,16 @@ void Daemon::on_liveness(std::uint32_t id, bool down) {
   down_[id] = down;
   log::warning("hop {} {}", host_label(id), down ? "does not answer: its backup takes over" : "answers again");
   on_host_changed(id);
+  if (down) return;
+  groups_.tell_again(id);  // it may come without what it knew
+  groups_changed_ = true;
 }
 
 void Daemon::on_event(const mz_event& e) {
+  if (e.type == MZ_EVENT_GROUP) {
+    groups_changed_ = true;  // tend() looks
+    return;
+  }
   const auto now = std::chrono::steady_clock::now();
   auto& last = recent_events_[e];
   if (now - last < std::chrono::milliseconds(100)) return;
@@ -546,6 +557,10 @@ void Daemon::on_event(const mz_event& e) {
     return;
   }
   if (!prober_) return;
+  if (e.type == MZ_EVENT_NO_MEMBER) {
+    if (const auto t = groups_.nobody(goal_, e.vni, Addr(e.src), Addr(e.dst), e.host)) tell_group(*t);
+    return;
+  }
   // To the sender: where the endpoint it sends to lives, or that it left.
   const std::uint32_t origin = e.type == MZ_EVENT_HINT ? goal_.self.id : 0;
   prober_->send(*host,

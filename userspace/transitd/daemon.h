@@ -20,8 +20,10 @@
 #include "userspace/transitd/functions.h"
 #include "userspace/transitd/gateways.h"
 #include "userspace/transitd/goal.h"
+#include "userspace/transitd/groups.h"
 #include "userspace/transitd/interfaces.h"
 #include "userspace/transitd/prober.h"
+#include "userspace/transitd/querier.h"
 #include "userspace/transitd/store.h"
 #include "userspace/transitd/table_sync.h"
 #include "userspace/transitd/underlay.h"
@@ -45,6 +47,8 @@ struct DaemonOptions {
   std::string outside;        // interface of a gateway's way out; empty: this host is none
   std::string services;       // namespace of the host's services; empty: none
   std::uint32_t answers = 2000;  // an endpoint gets a second; 0: any number
+  std::uint32_t group_packets = 5000;  // an endpoint may send to groups a second; 0: any number
+  std::uint32_t query_seconds = 30;  // between two questions which groups an endpoint is in
   bool no_flows = false;
   std::uint32_t max_flows = 32768;  // of an endpoint that does not say
   std::array<std::uint32_t, MZ_FLOW_TIMER_COUNT> flow_seconds = default_flow_seconds();
@@ -75,6 +79,7 @@ class Daemon {
   Result<v1::FunctionStatus> load_function(const v1::LoadFunctionRequest& request);
   Result<v1::RemoveFunctionReply> remove_function(const v1::RemoveFunctionRequest& request);
   [[nodiscard]] v1::ListFunctionsReply list_functions() const;
+  [[nodiscard]] Result<v1::ListGroupsReply> list_groups(const v1::ListGroupsRequest& request) const;
   Result<v1::TraceReply> trace(const v1::TraceRequest& request);
   // `directory`: object files to run instead of those built in; empty: these.
   Result<v1::ReplaceProgramsReply> replace_programs(const std::string& directory);
@@ -119,6 +124,11 @@ class Daemon {
   Result<> attach_gateway();
   [[nodiscard]] const GatewaySpec* served() const;  // a gateway that this host is, or NULL
   void ensure_hops();
+  // Asks members, looks after the tables and tells bouncers; `now`: else only when it is
+  // time, or something changed.
+  void ensure_groups(bool now);
+  void tell_group(const Groups::Tell& t) const;
+  [[nodiscard]] std::vector<unsigned> multicast_interfaces() const;
   void ensure_prober();
   Result<> sync_functions();
   Result<RowChanges> apply_tables(const std::function<void()>& ports_known = {});
@@ -176,6 +186,10 @@ class Daemon {
   Gateways gateways_;
   Flows flows_;
   Functions functions_;
+  Groups groups_;
+  Querier querier_;
+  bool groups_changed_ = false;
+  std::chrono::steady_clock::time_point groups_walked_;
   std::vector<PendingTop> tops_;
   std::unique_ptr<Prober> prober_;
   HostSpec probing_as_;

@@ -187,6 +187,7 @@ void Daemon::tend() {
     if (auto rc = flows_.step(); !rc) log::warning("flows: {}", rc.error().what);
   const auto now = std::chrono::steady_clock::now();
   if (finish_leaving(now)) retry_pending();  // what waited for their place
+  ensure_groups(false);
   for (auto top = tops_.begin(); top != tops_.end();) {
     if (now < top->due) {
       ++top;

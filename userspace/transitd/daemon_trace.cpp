@@ -105,6 +105,9 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
     }
     case MZ_ST_NEXTHOP:
       return fmt::format("not resolved; the kernel's FIB says {}", n.value);
+    case MZ_ST_GROUP:
+      return fmt::format("{} {} on {}", n.id, n.id == 1 ? "copy" : "copies",
+                         n.object == MZ_OBJ_PORT ? "this host, for the group's members" : "their way, to hosts of its members");
     case MZ_ST_FUNCTIONS: {
       const auto functions = functions_.list();
       const bool hop = n.value == MZ_POINT_HOP;

@@ -116,6 +116,9 @@ class Service final : public LocalService {
   Done* RemoveFunction(Ctx* c, const v1::RemoveFunctionRequest* in, v1::RemoveFunctionReply* out) override {
     return run(c, out, [this, in] { return daemon_.remove_function(*in); });
   }
+  Done* ListGroups(Ctx* c, const v1::ListGroupsRequest* in, v1::ListGroupsReply* out) override {
+    return run(c, out, [this, in] { return daemon_.list_groups(*in); });
+  }
   Done* Trace(Ctx* c, const v1::TraceRequest* in, v1::TraceReply* out) override {
     return run(c, out, [this, in] { return daemon_.trace(*in); });
   }

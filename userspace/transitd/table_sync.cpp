@@ -183,8 +183,9 @@ Result<> TableSync::want_networks(const Goal& goal, Wanted& w) {
         dividers && std::any_of(dividers->begin(), dividers->end(), [&](const mz_shard& s) {
           return s.primary == goal.self.id || s.backup == goal.self.id;
         });
-    for (const mz_net_key& k : keys)
-      w.networks.emplace(k, mz_network{*row, slot_of(n.vni), divides ? MZ_NET_F_DIVIDER : 0u, 0});
+    const std::uint32_t flags = (divides ? MZ_NET_F_DIVIDER : 0u) | (n.services.multicast ? MZ_NET_F_MULTICAST : 0u) |
+                                (n.services.broadcast ? MZ_NET_F_BROADCAST : 0u);
+    for (const mz_net_key& k : keys) w.networks.emplace(k, mz_network{*row, slot_of(n.vni), flags, 0});
     const ShardTable none{};
     const ShardTable& table = n.bouncers ? *n.bouncers : none;
     for (std::uint32_t b = 0; b < MZ_BUCKETS; b++) w.shards.emplace(*row + b, table[b]);
@@ -241,7 +242,8 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       mz_port p{};
       p.ifindex = port->second.ifindex;
       p.vni = e.vni;
-      const auto& cidr = goal.networks.find(object_key(e.vpc, e.network))->second.cidr;
+      const NetworkSpec& network = goal.networks.find(object_key(e.vpc, e.network))->second;
+      const auto& cidr = network.cidr;
       if (e.address.v4) {
         p.ip4 = e.address.v4->abi().w[3];
         if (has_gateway(*cidr.v4)) p.gateway4 = gateway_of(*cidr.v4).abi().w[3];
@@ -256,6 +258,7 @@ void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) 
       p.vpc = entry.vpc;
       p.mtu = port->second.mtu;
       p.flags = entry.flags | (offers.contains(e.vni) ? offers.at(e.vni) : 0u);
+      if (network.services.multicast || network.services.broadcast) p.flags |= MZ_EP_F_GROUPS;
       p.max_flows = e.max_flows ? e.max_flows : max_flows_;
       w.ports.emplace(p.ifindex % MZ_PORTS, p);
     }

@@ -89,6 +89,7 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--max-backends", o.kernel.sizes.backends, "Backends of each address and port")->capture_default_str();
   app.add_option("--max-vip-rows", o.kernel.sizes.vip_rows, "Rows of backends: some 100 to 200 a backend; 8 bytes each, from the start")->capture_default_str();
   app.add_option("--max-outside", o.kernel.sizes.insides, "Outside addresses of endpoints, and forwarded ports")->capture_default_str();
+  app.add_option("--max-groups", o.kernel.sizes.groups, "Multicast groups of endpoints, and as bouncer")->capture_default_str();
   app.add_option("--max-mappings", o.kernel.sizes.mappings, "Ports in use outside, two rows each")->capture_default_str();
   app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->capture_default_str();
   app.add_option_function<std::vector<std::string>>(
@@ -96,6 +97,8 @@ int parse(int argc, char** argv, Options& o) {
          "Seconds of silence a flow survives: " + flow_timer_names())
       ->type_name("NAME=SECONDS");
   app.add_option("--services", o.daemon.services, "Namespace where transit-responder serves this host's endpoints; empty: none");
+  app.add_option("--group-packets", o.daemon.group_packets, "Packets to multicast and broadcast addresses an endpoint may send a second; 0: any number")->capture_default_str();
+  app.add_option("--query-interval", o.daemon.query_seconds, "Seconds between two questions which multicast groups an endpoint is in")->capture_default_str()->check(CLI::Range(1, 3600));
   app.add_option("--answers", o.daemon.answers, "Answers (ARP, ND, ICMP, services) an endpoint gets a second; 0: any number")->capture_default_str();
   app.add_flag("--no-flows", o.daemon.no_flows, "Do not track flows");
   app.add_flag("--reset", o.reset, "Forget goal state, programs and tables, then exit; interfaces stay");
