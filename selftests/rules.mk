@@ -46,7 +46,7 @@ $(FUZZERS:%=%_seeds): $(O)/%_seeds: %.c $(FUZZ_SRC) $(wildcard bpf/*/*.h)
 ALL += $(FUZZERS) $(FUZZERS:%=%_seeds)
 
 # What transit-responder reads of tenants, without its sockets.
-RFUZZ_SRC   := selftests/fuzz/responder_fuzz.cpp $(patsubst %,userspace/responder/%.cpp,dhcp4 dhcp6 dns dns_message metadata zone) \
+RFUZZ_SRC   := selftests/fuzz/responder_fuzz.cpp $(patsubst %,userspace/responder/%.cpp,dhcp4 dhcp6 dns dns_message finding metadata probe zone) \
 	$(patsubst %,userspace/base/%.cpp,addr names result services)
 RFUZZ_FLAGS := -O1 -g -std=c++20 -I.
 RFUZZ_LIBS  := -lfmt $(LDNS_LIBS)

@@ -14,12 +14,16 @@
 #define MZ_CLIENT6_HIGH  0xfd4d5a00u /* first word, S is the last */
 #define MZ_CLIENT6_WORDS { MZ_CLIENT6_HIGH, 0, 0, 0 }
 
-/* 169.254.169.252/30 holds the three services of IPv4. */
-#define MZ_SERVICES4      0xa9fea9fcu
-#define MZ_SERVICES4_LEN  30
+/* 169.254.169.248/29 holds the services of IPv4. */
+#define MZ_SERVICES4      0xa9fea9f8u
+#define MZ_SERVICES4_LEN  29
 #define MZ_DHCP4_SERVER   0xa9fea9fcu /* 169.254.169.252; also what was broadcast */
 #define MZ_DNS_SERVER4    0xa9fea9fdu /* 169.254.169.253 */
 #define MZ_METADATA4      0xa9fea9feu /* 169.254.169.254 */
+
+/* Health probes come from 169.254.169.251 and fd4d:5aff::a9fe:a9fb, whose last words
+ * are the same. Towards it an endpoint answers, and never opens: TCP with ACK or RST. */
+#define MZ_PROBER4 0xa9fea9fbu
 
 /* fd4d:5aff::547, fd4d:5aff::53, fd4d:5aff::a9fe:a9fe */
 #define MZ_SERVICES6_HIGH     0xfd4d5affu
@@ -27,6 +31,7 @@
 #define MZ_DHCP6_SERVER_WORDS { MZ_SERVICES6_HIGH, 0, 0, MZ_DHCP6_SERVER_LOW } /* also what went to ff02::1:2 */
 #define MZ_DNS_SERVER6_WORDS  { MZ_SERVICES6_HIGH, 0, 0, 0x00000053u }
 #define MZ_METADATA6_WORDS    { MZ_SERVICES6_HIGH, 0, 0, 0xa9fea9feu }
+#define MZ_PROBER6_WORDS      { MZ_SERVICES6_HIGH, 0, 0, MZ_PROBER4 }
 
 #define MZ_DNS_PORT          53
 #define MZ_METADATA_PORT     80

@@ -78,9 +78,9 @@
 	X(L4_TRUNCATED, DROP, "transport header runs past the end of the packet", "the sender builds broken packets") \
 	X(FLOW_QUOTA, DROP, "a new flow of an endpoint that has as many as it may", "transit flow top; raise the endpoint's max_flows") \
 	/* services of the host */ \
-	X(LOCAL_SERVICE, DELIVER, "handed to this host's DHCP, DNS or metadata service", "") \
-	X(LOCAL_REPLY, DELIVER, "answer of this host's DHCP, DNS or metadata service", "") \
-	X(LOCAL_PORT, DROP, "to a service's address, but for nothing that services offer", "DHCP, DNS (53) and metadata (TCP 80) are offered") \
+	X(LOCAL_SERVICE, DELIVER, "handed to this host's DHCP, DNS or metadata service, or to its prober", "") \
+	X(LOCAL_REPLY, DELIVER, "answer of this host's DHCP, DNS or metadata service, or a health probe", "") \
+	X(LOCAL_PORT, DROP, "to a service's address, but for nothing that services offer", "DHCP, DNS (53) and metadata (TCP 80) are offered; the prober of backends only takes answers") \
 	X(LOCAL_STRAY, DROP, "the services' namespace sent something that is no answer to an endpoint", "look what runs there besides transit-responder") \
 	X(ANSWER_RATE, DROP, "the endpoint asks its network more often than it is answered", "transitd --answers; look what the endpoint does") \
 	/* balanced services */ \

@@ -15,6 +15,7 @@ enum mz_event_l4 {
 	MZ_L4_ABORT,  /* RST, ABORT */
 };
 
+#define MZ_TCP_RST 0x04
 #define MZ_TCP_ACK 0x10
 
 /* Tables of 4-bit events: a number that the verifier cannot know costs it one

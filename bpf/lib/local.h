@@ -20,7 +20,7 @@ static __noinline int mz_to_service4(struct mz_pkt *p, const struct mz_port *por
 	__u32 slot = port->ifindex & (MZ_PORTS - 1);
 	__be32 to = p->dst.w[3];
 
-	if (p->fragment || !mz_is_offered(p, mz_ntohl(p->ports) & 0xffff))
+	if (p->fragment || !mz_may_ask(p))
 		return mz_drop(p, MZ_R_LOCAL_PORT);
 	if (!mz_is_service4(to)) /* it was broadcast */
 		to = mz_htonl(MZ_DHCP4_SERVER);
@@ -34,7 +34,7 @@ static __noinline int mz_to_service6(struct mz_pkt *p, const struct mz_port *por
 	__u32 slot = port->ifindex & (MZ_PORTS - 1);
 	struct mz_addr from = mz_words(MZ_CLIENT6_HIGH, slot), to = p->dst;
 
-	if (p->fragment || !mz_is_offered(p, mz_ntohl(p->ports) & 0xffff))
+	if (p->fragment || !mz_may_ask(p))
 		return mz_drop(p, MZ_R_LOCAL_PORT);
 	if (!mz_is_service6(&to)) { /* to all DHCP servers, from the link-local address the answer goes to */
 		to = mz_words(MZ_SERVICES6_HIGH, MZ_DHCP6_SERVER_LOW);

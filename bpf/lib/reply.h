@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* From a service of the host to the endpoint that asked it. */
+/* From a service of the host to the endpoint that asked it, or that is probed. */
 #ifndef MZ_LIB_REPLY_H
 #define MZ_LIB_REPLY_H
 
@@ -61,7 +61,8 @@ static __always_inline int mz_from_service6(struct mz_pkt *p, const struct mz_po
 	return mz_nat6(p, &from, &to);
 }
 
-/* All the services' namespace sends: answers to clients, and nothing else. */
+/* All the services' namespace sends: answers to clients, the prober's connections, and
+ * nothing else. */
 static __always_inline int mz_reply_stages(struct mz_pkt *p)
 {
 	const struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
@@ -82,7 +83,7 @@ static __always_inline int mz_reply_stages(struct mz_pkt *p)
 		return mz_drop(p, MZ_R_LOCAL_STRAY);
 	MZ_TRY(mz_stage_l4(p, MZ_R_LOCAL_STRAY));
 	port = mz_client(p);
-	if (!port || !mz_is_offered(p, mz_ntohl(p->ports) >> 16))
+	if (!port || !(mz_is_prober(&p->src) ? p->proto == IPPROTO_TCP : mz_is_offered(p, mz_ntohl(p->ports) >> 16)))
 		return mz_drop(p, MZ_R_LOCAL_STRAY);
 	p->vni = port->vni;
 	p->vpc = port->vpc;

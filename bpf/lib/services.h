@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Services of the host for its endpoints: DHCP, DNS, metadata (bpf/abi/local.h).
+/* Services of the host for its endpoints: DHCP, DNS, metadata (bpf/abi/local.h); and
+ * the prober of backends, whose connections go the other way.
  * They are ordinary sockets behind one veth; their clients get addresses that say
  * who they are, by arithmetic: local.h on the way there, reply.h on the way back. */
 #ifndef MZ_LIB_SERVICES_H
@@ -35,6 +36,23 @@ static __always_inline int mz_is_offered(const struct mz_pkt *p, __u32 port)
 	if (p->proto == IPPROTO_UDP)
 		return port == MZ_DNS_PORT || port == (p->v6 ? MZ_DHCP6_SERVER_PORT : MZ_DHCP4_SERVER_PORT);
 	return p->proto == IPPROTO_TCP && (port == MZ_DNS_PORT || port == MZ_METADATA_PORT);
+}
+
+/* Of either family, once it is known to be a service's address. */
+static __always_inline int mz_is_prober(const struct mz_addr *a)
+{
+	return a->w[3] == mz_htonl(MZ_PROBER4);
+}
+
+/* What an endpoint may send to a service, and to the prober: there it opens nothing. */
+static __always_inline int mz_may_ask(struct mz_pkt *p)
+{
+	const __u8 *tcp;
+
+	if (!mz_is_prober(&p->dst))
+		return mz_is_offered(p, mz_ntohl(p->ports) & 0xffff);
+	tcp = p->proto == IPPROTO_TCP ? mz_l4_header(p, 20) : NULL;
+	return tcp && (tcp[13] & (MZ_TCP_ACK | MZ_TCP_RST));
 }
 
 #endif

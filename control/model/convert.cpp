@@ -78,7 +78,9 @@ Result<Service> service(const v1::Service& m, int index) {
   if (!ip) return mizar::wrap(ip.error(), object);
   auto ports = mizar::parse_service_ports(m.ports());
   if (!ports) return mizar::wrap(ports.error(), object);
-  Service out{m.name(), m.vpc(), *ip, std::move(*ports), {}, m.sticky_seconds()};
+  auto health = mizar::parse_health(m, *ports);
+  if (!health) return mizar::wrap(health.error(), object);
+  Service out{m.name(), m.vpc(), *ip, std::move(*ports), {}, m.sticky_seconds(), std::move(*health)};
   for (const auto& b : m.backends()) out.backends.push_back({b.endpoint(), b.has_weight() ? b.weight() : 1});
   return out;
 }
@@ -177,13 +179,15 @@ void write_name(const Endpoint& e, mizar::v1::Name& out) {
   mizar::write_addresses(e.address, out);
 }
 
-// Its backends' addresses: those of the families it has itself.
+// Its backends' addresses: those of the families it has itself. Where they live is told
+// to those who ask there.
 void write_service(const Service& s, const Region& region, mizar::v1::Service& out) {
   out.set_name(s.name);
   out.set_vpc(s.vpc);
   mizar::write_addresses(s.address, out);
   mizar::write_service_ports(s.ports, *out.mutable_ports());
   out.set_sticky_seconds(s.sticky_seconds);
+  mizar::write_health(s.health, out);
   for (const Backend& b : s.backends) {
     const auto e = std::find_if(region.endpoints.begin(), region.endpoints.end(), [&](const Endpoint& x) {
       return x.vpc == s.vpc && x.name == b.endpoint;
@@ -195,6 +199,7 @@ void write_service(const Service& s, const Region& region, mizar::v1::Service& o
     to->set_name(b.endpoint);
     mizar::write_addresses(at, *to);
     if (b.weight != 1) to->set_weight(b.weight);
+    if (s.health) to->set_host(e->host);
   }
 }
 

@@ -68,6 +68,7 @@ struct Service {
   std::vector<mizar::ServicePortSpec> ports;
   std::vector<Backend> backends;
   std::uint32_t sticky_seconds = 0;
+  std::optional<mizar::HealthSpec> health = {};
 };
 
 struct Floating {

@@ -59,7 +59,7 @@ struct frame {
 #define BACKUP6 A6(0xaa, 4)
 #define DIVIDE6 A6(0xaa, 5)
 #define ALL_DHCP6 A6(0xff02, 0x12)     // ff02::1:2
-#define SVC6(host) A6(0x5aff, host)    // fd4d:5aff::host
+#define SVC6(host) A6(0x5aff, host)    // fd4d:5aff::host; a9fb: a9fe:a9fb
 #define BESIDE_SVC6(host) A6(0x5afe, host) // fd4d:5aff:0:1::host
 #define NO_CLIENT6(slot) A6(0x5a01, slot)  // fd4d:5a00::1:slot
 #define CLIENT6(slot) A6(0x5a00, slot) // fd4d:5a00::slot

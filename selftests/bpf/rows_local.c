@@ -8,6 +8,8 @@
 #define DHCP_IP IP4(169, 254, 169, 252)
 #define DNS_IP  IP4(169, 254, 169, 253)
 #define META_IP IP4(169, 254, 169, 254)
+#define PROBER  IP4(169, 254, 169, 251)
+#define PROBER6 SVC6(0xa9fb)
 #define EVERYBODY 0xffffffffu
 
 // As the services see endpoint A, whose interface is the one rows run on: slot 1.
@@ -17,6 +19,14 @@
 	INNER(.v6 = 1, .dmac = MAC_GW, .smac = MAC_GW, .src6 = CLIENT6(1), .sums = 1, ##__VA_ARGS__)
 #define ASK(...)  INNER(.sums = 1, ##__VA_ARGS__)
 #define ASK6(...) INNER(.v6 = 1, .sums = 1, ##__VA_ARGS__)
+
+// Endpoint A to the prober: answers get there, nothing else does.
+#define PROBED(what, tcp) \
+	{ "prober: " what, 0, ASK(.dst = PROBER, .sport = 8080, .dport = 40000, .proto = 6, .flags = (tcp)), DELIVERED, \
+	  MZ_R_LOCAL_SERVICE, .out = AS_CLIENT(.dst = PROBER, .sport = 8080, .dport = 40000, .proto = 6, .flags = (tcp)) }
+#define UNASKED(what, ...) \
+	{ "prober: " what, 0, ASK(.dst = PROBER, ##__VA_ARGS__), DROPPED, MZ_R_LOCAL_PORT }
+enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 0x10 };
 
 #define DHCP4_PORTS .sport = 68, .dport = 67
 #define DHCP6_PORTS .sport = 546, .dport = 547
@@ -63,8 +73,32 @@ void test_local_requests(void **state)
 		{ "ping of a service", 0, INNER(.dst = DNS_IP, .proto = 1, .sport = 0x0800), DROPPED, MZ_R_LOCAL_PORT },
 		{ "a fragment", 0, ASK(.dst = DNS_IP, .dport = 53, .frag = 0x2000), DROPPED, MZ_R_LOCAL_PORT },
 		{ "from a forged address", 0, ASK(.src = EP_B, .dst = DNS_IP, .dport = 53), DROPPED, MZ_R_SRC_IP },
-		{ "the address below them is none", 0, ASK(.dst = IP4(169, 254, 169, 251), .dport = 53), SENT,
+		{ "the address below them is none", 0, ASK(.dst = IP4(169, 254, 169, 247), .dport = 53), SENT,
 		  MZ_R_TO_DIVIDER },
+		{ "an address among them that nobody has", 0, ASK(.dst = IP4(169, 254, 169, 249), .dport = 22, .proto = 6),
+		  DROPPED, MZ_R_LOCAL_PORT },
+		PROBED("a connection taken", TCP_SYN | TCP_ACK),
+		PROBED("data", TCP_ACK),
+		PROBED("its end", TCP_FIN | TCP_ACK),
+		PROBED("refused", TCP_RST | TCP_ACK),
+		PROBED("reset", TCP_RST),
+		UNASKED("opening a connection", .proto = 6, .flags = TCP_SYN),
+		UNASKED("opening one, closing it", .proto = 6, .flags = TCP_SYN | TCP_FIN),
+		UNASKED("TCP that neither opens nor answers", .proto = 6, .flags = 0x08),
+		UNASKED("UDP", .proto = 17, .flags = 0),
+		UNASKED("UDP to what services offer", .proto = 17, .dport = 53),
+		UNASKED("SCTP", .proto = 132, .flags = 2),
+		UNASKED("a fragment", .proto = 6, .flags = TCP_ACK, .frag = 0x2000),
+		{ "prober: an ICMP error", 0, INNER(.dst = PROBER, .proto = 1, .sport = 0x0303), DROPPED, MZ_R_LOCAL_PORT },
+		{ "prober: from a forged address", 0, ASK(.src = EP_B, .dst = PROBER, .proto = 6), DROPPED, MZ_R_SRC_IP },
+		{ "prober: answers too often", W_ANSWERED_OUT, ASK(.dst = PROBER, .proto = 6), DROPPED, MZ_R_ANSWER_RATE },
+		{ "prober over IPv6: a connection taken", 0, ASK6(.dst6 = PROBER6, .proto = 6, .flags = TCP_SYN | TCP_ACK),
+		  DELIVERED, MZ_R_LOCAL_SERVICE, .out = AS_CLIENT6(.dst6 = PROBER6, .proto = 6, .flags = TCP_SYN | TCP_ACK) },
+		{ "prober over IPv6: reset", 0, ASK6(.dst6 = PROBER6, .proto = 6, .flags = TCP_RST), DELIVERED,
+		  MZ_R_LOCAL_SERVICE, .out = AS_CLIENT6(.dst6 = PROBER6, .proto = 6, .flags = TCP_RST) },
+		{ "prober over IPv6: opening a connection", 0, ASK6(.dst6 = PROBER6, .proto = 6, .flags = TCP_SYN), DROPPED,
+		  MZ_R_LOCAL_PORT },
+		{ "prober over IPv6: UDP", 0, ASK6(.dst6 = PROBER6, .dport = 53), DROPPED, MZ_R_LOCAL_PORT },
 		{ "asks too often", W_ANSWERED_OUT, ASK(.dst = DNS_IP, .dport = 53), DROPPED, MZ_R_ANSWER_RATE },
 		{ "asks for ARP too often", W_ANSWERED_OUT, ARP(), DROPPED, MZ_R_ANSWER_RATE },
 		{ "pings the gateway too often", W_ANSWERED_OUT, INNER(.dst = GW_IP, .proto = 1, .sport = 0x0800),
@@ -116,6 +150,7 @@ void test_local_requests(void **state)
 	INNER(.src = DHCP_IP, .sport = 67, .dport = 68, .payload = 40, .sums = 1, ##__VA_ARGS__)
 #define FROM_DHCP(...) DHCP_ANSWER(.smac = MAC_OTHER, .dst = CLIENT(1), ##__VA_ARGS__)
 #define TO_CLIENT6(...) INNER(.v6 = 1, .smac = MAC_OTHER, .dst6 = CLIENT6(1), .sums = 1, ##__VA_ARGS__)
+#define FROM_PROBER(...) SERVED(.src = PROBER, .dst = CLIENT(1), .sport = 40000, .dport = 22, ##__VA_ARGS__)
 #define BY_GW .dmac = MAC_A, .smac = MAC_GW
 
 void test_local_replies(void **state)
@@ -138,10 +173,27 @@ void test_local_replies(void **state)
 						 .payload = 40, .bootp_flags = 0x8000) },
 		{ "a client that is no endpoint", 0, SERVED(.src = DNS_IP, .dst = CLIENT(2), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
 		{ "to something else", 0, SERVED(.src = DNS_IP, .dst = IP4(100, 65, 0, 1), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
-		{ "from something else", 0, SERVED(.src = IP4(169, 254, 169, 250), .dst = CLIENT(1), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY },
+		{ "from something else", 0, SERVED(.src = IP4(169, 254, 169, 247), .dst = CLIENT(1), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY },
 		{ "from a port that is not offered", 0, SERVED(.src = DNS_IP, .dst = CLIENT(1), .proto = 6, .sport = 22), DROPPED, MZ_R_LOCAL_STRAY,
 		  .no_vpc = 1 },
 		{ "to an endpoint without IPv4", W_NO_IP4, FROM_DNS(), DROPPED, MZ_R_LOCAL_STRAY },
+		{ "prober: a connection to any port", 0, FROM_PROBER(.proto = 6, .flags = TCP_SYN), DELIVERED, MZ_R_LOCAL_REPLY,
+		  .out = INNER(BY_GW, .src = PROBER, .dst = EP_A, .sport = 40000, .dport = 22, .sums = 1, .proto = 6,
+			       .flags = TCP_SYN) },
+		{ "prober: UDP, even of a service's port", 0, SERVED(.src = PROBER, .dst = CLIENT(1), .sport = 53), DROPPED, MZ_R_LOCAL_STRAY,
+		  .no_vpc = 1 },
+		{ "prober: to a client that is no endpoint", 0, SERVED(.src = PROBER, .dst = CLIENT(2), .proto = 6), DROPPED,
+		  MZ_R_LOCAL_STRAY, .no_vpc = 1 },
+		{ "prober: to an endpoint without IPv4", W_NO_IP4, FROM_PROBER(.proto = 6), DROPPED, MZ_R_LOCAL_STRAY },
+		{ "a connection from another than the prober", 0,
+		  SERVED(.src = META_IP, .dst = CLIENT(1), .sport = 40000, .dport = 22, .proto = 6, .flags = TCP_SYN), DROPPED,
+		  MZ_R_LOCAL_STRAY, .no_vpc = 1 },
+		{ "prober over IPv6: a connection to any port", 0,
+		  TO_CLIENT6(.src6 = PROBER6, .sport = 40000, .dport = 22, .proto = 6, .flags = TCP_SYN), DELIVERED,
+		  MZ_R_LOCAL_REPLY, .out = INNER(BY_GW, .v6 = 1, .src6 = PROBER6, .dst6 = EP6_A, .sport = 40000, .dport = 22,
+						 .sums = 1, .proto = 6, .flags = TCP_SYN) },
+		{ "prober over IPv6: from another block that ends like it", 0,
+		  TO_CLIENT6(.src6 = BESIDE_SVC6(0xa9fb), .proto = 6), DROPPED, MZ_R_LOCAL_STRAY },
 		{ "a fragment", 0, FROM_DNS(.frag = 0x2000), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
 		{ "ARP", 0, ARP(), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
 		{ "IPv6: DNS", 0, TO_CLIENT6(.src6 = SVC6(0x53), .sport = 53), DELIVERED, MZ_R_LOCAL_REPLY,

@@ -13,7 +13,9 @@
 #include "selftests/unit/responder_world.h"
 #include "userspace/responder/dhcp6.h"
 #include "userspace/responder/dns.h"
+#include "userspace/responder/finding.h"
 #include "userspace/responder/metadata.h"
+#include "userspace/responder/probe.h"
 
 using namespace mizar;
 using namespace mizar::responder;
@@ -104,6 +106,22 @@ void metadata(View in, const Client& c) {
   MUST(reply.find("\r\n\r\n") < 400);  // nothing of the request gets into the head
 }
 
+// Another host's question about backends, its answer, and what a backend says to a probe.
+void health(View in) {
+  static const std::vector<Finding> all(70, Finding{addr("10.0.1.5"), true, 7, {}});
+  if (const auto q = read_question(in)) {
+    const Bytes again = write_question(*q);
+    MUST(std::equal(again.begin(), again.end(), in.begin(), in.end()));
+    const auto a = read_answer(write_answer(*q, all));
+    MUST(a && a->id == q->id && a->first + a->findings.size() <= all.size());
+  }
+  if (const auto a = read_answer(in)) MUST(a->findings.size() * 24 < in.size());
+  const std::string_view text(reinterpret_cast<const char*>(in.data()), in.size());
+  const auto status = http_status(text);
+  MUST(status || text.size() < 13);
+  if (status && *status != 0) MUST(*status < 1000 && text.starts_with("HTTP/"));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -120,7 +138,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 4: peer(in); break;
     case 5: upstream(in, c); break;
     case 6: metadata(in, c); break;
-    default: break;
+    default: health(in); break;
   }
   return 0;
 }
@@ -163,6 +181,11 @@ int main(int argc, char** argv) {
                                  "c00c000100010000003c0004c0000250"));
   const std::string get = "GET /latest/meta-data/mac HTTP/1.1\r\nHost: x\r\nAccept: */*\r\n\r\n";
   save(dir, "get", 6, Bytes(get.begin(), get.end()));
+  const HealthQuestion ask{7, 100, 0, "web"};
+  save(dir, "ask", 7, write_question(ask));
+  save(dir, "told", 7, write_answer(ask, {{addr("10.0.1.5"), false, 7, {Problem::status, 503}}}));
+  const std::string status = "HTTP/1.1 200 OK\r\n";
+  save(dir, "status", 7, Bytes(status.begin(), status.end()));
   return 0;
 }
 #endif

@@ -192,6 +192,8 @@ on router ip link set "r$id" up
 back() { transit w1 group list --vpc red | grep -qE "^red/front +$G +$primary "; }
 ok "it comes back" wait_for 15 back
 wait_for 10 hops_up
+resolved() { ! transit $primary status | grep -qE ' (down|unresolved) '; } # as unicast, it asks the kernel for next hops; copies cannot
+wait_for 10 resolved
 send red-s $G twelve
 settle
 ok "... and serves again" got twelve red-m red-n red-o

@@ -246,6 +246,28 @@ goes_whole() { # NS ADDRESS, the server's NS [PORT that leads to its port 8 [BYT
 	grep -q '^whole' "$TOPO_DIR/gave"
 }
 
+# Who serves a VIP's port 80 to NS, by so many connections.
+spread() { on "$1" "$TRAFFIC" spread "${2:-$VIP}" 80 "${3:-120}"; }
+# NS ADDRESS COUNT NAME...: these serve it, each at least half its share.
+served_by() {
+	local from=$1 vip=$2 n=$3 got
+	shift 3
+	got=$(spread "$from" "$vip" "$n")
+	python3 -c '
+import sys
+n, names, got = int(sys.argv[1]), sys.argv[2].split(), dict(l.split() for l in sys.argv[3].splitlines())
+sys.exit(set(got) != set(names) or any(int(got[k]) < n / len(names) / 2 for k in names))' "$n" "$*" "$got" && return
+	echo "# got: ${got//$'\n'/, }"
+	return 1
+}
+# What nobody serves is refused, and at once.
+refused() { # NS ADDRESS PORT PROTOCOL
+	local got ms
+	got=$(on "$1" "$TRAFFIC" refused "$2" "$3" "$4")
+	ms=${got#refused after_ms }
+	[[ $got == refused* && $ms -lt 500 ]] || { echo "# $got"; return 1; }
+}
+
 # One connection that goes on, or only listens: talk_to NS ADDRESS PORT [talk|listen];
 # $WHO serves it.
 talk_to() {

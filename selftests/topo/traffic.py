@@ -16,8 +16,9 @@
 #   traffic.py give ADDRESS PORT FILE        sends over one TCP connection until
 #       FILE disappears (a number instead of FILE: that many bytes); prints
 #       "whole N longest_stall_ms N" when what arrived is what was sent
-#   traffic.py name NAME PORT                TCP: answers each line with NAME (as echo), an HTTP
-#       request for /BYTES with that many bytes, any other one with NAME
+#   traffic.py name NAME PORT [FILE]         TCP: answers each line with NAME (as echo), an HTTP
+#       request for /BYTES with that many bytes, any other one with NAME; as long as FILE
+#       is there, with status 503
 #   traffic.py spread ADDRESS PORT N [FROM]  N connections, one after the other; prints
 #       who answered, a line each: "NAME COUNT", or of those from the ports FROM on
 #       "PORT NAME"
@@ -183,7 +184,7 @@ def pattern(length):
     return b"".join(struct.pack("!q", i) for i in range(length // 8 + 1))[:length]
 
 
-def name(own, port):
+def name(own, port, sick=""):
     class Talk(socketserver.StreamRequestHandler):
         def handle(self):
             me = called(own, self.client_address).encode() + b"\n"
@@ -193,7 +194,8 @@ def name(own, port):
                     continue
                 what = line.split()[1][1:]
                 body = pattern(int(what)) if what.isdigit() else me
-                self.wfile.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+                status = b"503 Not Now" if sick and os.path.exists(sick) else b"200 OK"
+                self.wfile.write(b"HTTP/1.0 %s\r\nContent-Length: %d\r\n\r\n" % (status, len(body)) + body)
                 return
 
     class Server(socketserver.ThreadingTCPServer):
@@ -302,6 +304,6 @@ if __name__ == "__main__":
     command, args = sys.argv[1], sys.argv[2:]
     convert = {"echo": (str, int, str), "ask": (str, int, str, int), "flow": (str, int, float, str),
                "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str),
-               "name": (str, int), "spread": (str, int, int, int), "talk": (str, int, str), "listen": (str, int, str),
+               "name": (str, int, str), "spread": (str, int, int, int), "talk": (str, int, str), "listen": (str, int, str),
                "refused": (str, int, str), "digest": (int,)}[command]
     globals()[command](*(f(a) for f, a in zip(convert, args)))

@@ -77,6 +77,24 @@ class FakeTransit final : public v1::Transit::Service {
     *out->add_endpoints() = endpoint();
     return answer;
   }
+  Status ListServices(ServerContext*, const v1::ListServicesRequest*, v1::ListServicesReply* out) override {
+    v1::ListServicesReply more;
+    *out->add_services()->mutable_service() = state.services(0);
+    const auto read = mizar::parse_text(R"(
+services:
+  - service: {name: api, vpc: a, address: 10.0.9.2, ports: [{protocol: tcp, port: 80}], health: {protocol: http},
+              backends: [{name: web, address: 10.0.1.2}, {name: db, address: 10.0.1.4}, {name: new, address: 10.0.1.5}]}
+    backends:
+      - {name: web, address: 10.0.1.2, host: w1, state: HEALTHY, since_ms: 5000, serving: true}
+      - {name: web, address: "fd00:0:0:1::2", host: w1, state: HEALTHY, since_ms: 5000, serving: true}
+      - {name: db, address: 10.0.1.4, host: b1, state: UNHEALTHY, since_ms: 12345, problem: HTTP status 503}
+      - {name: new, address: 10.0.1.5, host: b1}
+      - {name: new, address: "fd00:0:0:1::5", host: b1, state: HEALTHY, serving: true}
+)", "services", more);
+    EXPECT_TRUE(read) << read.error().what;
+    out->MergeFrom(more);
+    return answer;
+  }
   Status GetStatus(ServerContext*, const v1::GetStatusRequest*, v1::Status* out) override {
     out->set_host("w1");
     out->set_host_id(1);
@@ -338,8 +356,11 @@ TEST_F(Cli, Lists) {
             "NAME   NETWORK  ADDRESS                 HOST  STATE  INTERFACE\n"
             "a/web  front    10.0.1.2 fd00:0:0:1::2  w1    ready  mz0\n");
   EXPECT_EQ(run({"service", "list"}).out,
-            "NAME   ADDRESS                 PORTS                BACKENDS  DRAINING\n"
-            "a/www  10.0.9.1 fd00:0:0:9::1  tcp/80->8080 udp/53         2         1\n");
+            "NAME   ADDRESS                 PORTS                BACKENDS  DRAINING  HEALTHY\n"
+            "a/www  10.0.9.1 fd00:0:0:9::1  tcp/80->8080 udp/53         2         1        -\n"
+            "a/api  10.0.9.2                tcp/80                      3         0      1/3\n"
+            "a/api: db (10.0.1.4) on b1: unhealthy: HTTP status 503, since 12 s\n"
+            "a/api: new (10.0.1.5) on b1: unknown, not serving until it has passed\n");
   EXPECT_EQ(run({"peering", "list"}).out,
             "NAME     PEER  PARTS                  BEGINS\n"
             "a/trade  b     10.7.0.0/16 fd07::/48  either\n"
@@ -365,7 +386,8 @@ TEST_F(Cli, GetsByName) {
   EXPECT_EQ(json({"vpc", "get", "a"})["cidr"], "10.0.0.0/16");
   EXPECT_EQ(json({"network", "get", "a/front"})["name"], "front");
   EXPECT_EQ(json({"endpoint", "get", "a/web"})["mtu"], 1414);
-  EXPECT_EQ(json({"service", "get", "a/www"})["backends"][1]["weight"], 0);
+  EXPECT_EQ(json({"service", "get", "a/www"})["service"]["backends"][1]["weight"], 0);
+  EXPECT_EQ(json({"service", "get", "a/api"})["backends"][2]["problem"], "HTTP status 503");
   EXPECT_EQ(run({"service", "get", "a/x"}).rc, 3);
   const Outcome r = run({"host", "get", "b9"});
   EXPECT_EQ(r.rc, 3);

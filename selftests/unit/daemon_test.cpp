@@ -420,6 +420,52 @@ TEST_F(DaemonTest, ServicesComeStayAndGo) {
   EXPECT_EQ(daemon_->remove(gone).error().code, Code::not_found);
 }
 
+// Who serves is what the responders say; nobody but a plan takes flows away.
+TEST_F(DaemonTest, HealthDecidesWhoServes) {
+  std::string probed = std::string(kState) + kServices;
+  probed.replace(probed.find("backends: [{name: a, address: 10.0.1.5}, {name: b, address: 10.0.1.6}]"), 70,
+                 "health: {protocol: tcp}, backends: [{name: a, address: 10.0.1.5, host: w1}, "
+                 "{name: b, address: 10.0.1.6, host: w1}]");
+  const auto report = [this](const char* address, bool healthy) {
+    v1::ReportHealthRequest r;
+    auto* v = r.add_verdicts();
+    v->set_service("red/www");
+    v->set_address(address);
+    v->set_healthy(healthy);
+    v->set_problem(healthy ? "" : "connection refused");
+    return daemon_->report_health(r);
+  };
+  // "a+ b-": who is healthy, and in brackets who serves.
+  const auto told = [this] {
+    std::string all;
+    const auto reply = daemon_->services();
+    for (const auto& b : reply.services(0).backends()) {
+      const char* state = b.state() == v1::HEALTHY ? "+" : b.state() == v1::UNHEALTHY ? "-" : "?";
+      all += b.serving() ? "[" + b.name() + state + "]" : b.name() + state;
+    }
+    return all;
+  };
+  EXPECT_EQ(report("10.0.1.5", true).error().code, Code::failed_precondition) << "there is no goal yet";
+  ASSERT_OK(apply(probed));
+  EXPECT_EQ(told(), "a?b?");
+  EXPECT_EQ(dp_.vips().get(www())->size, 0u);
+  ASSERT_OK(report("10.0.1.5", true));
+  ASSERT_OK(report("10.0.1.6", false));
+  EXPECT_EQ(told(), "[a+]b-");
+  EXPECT_EQ(dp_.vips().get(www())->size, 251u);
+  EXPECT_EQ(daemon_->services().services(0).backends(1).problem(), "connection refused");
+  const auto writes = dp_.vips().writes + dp_.vip_rows().writes + dp_.backends().writes;
+  ASSERT_OK(report("10.0.1.5", true));
+  start({});
+  EXPECT_EQ(told(), "[a?]b?") << "the tables say who was in";
+  EXPECT_EQ(dp_.vips().writes + dp_.vip_rows().writes + dp_.backends().writes, writes);
+  ASSERT_OK(report("10.0.1.5", false));
+  EXPECT_EQ(dp_.vips().get(www())->size, 0u);
+  ASSERT_OK(apply(std::string(kState) + kServices));
+  EXPECT_EQ(told(), "") << "nobody asks";
+  EXPECT_EQ(dp_.vips().get(www())->size, 251u);
+}
+
 // The next packet of a flow to a backend that is none any more chooses anew.
 TEST_F(DaemonTest, FlowsToAGoneBackendAreForgotten) {
   ASSERT_OK(apply(std::string(kState) + kServices));

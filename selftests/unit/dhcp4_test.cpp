@@ -189,9 +189,9 @@ TEST(Dhcp4, Routes) {
        {{block("192.168.0.0/16"), addr("10.0.1.9")}, {block("172.16.0.0/12"), {}}},
        "ffffff00", "0a000101", "0a0001ff", "10c0a80a000109" "0cac100a000101" "000a000101"},
       {"no gateway in a /32: all is on link", "10.0.1.5/32", "10.0.1.5", {},
-       "ffffffff", nullptr, nullptr, "1ea9fea9fc00000000" "0000000000"},
+       "ffffffff", nullptr, nullptr, "1da9fea9f800000000" "0000000000"},
       {"nor in a /31", "10.0.1.4/31", "10.0.1.5", {{block("192.168.0.0/16"), {}}},
-       "fffffffe", nullptr, nullptr, "10c0a800000000" "1ea9fea9fc00000000" "0000000000"},
+       "fffffffe", nullptr, nullptr, "10c0a800000000" "1da9fea9f800000000" "0000000000"},
       {"a /8", "10.0.0.0/8", "10.0.1.5", {}, "ff000000", "0a000001", "0affffff", "000a000001"},
   };
   for (const auto& row : rows) {

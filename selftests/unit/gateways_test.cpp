@@ -107,6 +107,62 @@ TEST_F(GatewaysTest, AnEndpointsHostKnowsTheWayOutAlone) {
   EXPECT_TRUE(dp.pools().entries()->empty());
 }
 
+// A forward to a service: the gateway has the way to it, and backends' ports the way back.
+constexpr const char* kEntry = R"(
+  - name: out
+    vpc: red
+    destinations: [0.0.0.0/0]
+    serves: true
+    pools: [198.51.100.0/28]
+    ports_per_endpoint: 512
+    addresses:
+      - {address: 10.0.0.5, outside: 198.51.100.1, first_port: 1024, last_port: 1535}
+      - {address: 10.0.0.6, outside: 198.51.100.1, first_port: 1536, last_port: 2047}
+    forwards: [{protocol: tcp, outside: 198.51.100.1, outside_port: 80, service: web, port: 80}]
+services:
+  - name: web
+    vpc: red
+    address: 10.0.9.1
+    ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: udp, port: 53}]
+    backends: [{name: a, address: 10.0.0.5}, {name: b, address: 10.0.0.6, weight: 0}, {name: c, address: 10.0.0.7}]
+)";
+
+TEST_F(GatewaysTest, APortThatLeadsToAService) {
+  ASSERT_TRUE(gateways.apply(goal_of(kEntry)));
+  const auto in = outside("198.51.100.1", 80, IPPROTO_TCP);
+  ASSERT_TRUE(in);
+  EXPECT_EQ(Addr(in->ip).text(), "10.0.9.1");
+  EXPECT_EQ(ntohs(in->port), 80);
+  EXPECT_EQ(in->flags, MZ_OUTSIDE_F_SERVICE);
+  for (const char* backend : {"10.0.0.5", "10.0.0.6"}) {
+    const auto port = inside(backend, 8080, IPPROTO_TCP);
+    ASSERT_TRUE(port) << backend;
+    EXPECT_EQ(Addr(port->ip).text(), "198.51.100.1");
+    EXPECT_EQ(ntohs(port->port), 80);
+    EXPECT_EQ(inside(backend)->flags, MZ_INSIDE_F_FORWARDS);
+  }
+  EXPECT_FALSE(inside("10.0.0.7", 8080, IPPROTO_TCP)) << "no endpoint that this host knows the outside address of";
+  EXPECT_EQ(pool("198.51.100.0", 28)->flags, MZ_POOL_F_FORWARDS);
+}
+
+TEST_F(GatewaysTest, AnEntryThatCannotBe) {
+  const struct {
+    const char *what, *instead, *says;
+  } wrong[] = {
+      {"service: web", "service: x", "forwards[0]: service: 'x' is no service of vpc red"},
+      {"service: web, port: 80", "service: web, port: 81", "forwards[0]: port: 'web' does not offer tcp 81"},
+      {"outside: 198.51.100.1, outside_port", "outside: \"2001:db8::1\", outside_port",
+       "forwards[0]: service: 'web' has no address of the family of 2001:db8::1"},
+      {"service: web, port: 80}", "service: web, port: 80}, {protocol: tcp, outside: 198.51.100.1, outside_port: 81, address: 10.0.0.5, port: 8080}",
+       "forwards[1]: port: tcp 8080 of 10.0.0.5 has an outside port already"},
+  };
+  for (const auto& w : wrong) {
+    const auto g = parsed(without(kEntry, w.what, w.instead));
+    ASSERT_FALSE(g) << w.says;
+    EXPECT_NE(g.error().what.find(w.says), std::string::npos) << g.error().what;
+  }
+}
+
 TEST_F(GatewaysTest, WhatIsNotWantedAnyMoreGoes) {
   ASSERT_TRUE(gateways.apply(goal_of(kServes)));
   ASSERT_TRUE(gateways.apply(none()));

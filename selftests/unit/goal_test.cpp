@@ -115,6 +115,27 @@ TEST(Goal, ReadsServices) {
   EXPECT_EQ(again->services, goal->services);
 }
 
+TEST(Goal, ReadsHealth) {
+  auto s = sound();
+  EXPECT_FALSE(parse_goal(s)->services.at("a/www").health) << "unless it says";
+  auto* service = s.mutable_services(0);
+  for (auto& b : *service->mutable_backends()) b.set_host("b1");
+  service->mutable_health()->set_protocol("tcp");
+  auto goal = parse_goal(s);
+  ASSERT_TRUE(goal) << goal.error().what;
+  EXPECT_EQ(goal->services.at("a/www").health, (HealthSpec{false, 8080, "/", 1000, 1000, 1, 3}));
+  EXPECT_EQ(goal->services.at("a/www").backends[1].host_id, 2u);
+  const auto read = parse_text("{protocol: http, port: 81, path: \"/well?a=b\", interval_ms: 200, timeout_ms: 300, passes: 2, failures: 4}",
+                               "health", *service->mutable_health());
+  ASSERT_TRUE(read) << read.error().what;
+  goal = parse_goal(s);
+  ASSERT_TRUE(goal) << goal.error().what;
+  EXPECT_EQ(goal->services.at("a/www").health, (HealthSpec{true, 81, "/well?a=b", 200, 300, 2, 4}));
+  auto again = parse_goal(to_state(*goal));
+  ASSERT_TRUE(again) << again.error().what;
+  EXPECT_EQ(again->services, goal->services);
+}
+
 TEST(Goal, ReadsBothFamilies) {
   const auto goal = parse_goal(sound());
   ASSERT_TRUE(goal) << goal.error().what;
@@ -199,6 +220,13 @@ TEST_P(BadGoal, IsOneLineWithObjectAndField) {
 }
 
 using S = v1::GoalState;
+const std::string kLongPath = "service a/www: health: path: '/" + std::string(255, 'a') +
+                              "' must begin with / and be at most 255 printable characters";
+v1::Health& health(S& s, const char* protocol) {
+  auto* h = s.mutable_services(0)->mutable_health();
+  h->set_protocol(protocol);
+  return *h;
+}
 const BadCase kBad[] = {
     {"no_self", [](S& s) { s.clear_host(); }, "host: is missing: whom it is for"},
     {"self_unknown", [](S& s) { s.set_host("w9"); }, "host: 'w9' does not stand in hosts"},
@@ -415,6 +443,35 @@ const BadCase kBad[] = {
      "service a/www: backends[0]: weight: 1001 is out of range, must be at most 1000"},
     {"service_sticky", [](S& s) { s.mutable_services(0)->set_sticky_seconds(86401); },
      "service a/www: sticky_seconds: 86401 is out of range, must be at most 86400"},
+    {"service_backend_host", [](S& s) { s.mutable_services(0)->mutable_backends(1)->set_host("w9"); },
+     "service a/www: backends[1]: host: 'w9' does not stand in hosts"},
+    {"health_without_host", [](S& s) { s.mutable_services(0)->mutable_health()->set_protocol("tcp"); },
+     "service a/www: backends[0]: host: is missing: health is asked there"},
+    {"health_protocol", [](S& s) { s.mutable_services(0)->mutable_health()->set_protocol("udp"); },
+     "service a/www: health: protocol: 'udp' must be tcp or http"},
+    {"health_path_of_tcp", [](S& s) { health(s, "tcp").set_path("/"); }, "service a/www: health: path: is for http alone"},
+    {"health_path_relative", [](S& s) { health(s, "http").set_path("well"); },
+     "service a/www: health: path: 'well' must begin with / and be at most 255 printable characters"},
+    {"health_path_split", [](S& s) { health(s, "http").set_path("/a b"); },
+     "service a/www: health: path: '/a b' must begin with / and be at most 255 printable characters"},
+    {"health_path_long", [](S& s) { health(s, "http").set_path("/" + std::string(255, 'a')); },
+     kLongPath.c_str()},
+    {"health_port", [](S& s) { health(s, "tcp").set_port(65536); },
+     "service a/www: health: port: 65536 is out of range, must be 1..65535"},
+    {"health_no_tcp",
+     [](S& s) {
+       s.mutable_services(0)->mutable_ports()->DeleteSubrange(0, 1);
+       health(s, "tcp");
+     },
+     "service a/www: health: port: the service has no TCP port; name the backends' port to probe"},
+    {"health_interval", [](S& s) { health(s, "tcp").set_interval_ms(99); },
+     "service a/www: health: interval_ms: 99 is out of range, must be 100..3600000"},
+    {"health_timeout", [](S& s) { health(s, "tcp").set_timeout_ms(60001); },
+     "service a/www: health: timeout_ms: 60001 is out of range, must be 100..60000"},
+    {"health_passes", [](S& s) { health(s, "tcp").set_passes(101); },
+     "service a/www: health: passes: 101 is out of range, must be 1..100"},
+    {"health_failures", [](S& s) { health(s, "tcp").set_failures(101); },
+     "service a/www: health: failures: 101 is out of range, must be 1..100"},
     {"service_backends",
      [](S& s) {
        for (int i = 0; i < 653; i++)

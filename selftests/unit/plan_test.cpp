@@ -257,6 +257,50 @@ TEST(Plan, EveryHostGetsItsPartOfAGateway) {
   for (const auto& row : *at_w1.hosts) EXPECT_TRUE((row.primary == 3 && row.backup == 4) || (row.primary == 4 && row.backup == 3));
 }
 
+// Gateways have the service to choose from; backends' hosts know which port is whose.
+TEST(Plan, AnEntryIsKnownWhereItIsChosenAndAnswered) {
+  auto r = behind_gateway();
+  r.mutable_gateways(0)->clear_floating();
+  auto* f = r.mutable_gateways(0)->add_forwards();
+  f->set_protocol("tcp");
+  f->set_address("198.51.100.1");
+  f->set_port(90);
+  f->set_service("www");
+  f->set_service_port(80);
+  const auto p = planned(r);
+  for (const char* host : {"b1", "w1", "w2"}) {
+    const auto& goal = p.goals.at(host);
+    EXPECT_TRUE(goal.services.contains("a/www")) << host;
+    const auto& forwards = goal.gateways.at("a/out").forwards;
+    const auto at = std::find_if(forwards.begin(), forwards.end(), [](const auto& x) { return x.service == "www"; });
+    ASSERT_NE(at, forwards.end()) << host;
+    EXPECT_EQ(at->outside_port, 90);
+    EXPECT_EQ(at->address.text(), "10.0.9.1");
+    EXPECT_EQ(at->port, 80);
+  }
+  EXPECT_FALSE(p.goals.at("d1").services.contains("a/www"));
+  // Without it gateways choose nothing.
+  EXPECT_FALSE(planned(behind_gateway()).goals.at("b1").services.contains("a/www"));
+}
+
+// A backend's own port is none of its outside ports, as a forwarded one is not.
+TEST(Plan, RangesLeaveOutBackendsPortsOfEntries) {
+  auto r = behind_gateway();
+  r.mutable_gateways(0)->clear_floating();
+  auto* f = r.mutable_gateways(0)->add_forwards();
+  f->set_protocol("tcp");
+  f->set_address("198.51.100.1");
+  f->set_port(90);
+  f->set_service("www");
+  f->set_service_port(80);
+  const auto range_of = [](const Planned& p) { return p.goals.at("b1").gateways.at("a/out").addresses; };
+  for (const auto& a : range_of(planned(r))) {
+    r.mutable_services(0)->mutable_ports(0)->set_backend_port(a.ports.first + 7);  // now in a's way
+    for (const auto& other : range_of(planned(r)))
+      EXPECT_FALSE(other.ports.contains(static_cast<std::uint16_t>(a.ports.first + 7))) << other.address.text();
+  }
+}
+
 // Each side sees the other's part, and asks the other's dividers.
 TEST(Plan, HostsOfEitherVpcKnowAPeering) {
   auto r = sound();
@@ -370,6 +414,26 @@ TEST(Services, GoToEveryHostWithEndpointsOfTheVpc) {
   EXPECT_TRUE(s.backends(0).has_weight());
   EXPECT_EQ(s.backends(0).weight(), 0u);
   EXPECT_FALSE(s.backends(1).has_weight());
+}
+
+// Who has clients asks there how the backends are.
+TEST(Services, WithHealthTellWhereBackendsLive) {
+  auto r = sound();
+  auto region = parse_region(r);
+  ASSERT_TRUE(region) << region.error().what;
+  EXPECT_EQ(goal_state(*region, *make_plan(*region), 0).services(0).backends(1).host(), "") << "nobody asks";
+  const auto read = mizar::parse_text("{protocol: http, path: /well, failures: 2}", "health",
+                                      *r.mutable_services(0)->mutable_health());
+  ASSERT_TRUE(read) << read.error().what;
+  region = parse_region(r);
+  ASSERT_TRUE(region) << region.error().what;
+  const auto goal = mizar::parse_goal(goal_state(*region, *make_plan(*region), 0));
+  ASSERT_TRUE(goal) << goal.error().what;
+  const auto& s = goal->services.at("a/www");
+  EXPECT_EQ(s.health, (mizar::HealthSpec{true, 8080, "/well", 1000, 1000, 1, 2}));
+  ASSERT_EQ(s.backends.size(), 2u);
+  EXPECT_EQ(s.backends[0].host_id, 1u);
+  EXPECT_EQ(s.backends[1].host_id, 2u);
 }
 
 // A backend's address of a family that the service has not is nobody's business.

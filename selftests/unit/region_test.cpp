@@ -36,6 +36,15 @@ TEST_P(BadRegion, IsOneLineWithObjectAndField) {
 }
 
 using R = v1::Region;
+// A forward of its gateway that leads to a service.
+v1::Forward* entry(R& r, const char* service) {
+  auto* f = r.mutable_gateways(0)->add_forwards();
+  f->set_protocol("tcp");
+  f->set_address("198.51.100.1");
+  f->set_port(80);
+  f->set_service(service);
+  return f;
+}
 const BadCase kBad[] = {
     {"host_without_address", [](R& r) { r.mutable_hosts(1)->clear_address(); },
      "host w2: address: is missing"},
@@ -237,6 +246,14 @@ const BadCase kBad[] = {
      "service a/www: backends[1]: weight: 1001 is out of range, must be at most 1000"},
     {"service_sticky", [](R& r) { r.mutable_services(0)->set_sticky_seconds(86401); },
      "service a/www: sticky_seconds: 86401 is out of range, must be at most 86400"},
+    {"service_health", [](R& r) { r.mutable_services(0)->mutable_health()->set_protocol("icmp"); },
+     "service a/www: health: protocol: 'icmp' must be tcp or http"},
+    {"service_health_timeout",
+     [](R& r) {
+       r.mutable_services(0)->mutable_health()->set_protocol("http");
+       r.mutable_services(0)->mutable_health()->set_timeout_ms(5);
+     },
+     "service a/www: health: timeout_ms: 5 is out of range, must be 100..60000"},
     {"service_family",
      [](R& r) {
        r.mutable_vpcs(0)->set_cidr6("fd00::/48");
@@ -324,7 +341,31 @@ const BadCase kBad[] = {
        *r.mutable_gateways(0)->add_forwards() = r.gateways(0).forwards(0);
        r.mutable_gateways(0)->mutable_forwards(1)->set_port(8081);
      },
-     "gateway a/out: forwards[1]: endpoint_port: 80 is already that of gateway a/out: forwards[0]"},
+     "gateway a/out: forwards[1]: endpoint: port 80 of web is already that of gateway a/out: forwards[0]"},
+    {"entry_service", [](R& r) { entry(r, "x"); }, "gateway a/out: forwards[1]: service: 'x' is no service of vpc a"},
+    {"entry_port", [](R& r) { entry(r, "www")->set_service_port(81); },
+     "gateway a/out: forwards[1]: service_port: 'www' does not offer tcp 81"},
+    {"entry_protocol", [](R& r) { entry(r, "www")->set_protocol("udp"); },
+     "gateway a/out: forwards[1]: service_port: 'www' does not offer udp 80"},
+    {"entry_and_endpoint", [](R& r) { entry(r, "www")->set_endpoint("web"); },
+     "gateway a/out: forwards[1]: service: an endpoint is named as well; name one of the two"},
+    {"entry_pool", [](R& r) { entry(r, "www")->set_address("203.0.113.1"); },
+     "gateway a/out: forwards[1]: address: 203.0.113.1 is in none of the gateway's pools"},
+    {"entry_family",
+     [](R& r) {
+       r.mutable_gateways(0)->add_pools("2001:db8::/126");
+       entry(r, "www")->set_address("2001:db8::1");
+     },
+     "gateway a/out: forwards[1]: service: 'www' has no address of the family of 2001:db8::1; give it one"},
+    {"entry_backend_floats", [](R& r) { entry(r, "www"); },
+     "gateway a/out: forwards[1]: service: 'db' has the floating address 198.51.100.2, by which all its ports can be reached"},
+    {"entry_backend_forwarded",
+     [](R& r) {
+       r.mutable_gateways(0)->clear_floating();
+       r.mutable_gateways(0)->mutable_forwards(0)->set_endpoint_port(8080);
+       entry(r, "www");
+     },
+     "gateway a/out: forwards[1]: service: port 8080 of web is already that of gateway a/out: forwards[0]"},
     {"tap_name", [](R& r) { r.mutable_endpoints(1)->set_tap("a/b"); },
      "endpoint a/db: tap: 'a/b' is no interface name: space, / or :"},
     {"peering_name", [](R& r) { peer(r).set_name("x y"); },

@@ -99,6 +99,8 @@ TEST(Local, TheSourceAddressIsTheSlot) {
   EXPECT_EQ(dns_server(Family::v6).text(), "fd4d:5aff::53");
   EXPECT_EQ(metadata_server(Family::v4).text(), "169.254.169.254");
   EXPECT_EQ(metadata_server(Family::v6).text(), "fd4d:5aff::a9fe:a9fe");
+  EXPECT_EQ(prober_address(Family::v4).text(), "169.254.169.251");
+  EXPECT_EQ(prober_address(Family::v6).text(), "fd4d:5aff::a9fe:a9fb");
 }
 
 TEST(Snapshot, ClientsByPortSlot) {
@@ -152,6 +154,35 @@ TEST(Snapshot, NamesOfEachVpcAlone) {
   EXPECT_EQ(*red->find_reverse(addr("10.0.9.9")), "far.back");
   EXPECT_EQ(*red->find_reverse(addr("fd00:1:0:9::1")), "www");
   EXPECT_EQ(blue->find_reverse(addr("10.0.1.6")), nullptr);
+}
+
+// Backends of this host are probed by their port's slot; others' hosts are asked.
+TEST(Snapshot, WhomToProbeAndWhomToAsk) {
+  v1::GetLocalReply r = local();
+  v1::GoalState more;
+  const auto read = parse_text(R"(services:
+  - {name: api, vpc: red, address: 10.0.9.4, address6: "fd00:1:0:9::4", ports: [{protocol: tcp, port: 80, backend_port: 8080}],
+     health: {protocol: http, interval_ms: 500},
+     backends: [{name: web, address: 10.0.1.5, address6: "fd00:1:0:1::5", host: w1}, {name: db, address: 10.0.1.6, host: d1},
+                {name: front, address: 10.0.1.8, host: w1}]}
+  - {name: api, vpc: blue, address: 10.0.9.4, ports: [{protocol: tcp, port: 81}], health: {protocol: tcp},
+     backends: [{name: web, address: 10.0.1.5, host: w1}]}
+)", "more", more);
+  ASSERT_TRUE(read) << read.error().what;
+  EXPECT_TRUE(snapshot(r)->health_targets().empty());
+  r.mutable_state()->MergeFrom(more);
+  const auto s = snapshot(r);
+  std::vector<std::string> targets;
+  for (const auto& t : s->health_targets())
+    targets.push_back(t.key.service + " " + t.key.address.text() + " at " + t.at.text());
+  EXPECT_EQ(targets, (std::vector<std::string>{"blue/api 10.0.1.5 at 100.64.0.6:81", "red/api 10.0.1.5 at 100.64.0.5:8080",
+                                               "red/api fd00:1:0:1::5 at [fd4d:5a00::5]:8080"}))
+      << "front has no interface yet";
+  EXPECT_EQ(s->health_asks(), std::vector<HealthAsk>({{"red/api", 7, "api", addr("192.0.2.2"), {addr("10.0.1.6")}, 500ms}}));
+  EXPECT_EQ(s->service(7, "api"), "red/api");
+  EXPECT_EQ(s->service(7, "www"), std::nullopt) << "nobody asks how it is";
+  EXPECT_TRUE(s->has_backend({"red/api", addr("10.0.1.8")}));
+  EXPECT_FALSE(s->has_backend({"blue/api", addr("10.0.1.6")}));
 }
 
 TEST(Snapshot, WhoHoldsABucket) {

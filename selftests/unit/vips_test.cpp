@@ -336,4 +336,110 @@ TEST_F(VipsTest, WhatStandsAsItIsNeedsNoRoomTwice) {
   EXPECT_TRUE(v.apply(goal_of(kWeb), 100));
 }
 
+constexpr const char* kProbed = R"(
+  - {name: web, vpc: red, address: 198.18.9.1, address6: "fd00:a::1", health: {protocol: tcp}, sticky_seconds: 60,
+     ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: tcp, port: 81, backend_port: 8080}],
+     backends: [{name: a, address: 198.18.1.1, address6: "fd00:a:1::1", host: w1}, {name: b, address: 198.18.1.2, host: w1}]}
+)";
+
+// What Verdicts would say, by address.
+class HealthTest : public VipsTest {
+ protected:
+  HealthTest() {
+    vips.set_well([this](const ServiceSpec&, const BackendSpec& b, Family f) {
+      const auto at = well.find(b.address.of(f)->text());
+      return at == well.end() ? std::nullopt : std::optional(at->second);
+    });
+  }
+  using Names = std::set<std::string>;
+  std::map<std::string, bool> well;
+  const mz_vip_key other = key("198.18.9.1", 81), six = key("fd00:a::1", 80);
+};
+
+TEST_F(HealthTest, NobodyServesBeforeItHasPassed) {
+  apply(kProbed);
+  EXPECT_EQ(vip(web).size, 0u);
+  EXPECT_EQ(vip(six).size, 0u);
+  well["198.18.1.1"] = true;
+  apply(kProbed);
+  EXPECT_EQ(serving(web), Names{"198.18.1.1:8080"});
+  EXPECT_EQ(serving(other), Names{"198.18.1.1:8080"});
+  EXPECT_EQ(vip(six).size, 0u) << "its other address is another matter";
+  well["198.18.1.2"] = well["fd00:a:1::1"] = true;
+  apply(kProbed);
+  EXPECT_EQ(serving(web), (Names{"198.18.1.1:8080", "198.18.1.2:8080"}));
+  EXPECT_EQ(serving(six), Names{"fd00:a:1::1:8080"});
+}
+
+TEST_F(HealthTest, WhoFailsKeepsItsFlowsAndGetsNoNewOnes) {
+  well["198.18.1.1"] = well["198.18.1.2"] = true;
+  apply(kProbed);
+  const auto id = id_of(web, "198.18.1.2");
+  well["198.18.1.2"] = false;
+  apply(kProbed);  // nothing doubtful: no flow is looked at
+  EXPECT_EQ(serving(web), Names{"198.18.1.1:8080"});
+  EXPECT_EQ(dp.backends().get(id)->flags, MZ_BACKEND_F_DRAIN) << "a sticky client goes elsewhere";
+  EXPECT_TRUE(serves(flow("198.18.9.1", 80, "198.18.1.2", 8080)));
+  well["198.18.1.1"] = false;
+  apply(kProbed);
+  EXPECT_EQ(vip(web).size, 0u) << "refused at once";
+  well["198.18.1.2"] = true;
+  apply(kProbed);
+  EXPECT_EQ(serving(web), Names{"198.18.1.2:8080"});
+  EXPECT_EQ(id_of(web, "198.18.1.2"), id);
+}
+
+TEST_F(HealthTest, WithoutAVerdictItStaysAsItWas) {
+  well = {{"198.18.1.1", true}, {"198.18.1.2", false}};
+  apply(kProbed);
+  well.clear();  // nobody has said anything to the new daemon
+  Vips again(dp);
+  again.set_well([](const ServiceSpec&, const BackendSpec&, Family) { return std::optional<bool>(); });
+  ASSERT_TRUE(again.recover());
+  const auto before = writes();
+  ASSERT_TRUE(again.apply(goal_of(kProbed), 100));
+  EXPECT_EQ(serving(web), Names{"198.18.1.1:8080"});
+  EXPECT_EQ(writes(), before);
+  // A port more is served by who serves the others.
+  std::string more = kProbed;
+  more.replace(more.find("{protocol: tcp, port: 81"), 0, "{protocol: tcp, port: 82, backend_port: 8080}, ");
+  ASSERT_TRUE(again.apply(goal_of(more), 100));
+  EXPECT_EQ(serving(key("198.18.9.1", 82)), Names{"198.18.1.1:8080"});
+}
+
+TEST_F(HealthTest, WhoServesGoesOnWhenHealthIsAskedForLater) {
+  std::string plain = kProbed;
+  plain.erase(plain.find("health: {protocol: tcp}, "), 25);
+  apply(plain);
+  apply(kProbed);
+  EXPECT_EQ(serving(web), (Names{"198.18.1.1:8080", "198.18.1.2:8080"}));
+  well["198.18.1.1"] = false;
+  apply(plain);
+  EXPECT_EQ(serving(web), (Names{"198.18.1.1:8080", "198.18.1.2:8080"})) << "nobody asks any more";
+}
+
+TEST_F(HealthTest, AWeightOfZeroDrainsTheHealthyToo) {
+  well["198.18.1.1"] = well["198.18.1.2"] = true;
+  std::string drained = kProbed;
+  drained.replace(drained.find("{name: b, "), 10, "{name: b, weight: 0, ");
+  apply(drained);
+  EXPECT_EQ(serving(web), Names{"198.18.1.1:8080"});
+}
+
+TEST_F(HealthTest, StandingAreThoseWithRows) {
+  well["198.18.1.2"] = true;
+  apply(kProbed);
+  const Goal goal = goal_of(kProbed);
+  const auto& s = goal.services.at("red/web");
+  EXPECT_EQ(vips.standing(s, *s.address.v4), std::set<Addr>{*Addr::parse("198.18.1.2")});
+  EXPECT_EQ(vips.standing(s, *s.address.v6), std::set<Addr>{});
+}
+
+// Room is needed for all of them, whoever is well at the moment.
+TEST_F(HealthTest, RoomIsKeptForTheUnwell) {
+  const Goal goal = goal_of(kProbed);
+  FakeDataplane small({.vip_rows = 251 * 2});  // the tables of IPv4 alone
+  EXPECT_FALSE(Vips(small).check(goal));
+}
+
 }  // namespace

@@ -75,7 +75,7 @@ for vpc in red blue; do
 done
 for h in "${TOPO_HOSTS[@]}"; do
 	options=()
-	[[ $SCENARIO != names ]] || { topo_ns "services-$h" && options=(--services "$(ns "services-$h")"); }
+	[[ $SCENARIO != @(names|health) ]] || { topo_ns "services-$h" && options=(--services "$(ns "services-$h")"); }
 	topo_daemon "$h" "${options[@]}"
 done
 

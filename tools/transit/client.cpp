@@ -122,6 +122,9 @@ Result<v1::DeleteReply> Client::call(const v1::DeleteRequest& r) {
 Result<v1::EndpointStatus> Client::call(const v1::AddEndpointRequest& r) {
   return rpc_->call(&Stub::AddEndpoint, r);
 }
+Result<v1::ListServicesReply> Client::call(const v1::ListServicesRequest& r) {
+  return rpc_->call(&Stub::ListServices, r);
+}
 Result<v1::ListEndpointsReply> Client::call(const v1::ListEndpointsRequest& r) {
   return rpc_->call(&Stub::ListEndpoints, r);
 }

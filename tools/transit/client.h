@@ -28,6 +28,7 @@ class Client {
   Result<v1::DeleteReply> call(const v1::DeleteRequest& request);
   Result<v1::EndpointStatus> call(const v1::AddEndpointRequest& request);
   Result<v1::ListEndpointsReply> call(const v1::ListEndpointsRequest& request);
+  Result<v1::ListServicesReply> call(const v1::ListServicesRequest& request);
   Result<v1::Status> call(const v1::GetStatusRequest& request);
   Result<v1::Stats> call(const v1::GetStatsRequest& request);
   Result<v1::ListFlowsReply> call(const v1::ListFlowsRequest& request);

@@ -54,6 +54,36 @@ Result<ServicePortSpec> parse_service_port(const std::string& protocol, std::uin
   return ServicePortSpec{known->second, static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(to)};
 }
 
+Result<HealthSpec> check_health(const std::string& protocol, std::uint32_t port, HealthSpec h,
+                                const std::vector<ServicePortSpec>& ports) {
+  const HealthSpec usual;
+  if (protocol != "tcp" && protocol != "http")
+    return fail(Code::invalid_argument, "protocol: '{}' must be tcp or http", protocol);
+  h.http = protocol == "http";
+  if (port > 65535) return fail(Code::invalid_argument, "port: {} is out of range, must be 1..65535", port);
+  const auto first = std::find_if(ports.begin(), ports.end(), [](const auto& p) { return p.protocol == IPPROTO_TCP; });
+  if (port == 0 && first == ports.end())
+    return fail(Code::invalid_argument, "port: the service has no TCP port; name the backends' port to probe");
+  h.port = port != 0 ? static_cast<std::uint16_t>(port) : first->backend_port;
+  if (!h.http && !h.path.empty()) return fail(Code::invalid_argument, "path: is for http alone");
+  if (h.path.empty()) h.path = usual.path;
+  const bool plain = std::all_of(h.path.begin(), h.path.end(), [](char c) { return c > ' ' && c <= '~'; });
+  if (h.path.front() != '/' || !plain || h.path.size() > kHealthPathMax)
+    return fail(Code::invalid_argument, "path: '{}' must begin with / and be at most {} printable characters", h.path,
+                kHealthPathMax);
+  const auto settle = [](const char* field, std::uint32_t& value, std::uint32_t otherwise, std::uint32_t least,
+                         std::uint32_t most) -> Result<> {
+    if (value == 0) value = otherwise;
+    if (value >= least && value <= most) return {};
+    return fail(Code::invalid_argument, "{}: {} is out of range, must be {}..{}", field, value, least, most);
+  };
+  MZ_CHECK(settle("interval_ms", h.interval_ms, usual.interval_ms, 100, 3'600'000));
+  MZ_CHECK(settle("timeout_ms", h.timeout_ms, usual.timeout_ms, 100, 60'000));
+  MZ_CHECK(settle("passes", h.passes, usual.passes, 1, 100));
+  MZ_CHECK(settle("failures", h.failures, usual.failures, 1, 100));
+  return h;
+}
+
 const char* service_protocol(std::uint16_t protocol) {
   for (const auto& [name, number] : kProtocols)
     if (number == protocol) return name;

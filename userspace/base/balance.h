@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -27,6 +28,19 @@ struct ServicePortSpec {
   bool operator==(const ServicePortSpec&) const = default;
 };
 
+inline constexpr std::size_t kHealthPathMax = 255;
+
+// How a service's backends are asked whether they are well: by a TCP connection to a
+// port of theirs, or an HTTP GET that must end with 2xx or 3xx.
+struct HealthSpec {
+  bool http = false;
+  std::uint16_t port = 0;      // of the backend
+  std::string path = "/";      // http
+  std::uint32_t interval_ms = 1000, timeout_ms = 1000;
+  std::uint32_t passes = 1, failures = 3;  // in a row, until the verdict is another
+  bool operator==(const HealthSpec&) const = default;
+};
+
 // An address of a VPC that need be in none of its networks.
 Result<> check_in_vpc(const Addr& ip, const std::string& vpc, const Cidrs& cidr);
 // In a network, it is none of the addresses that are the network's own.
@@ -40,6 +54,36 @@ Result<ServicePortSpec> parse_service_port(const std::string& protocol, std::uin
                                            std::uint32_t backend_port);
 // "tcp", "udp" or "sctp".
 const char* service_protocol(std::uint16_t protocol);
+
+// Fills in defaults (0, "") and checks. `ports`: the service's; where no port is given it
+// is that of the first TCP one. Errors name the field.
+Result<HealthSpec> check_health(const std::string& protocol, std::uint32_t port, HealthSpec asked,
+                                const std::vector<ServicePortSpec>& ports);
+
+// Of a Service message, of the region or of the goal state.
+template <class Message>
+Result<std::optional<HealthSpec>> parse_health(const Message& service, const std::vector<ServicePortSpec>& ports) {
+  if (!service.has_health()) return std::optional<HealthSpec>();
+  const auto& h = service.health();
+  auto spec = check_health(h.protocol(), h.port(),
+                           {false, 0, h.path(), h.interval_ms(), h.timeout_ms(), h.passes(), h.failures()}, ports);
+  if (!spec) return wrap(spec.error(), "health");
+  return std::optional(std::move(*spec));
+}
+
+// And back.
+template <class Message>
+void write_health(const std::optional<HealthSpec>& from, Message& service) {
+  if (!from) return;
+  auto* out = service.mutable_health();
+  out->set_protocol(from->http ? "http" : "tcp");
+  out->set_port(from->port);
+  if (from->http) out->set_path(from->path);
+  out->set_interval_ms(from->interval_ms);
+  out->set_timeout_ms(from->timeout_ms);
+  out->set_passes(from->passes);
+  out->set_failures(from->failures);
+}
 
 // Of a Service message, of the region or of the goal state. Errors name the field.
 template <class Messages>

@@ -39,6 +39,7 @@ Addr client_address(Family f, std::uint32_t slot) {
 Addr dhcp_server(Family f) { return pick(f, MZ_DHCP4_SERVER, MZ_DHCP6_SERVER_WORDS); }
 Addr dns_server(Family f) { return pick(f, MZ_DNS_SERVER4, MZ_DNS_SERVER6_WORDS); }
 Addr metadata_server(Family f) { return pick(f, MZ_METADATA4, MZ_METADATA6_WORDS); }
+Addr prober_address(Family f) { return pick(f, MZ_PROBER4, MZ_PROBER6_WORDS); }
 
 Result<> check_domain(std::string_view domain) {
   if (domain.empty()) return {};

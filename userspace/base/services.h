@@ -39,6 +39,7 @@ Addr client_address(Family family, std::uint32_t slot);
 Addr dhcp_server(Family family);
 Addr dns_server(Family family);
 Addr metadata_server(Family family);
+Addr prober_address(Family family);  // whom health probes come from
 
 // A DNS name of LDH labels in lower case, without the last dot. Also empty.
 Result<> check_domain(std::string_view domain);

@@ -39,6 +39,9 @@ namespace mizar::responder {
   X(DNS_MALFORMED, true, "no DNS query at all")                                     \
   X(PEER_ANSWERED, false, "another host's question, answered")                      \
   X(PEER_REFUSED, true, "a question from no host of the region, or of no VPC here") \
+  X(PEER_HEALTH, false, "another host's question about backends, answered")            \
+  X(PROBE_PASSED, false, "probe of a backend, passed")                              \
+  X(PROBE_FAILED, false, "probe of a backend, failed")                              \
   X(METADATA_FOUND, false, "200")                                                   \
   X(METADATA_NOT_FOUND, false, "404")                                               \
   X(METADATA_REFUSED, true, "forwarded by a proxy: 403")                            \

@@ -45,9 +45,39 @@ void Feed::hurry() {
   wake_.notify_one();
 }
 
+void Feed::tell(v1::ReportHealthRequest verdicts) {
+  {
+    const std::lock_guard lock(mutex_);
+    waiting_ = std::move(verdicts);
+    hurry_ = true;
+  }
+  wake_.notify_one();
+}
+
+void Feed::tell_waiting(const std::stop_token& stop) {
+  std::optional<v1::ReportHealthRequest> all;
+  {
+    const std::lock_guard lock(mutex_);
+    all.swap(waiting_);
+  }
+  if (!all) return;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
+  const std::stop_callback give_up(stop, [&context] { context.TryCancel(); });
+  v1::ReportHealthReply reply;
+  const grpc::Status status = rpc_->stub->ReportHealth(&context, *all, &reply);
+  const std::string problem = status.ok() ? "" : status.error_message();
+  if (!problem.empty() && problem != tell_problem_) log::warning("transitd does not take verdicts: {}; told again", problem);
+  tell_problem_ = problem;
+  if (status.ok()) return;
+  const std::lock_guard lock(mutex_);
+  if (!waiting_) waiting_ = std::move(all);
+}
+
 void Feed::run(const std::stop_token& stop) {
   do {
     poll(stop);
+    tell_waiting(stop);
   } while (wait(stop));
 }
 

@@ -26,6 +26,9 @@ class Feed {
   Feed(const Feed&) = delete;
   Feed& operator=(const Feed&) = delete;
 
+  // How backends are: told to transitd soon, and until it took it or there is newer.
+  // Thread-safe.
+  void tell(v1::ReportHealthRequest verdicts);
   // Somebody unknown asked: look again at once, unless that was just done.
   // Thread-safe.
   void hurry();
@@ -35,6 +38,7 @@ class Feed {
   void run(const std::stop_token& stop);
   void poll(const std::stop_token& stop);
   void take(const v1::GetLocalReply& reply);
+  void tell_waiting(const std::stop_token& stop);
   void report(const std::string& problem);
   bool wait(const std::stop_token& stop);
 
@@ -43,10 +47,11 @@ class Feed {
   std::string target_;
   std::unique_ptr<Rpc> rpc_;
   std::uint64_t generation_ = 0;
-  std::string problem_;  // last logged
-  std::mutex mutex_;     // guards hurry_
+  std::string problem_, tell_problem_;  // last logged
+  std::mutex mutex_;     // guards hurry_ and waiting_
   std::condition_variable_any wake_;
   bool hurry_ = false;
+  std::optional<v1::ReportHealthRequest> waiting_;
   std::jthread thread_;  // last: uses all of the above
 };
 

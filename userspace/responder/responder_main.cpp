@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// transit-responder: DHCP, DNS and metadata for this host's endpoints.
+// transit-responder: DHCP, DNS and metadata for this host's endpoints, and probes of those
+// that are backends.
 #include <grp.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -66,12 +67,13 @@ void add_listeners(CLI::App& app, Options& options) {
 }
 
 int parse(int argc, char** argv, Options& o) {
-  CLI::App app{"Answers DHCP, DNS and metadata requests of this host's endpoints"};
+  CLI::App app{"Answers DHCP, DNS and metadata requests of this host's endpoints, and probes its backends"};
   app.set_version_flag("--version", MZ_VERSION);
   app.set_config("--config", "", "Read options from a file (KEY=VALUE lines)");
   app.add_option("--transitd", o.transitd, "Where transitd serves: unix:PATH")->capture_default_str();
   add_listeners(app, o);
-  app.add_option("--peer-port", o.server.peer_port, "UDP port on the underlay where hosts ask each other for names; 0: they do not")->capture_default_str();
+  app.add_option("--peer-port", o.server.peer_port, "UDP port on the underlay where hosts ask each other for names and backends; 0: they do not")->capture_default_str();
+  app.add_option("--probes", o.server.probes, "Backends probed at once")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--rate", o.server.rate, "Requests an endpoint may make a second; 0: any number")->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--burst", o.server.burst, "Requests an endpoint may make at once")->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--connections", o.server.streams.each, "TCP connections of one endpoint")->capture_default_str();
@@ -109,7 +111,8 @@ Result<> run(const Options& o) {
   auto loop = EventLoop::create();
   if (!loop) return tl::unexpected(loop.error());
   Feed* feed_at = nullptr;
-  Server server(**loop, o.server, [&feed_at] { feed_at->hurry(); });
+  Server server(**loop, o.server, [&feed_at] { feed_at->hurry(); },
+                [&feed_at](v1::ReportHealthRequest verdicts) { feed_at->tell(std::move(verdicts)); });
   Feed feed(**loop, o.transitd, [&server](auto snapshot) { server.install(std::move(snapshot)); });
   feed_at = &feed;
   MZ_CHECK(server.start());

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/responder/server.h"
 
+#include <netinet/in.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -35,14 +37,22 @@ bool same(const Counters& a, const Counters& b) { return a.all() == b.all(); }
 
 }  // namespace
 
-Server::Server(EventLoop& loop, ServerOptions options, std::function<void()> unknown)
+Server::Server(EventLoop& loop, ServerOptions options, std::function<void()> unknown, Tell verdicts)
     : loop_(loop),
       options_(std::move(options)),
       unknown_(std::move(unknown)),
       snapshot_(std::make_shared<Snapshot>()),
       limit_(options_.rate, options_.burst),
       forwarder_(loop, options_.forwarder),
-      streams_(loop, options_.streams) {
+      streams_(loop, options_.streams),
+      health_(
+          loop, options_.probes, [this](Family f) { return make_probe_socket(f); },
+          [this](const HealthKey& key) {
+            if (const auto f = health_.find(key, Clock::now())) note_health(key.service, *f);
+          },
+          [this](bool passed) { counters_.add(passed ? Count::PROBE_PASSED : Count::PROBE_FAILED); }),
+      asker_(loop, options_.peer_port, [this](const std::string& service, const Finding& f) { note_health(service, f); }),
+      tell_(std::move(verdicts)) {
   if (options_.dhcp.duid.empty()) options_.dhcp.duid = default_duid();
 }
 
@@ -61,6 +71,12 @@ Result<> Server::start() {
     for (const int type : {SOCK_DGRAM, SOCK_STREAM}) add_listener(Service::dns, at, type);
   for (const auto& at : or_else(o.metadata, both(metadata_server, MZ_METADATA_PORT)))
     add_listener(Service::metadata, at, SOCK_STREAM);
+  if (!o.netns.empty()) {  // now, while there is the right to
+    auto ns = net::NetnsRef::open(o.netns);
+    auto inside = ns ? net::Inside::enter(*ns) : Result<std::unique_ptr<net::Inside>>(tl::unexpected(ns.error()));
+    if (!inside) log::warning("backends cannot be probed: {}", inside.error().what);
+    if (inside) inside_ = std::move(*inside);
+  }
   write_stats();
   return loop_.every(kTick, [this] { tick(); });
 }
@@ -108,6 +124,10 @@ void Server::install(std::shared_ptr<const Snapshot> snapshot) {
     snapshot_ = std::move(snapshot);
     log::debug("{} endpoints known", snapshot_->size());
     listen_for_peers();
+    health_.set_targets(snapshot_->health_targets());
+    asker_.set_asks(snapshot_->self(), options_.peer_port ? snapshot_->health_asks() : std::vector<HealthAsk>());
+    std::erase_if(known_, [this](const auto& k) { return !snapshot_->has_backend(k.first); });
+    told_ = false;  // it may be another transitd
   }
   const auto waiting = std::exchange(parked_, {});
   for (const auto& p : waiting) on_datagram(*p.listener, p.from, p.message, true);
@@ -223,6 +243,7 @@ void Server::answer_dns_udp(Listener& l, const Target& from, std::uint32_t slot,
 
 void Server::answer_peer_udp(Listener& l, const Target& from, View message) {
   if (!snapshot_->is_host(from.ip)) return counters_.add(Count::PEER_REFUSED);
+  if (is_health_question(message)) return answer_health(l, from, message);
   const DnsStep step =
       answer_peer(message, [this](std::uint32_t vni) { return snapshot_->zone(vni); });
   counters_.add(step.count);
@@ -301,11 +322,72 @@ std::size_t Server::on_metadata_stream(Streams::Id id, std::uint32_t slot, View 
   return bytes.size();
 }
 
+// ---- health of backends ----------------------------------------------------------------
+
+// From the services' namespace, and from the address that endpoints answer without having
+// let it in. A port is chosen when it is known whom the connection goes to.
+Result<UniqueFd> Server::make_probe_socket(Family family) {
+  const Target from{prober_address(family), 0};
+  UniqueFd made;
+  const auto make = [&]() -> Result<> {
+    auto fd = make_socket(from, SOCK_STREAM);
+    if (!fd) return tl::unexpected(fd.error());
+    const int on = 1;
+    ::setsockopt(fd->get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    const SocketAddress address(from);
+    if (::bind(fd->get(), address.raw(), address.length) != 0)
+      return fail_errno(Code::unavailable, errno, fmt::format("probe from {}", from.ip.text()));
+    made = std::move(*fd);
+    return {};
+  };
+  if (!options_.netns.empty() && !inside_)
+    return fail(Code::unavailable, "network namespace '{}' was not there at the start; start transit-responder again",
+                options_.netns);
+  MZ_CHECK(inside_ ? inside_->run(make) : make());
+  return made;
+}
+
+void Server::note_health(const std::string& service, const Finding& f) {
+  const auto now = Clock::now();
+  const auto [at, fresh] = known_.try_emplace({service, f.address});
+  if (!fresh && at->second.finding.healthy == f.healthy) return;
+  at->second = {f, now - std::chrono::milliseconds(f.since_ms)};
+  told_ = false;
+}
+
+void Server::answer_health(Listener& l, const Target& from, View message) {
+  const auto q = read_question(message);
+  const auto service = q ? snapshot_->service(q->vni, q->service) : std::nullopt;
+  if (!service) return counters_.add(Count::PEER_REFUSED);
+  counters_.add(Count::PEER_HEALTH);
+  send(l, from, write_answer(*q, health_.findings(*service, Clock::now())));
+}
+
+// Several that change at once are told at once.
+void Server::tell_health() {
+  if (std::exchange(told_, true) || known_.empty()) return;
+  const auto now = Clock::now();
+  v1::ReportHealthRequest all;
+  for (const auto& [key, k] : known_) {
+    auto* v = all.add_verdicts();
+    v->set_service(key.service);
+    v->set_address(key.address.text());
+    v->set_healthy(k.finding.healthy);
+    v->set_since_ms(static_cast<std::uint64_t>(
+        std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(now - k.since).count())));
+    v->set_problem(text_of(k.finding.trouble));
+  }
+  tell_(std::move(all));
+}
+
 // ---- now and then ------------------------------------------------------------------------
 
 void Server::tick() {
   const auto now = Clock::now();
   forwarder_.expire(now);
+  health_.tick(now);
+  asker_.tick(now);
+  tell_health();
   ticks_++;
   if (ticks_ % kTicksASecond == 0) each_second();
   if (ticks_ % (60 * kTicksASecond) == 0) each_minute();

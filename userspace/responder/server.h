@@ -10,9 +10,12 @@
 #include <vector>
 
 #include "userspace/base/event_loop.h"
+#include "userspace/net/inside.h"
+#include "userspace/responder/asker.h"
 #include "userspace/responder/counts.h"
 #include "userspace/responder/dhcp6.h"
 #include "userspace/responder/forwarder.h"
+#include "userspace/responder/health.h"
 #include "userspace/responder/limits.h"
 #include "userspace/responder/snapshot.h"
 #include "userspace/responder/streams.h"
@@ -26,6 +29,7 @@ struct ServerOptions {
   std::string device;             // only what comes in by it; empty: any
   std::uint16_t peer_port = 6082;  // hosts ask each other for names; 0: they do not
   double rate = 100, burst = 200;  // requests of one endpoint a second, and at once
+  std::size_t probes = 256;  // of backends, at once
   DhcpSettings dhcp;
   ForwarderSettings forwarder;
   StreamLimits streams;
@@ -36,8 +40,10 @@ class Server {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `unknown`: somebody asked whom the snapshot does not know.
-  Server(EventLoop& loop, ServerOptions options, std::function<void()> unknown);
+  // `unknown`: somebody asked whom the snapshot does not know. `verdicts`: all that are
+  // known of backends' health, whenever one is another.
+  using Tell = std::function<void(v1::ReportHealthRequest verdicts)>;
+  Server(EventLoop& loop, ServerOptions options, std::function<void()> unknown, Tell verdicts);
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
@@ -85,6 +91,12 @@ class Server {
   void note_decline(std::uint32_t slot, const Client& c);
   [[nodiscard]] const Client* client(std::uint32_t slot) const;
 
+  // ---- backends' health
+  [[nodiscard]] Result<UniqueFd> make_probe_socket(Family family);
+  void note_health(const std::string& service, const Finding& f);
+  void answer_health(Listener& l, const Target& from, View message);
+  void tell_health();
+
   void tick();
   void each_second();
   void each_minute();
@@ -99,6 +111,16 @@ class Server {
   RateLimit limit_;
   Forwarder forwarder_;
   Streams streams_;
+  struct Known {
+    Finding finding;
+    Clock::time_point since;
+  };
+  std::unique_ptr<net::Inside> inside_;  // where probes come from, if not from here
+  Health health_;
+  Asker asker_;
+  std::map<HealthKey, Known> known_;  // of backends here and elsewhere
+  bool told_ = true;                  // transitd knows, or will
+  Tell tell_;
   Counters counters_, written_, reported_;
   std::map<std::uint32_t, Clock::time_point> declined_;
   std::uint64_t ticks_ = 0;

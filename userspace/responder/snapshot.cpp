@@ -2,7 +2,6 @@
 #include "userspace/responder/snapshot.h"
 
 #include "bpf/abi/local.h"
-#include "userspace/transitd/goal.h"
 
 namespace mizar::responder {
 
@@ -111,13 +110,44 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::from(const v1::GetLocalReply& 
       for (const Addr& ip : h.address.all()) s->hosts_.insert(ip);
   for (const auto& [name, vpc] : goal->vpcs)
     s->zones_[vpc.vni] = make_zone(*goal, vpc, static_cast<std::uint32_t>(reply.generation()));
+  std::map<HealthSlot, std::uint32_t> slots;
   for (const auto& port : reply.ports()) {
     const auto e = goal->endpoints.find(port.endpoint());
     if (e == goal->endpoints.end()) continue;
+    for (const Addr& ip : e->second.address.all()) slots[{e->second.vni, ip}] = port.ifindex() % MZ_PORTS;
     s->clients_[port.ifindex() % MZ_PORTS] =
         make_client(*goal, e->second, port.mtu(), s->zones_.at(e->second.vni));
   }
+  s->add_health(*goal, slots);
   return std::shared_ptr<const Snapshot>(s);
+}
+
+// An endpoint that has no interface yet is nobody's failure: it is not probed.
+void Snapshot::add_health(const Goal& goal, const std::map<HealthSlot, std::uint32_t>& slots) {
+  for (const auto& [key, s] : goal.services) {
+    if (!s.health) continue;
+    services_[{s.vni, s.name}] = key;
+    std::map<Addr, HealthAsk> asks;  // by host
+    for (const BackendSpec& b : s.backends) {
+      const auto host = b.host_id == goal.self.id ? std::nullopt : goal.reach(b.host_id);
+      for (const Addr& ip : b.address.all()) {
+        backends_.insert({key, ip});
+        const auto slot = slots.find({s.vni, ip});
+        if (b.host_id == goal.self.id && slot != slots.end())
+          targets_.push_back({{key, ip}, {client_address(ip.family(), slot->second), s.health->port}, *s.health});
+        if (!host) continue;
+        auto& ask = asks[*host];
+        ask = {key, s.vni, s.name, *host, std::move(ask.backends), std::chrono::milliseconds(s.health->interval_ms)};
+        ask.backends.insert(ip);
+      }
+    }
+    for (auto& [host, ask] : asks) asks_.push_back(std::move(ask));
+  }
+}
+
+std::optional<std::string> Snapshot::service(std::uint32_t vni, const std::string& name) const {
+  const auto at = services_.find({vni, name});
+  return at == services_.end() ? std::nullopt : std::optional(at->second);
 }
 
 const Client* Snapshot::client(std::uint32_t slot) const {

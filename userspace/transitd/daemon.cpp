@@ -127,6 +127,10 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
                   }),
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
               options_.path_ttl, options_.max_flows),
+      verdicts_([this](std::uint32_t host) {
+        const auto d = down_.find(host);
+        return d != down_.end() && d->second;
+      }),
       vips_(dp),
       gateways_(dp),
       flows_(dp, [this] { return port_interfaces(); }),
@@ -136,6 +140,7 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
       generation_(std::random_device{}()) {
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
   tables_.set_flags([this](const EndpointSpec& e) { return functions_.flags(e); });
+  vips_.set_well([this](const ServiceSpec& s, const BackendSpec& b, Family f) { return verdicts_.well(s, b, f); });
 }
 
 Result<std::unique_ptr<Daemon>> Daemon::start(EventLoop& loop, Dataplane& dp, Store& store,
@@ -412,6 +417,7 @@ Result<> Daemon::ensure_programs() {
 }
 
 Result<Vips::Changes> Daemon::ensure_vips() {
+  verdicts_.prune(goal_);
   auto changes = vips_.apply(goal_, hz_);
   if (!changes || !changes->doubtful) return changes;
   const auto forgotten =
@@ -446,9 +452,10 @@ void Daemon::ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) co
   }
 }
 
-// The hops this host sends to are probed.
+// The hops this host sends to are probed, and the hosts of backends it asks about.
 void Daemon::ensure_hops() {
   hops_.clear();
+  watched_.clear();
   const auto take = [this](const std::optional<ShardTable>& t) {
     if (!t) return;
     for (const mz_shard& s : *t)
@@ -458,7 +465,10 @@ void Daemon::ensure_hops() {
   for (const auto& [name, v] : goal_.vpcs) take(v.dividers);
   for (const auto& [key, n] : goal_.networks) take(n.bouncers);
   for (const auto& [key, g] : goal_.gateways) take(g.hosts);
-  std::erase_if(down_, [&](const auto& d) { return !hops_.contains(d.first); });
+  for (const auto& [key, s] : goal_.services)
+    for (const BackendSpec& b : s.backends)
+      if (s.health && b.host_id != goal_.self.id) watched_.insert(b.host_id);
+  std::erase_if(down_, [&](const auto& d) { return !hops_.contains(d.first) && !watched_.contains(d.first); });
   ensure_prober();
 }
 
@@ -478,8 +488,9 @@ void Daemon::ensure_prober() {
     probing_as_ = goal_.self;
   }
   std::map<std::uint32_t, Addr> targets;
-  for (const auto id : hops_)
-    if (const auto ip = goal_.reach(id)) targets[id] = *ip;
+  for (const auto* set : {&hops_, &watched_})
+    for (const auto id : *set)
+      if (const auto ip = goal_.reach(id)) targets[id] = *ip;
   prober_->set_targets(targets, down_);
 }
 
@@ -532,10 +543,16 @@ void Daemon::on_host_changed(std::uint32_t id) {
 }
 
 void Daemon::on_liveness(std::uint32_t id, bool down) {
-  if (!hops_.contains(id)) return;
+  const bool hop = hops_.contains(id), watched = watched_.contains(id);
+  if (!hop && !watched) return;
   down_[id] = down;
-  log::warning("hop {} {}", host_label(id), down ? "does not answer: its backup takes over" : "answers again");
+  if (hop)
+    log::warning("hop {} {}", host_label(id), down ? "does not answer: its backup takes over" : "answers again");
+  if (watched)
+    log::warning("host {} of backends {}", host_label(id), down ? "does not answer: they are out as long as others are well" : "answers again");
   on_host_changed(id);
+  if (watched)
+    if (const auto rc = ensure_vips(); !rc) log::error("{}", rc.error().what);
   if (down) return;
   groups_.tell_again(id);  // it may come without what it knew
   groups_changed_ = true;

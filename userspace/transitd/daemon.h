@@ -27,6 +27,7 @@
 #include "userspace/transitd/store.h"
 #include "userspace/transitd/table_sync.h"
 #include "userspace/transitd/underlay.h"
+#include "userspace/transitd/verdicts.h"
 #include "userspace/transitd/vips.h"
 
 namespace mizar {
@@ -70,6 +71,8 @@ class Daemon {
   [[nodiscard]] v1::ListEndpointsReply endpoints() const;
   // Only the generation, if it still is `known`.
   [[nodiscard]] v1::GetLocalReply local(std::uint64_t known) const;
+  Result<v1::ReportHealthReply> report_health(const v1::ReportHealthRequest& request);
+  [[nodiscard]] v1::ListServicesReply services() const;
   v1::Status status();
   Result<v1::Stats> stats(const v1::GetStatsRequest& request);
   [[nodiscard]] Result<v1::ListFlowsReply> list_flows(const v1::ListFlowsRequest& request) const;
@@ -182,6 +185,8 @@ class Daemon {
   Underlay underlay_;
   Interfaces interfaces_;
   TableSync tables_;
+  Verdicts verdicts_;
+  bool verdicts_met_ = true;  // the tables are as they say
   Vips vips_;
   Gateways gateways_;
   Flows flows_;
@@ -221,6 +226,7 @@ class Daemon {
   std::set<std::string> grown_;  // endpoints with an address more than their interface
   std::map<std::uint32_t, bool> down_;
   std::set<std::uint32_t> hops_;
+  std::set<std::uint32_t> watched_;  // hosts of backends with health: probed as well
   // Hints of the last moments, so that a burst of packets asks once.
   std::map<mz_event, std::chrono::steady_clock::time_point, ByBytes> recent_events_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();

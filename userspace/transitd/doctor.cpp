@@ -144,7 +144,9 @@ void check_daemon(v1::DoctorReply& r, Daemon& d) {
   const auto s = d.status();
   unsigned unresolved = 0;
   for (const auto& p : s.peers()) {
-    if (p.down()) add(r, "hop", Level::WARN, fmt::format("{} does not answer probes", p.name()), "its backup is used; look at that host");
+    if (p.down())
+      add(r, p.hop() ? "hop" : "host", Level::WARN, fmt::format("{} does not answer probes", p.name()),
+          p.hop() ? "its backup is used; look at that host" : "it has backends of services with health; look at it");
     if (!p.resolved() && !p.underlay().empty()) unresolved++;
   }
   if (unresolved)
@@ -154,6 +156,14 @@ void check_daemon(v1::DoctorReply& r, Daemon& d) {
   for (const auto& e : endpoints.endpoints())
     if (e.local() && !e.ready())
       add(r, "endpoint", Level::WARN, fmt::format("{}/{}: {}", e.endpoint().vpc(), e.endpoint().name(), e.problem()), "");
+  const auto services = d.services();
+  for (const auto& service : services.services())
+    for (const auto& b : service.backends())
+      if (b.state() == v1::HEALTH_UNKNOWN)
+        add(r, "health", Level::WARN,
+            fmt::format("{}/{}: nobody says how {} ({}) on {} is", service.service().vpc(), service.service().name(), b.name(),
+                        b.address(), b.host()),
+            "transit-responder has to run here and there, transitd there with --services, UDP 6082 be open");
   for (const auto& t : s.tables())
     if (t.used() * 10 > t.capacity() * 9)
       add(r, "table", Level::WARN, fmt::format("{}: {} of {}", t.name(), t.used(), t.capacity()), "raise its --max option");

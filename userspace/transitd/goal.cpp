@@ -201,6 +201,9 @@ Result<> Reader::service(const v1::Service& s, int index) {
   auto ports = parse_service_ports(s.ports());
   if (!ports) return wrap(ports.error(), *object);
   spec.ports = std::move(*ports);
+  auto health = parse_health(s, spec.ports);
+  if (!health) return wrap(health.error(), *object);
+  spec.health = std::move(*health);
   MZ_CHECK(backends(s, vpc->second.cidr, *object, spec));
   MZ_CHECK(at_field(check_sticky(s.sticky_seconds()), *object, "sticky_seconds"));
   if (!out_.services.emplace(object_key(s.vpc(), s.name()), std::move(spec)).second)
@@ -225,7 +228,15 @@ Result<> Reader::backends(const v1::Service& s, const Cidrs& vpc, const std::str
     MZ_CHECK(each_family(*at, place, "address", check));
     const std::uint32_t weight = b.has_weight() ? b.weight() : 1;
     MZ_CHECK(at_field(check_weight(weight), place, "weight"));
-    spec.backends.push_back({b.name(), *at, weight});
+    std::uint32_t host = 0;
+    if (!b.host().empty()) {
+      const auto known = out_.hosts.find(b.host());
+      if (known == out_.hosts.end()) return bad(place, "host", "'{}' does not stand in hosts", b.host());
+      host = known->second.id;
+    } else if (spec.health) {
+      return bad(place, "host", "is missing: health is asked there");
+    }
+    spec.backends.push_back({b.name(), *at, weight, host});
   }
   return at_field(check_backends(spec.backends.size()), object, "backends");
 }
@@ -483,17 +494,19 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   }
 }
 
-void write_service(const ServiceSpec& s, v1::Service& out) {
+void write_service(const ServiceSpec& s, const std::map<std::uint32_t, std::string>& hosts, v1::Service& out) {
   out.set_name(s.name);
   out.set_vpc(s.vpc);
   write_addresses(s.address, out);
   out.set_sticky_seconds(s.sticky_seconds);
   write_service_ports(s.ports, *out.mutable_ports());
+  write_health(s.health, out);
   for (const BackendSpec& b : s.backends) {
     auto* backend = out.add_backends();
     backend->set_name(b.name);
     write_addresses(b.address, *backend);
     backend->set_weight(b.weight);
+    if (b.host_id != 0) backend->set_host(hosts.at(b.host_id));
   }
 }
 
@@ -615,7 +628,7 @@ v1::GoalState to_state(const Goal& goal) {
     name->set_name(n.name);
     write_addresses(n.address, *name);
   }
-  for (const auto& [key, s] : goal.services) write_service(s, *out.add_services());
+  for (const auto& [key, s] : goal.services) write_service(s, goal.host_names, *out.add_services());
   for (const auto& [key, g] : goal.gateways) write_gateway(g, *out.add_gateways());
   for (const auto& [key, p] : goal.peerings) write_peering(p, *out.add_peerings());
   return out;

@@ -90,6 +90,7 @@ struct BackendSpec {
   std::string name;
   Addrs address;
   std::uint32_t weight = 1;  // 0: drains
+  std::uint32_t host_id = 0;  // where it lives; 0: not said, which health does not allow
   bool operator==(const BackendSpec&) const = default;
 };
 struct ServiceSpec {
@@ -100,6 +101,7 @@ struct ServiceSpec {
   std::vector<ServicePortSpec> ports;
   std::vector<BackendSpec> backends;
   std::uint32_t sticky_seconds = 0;
+  std::optional<HealthSpec> health = {};
   bool operator==(const ServiceSpec&) const = default;
   [[nodiscard]] std::optional<ServicePortSpec> port(std::uint16_t protocol, std::uint16_t number) const;
 };

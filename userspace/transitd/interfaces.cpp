@@ -149,16 +149,16 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
 
 constexpr const char* kServicesInside = "eth0";
 
-// Addresses of bpf/abi/local.h: the services', and on link all clients'.
+// Addresses of bpf/abi/local.h: the services' and the prober's, and on link all clients'.
 Result<> configure_services(net::Netlink& inside, unsigned ifindex) {
   const auto six = [](std::uint32_t high, std::uint32_t low) {
     return Addr(mz_addr{{htonl(high), 0, 0, htonl(low)}});
   };
   std::vector<Prefix> addresses, clients;
-  for (const std::uint32_t ip : {MZ_DHCP4_SERVER, MZ_DNS_SERVER4, MZ_METADATA4})
+  for (const std::uint32_t ip : {MZ_DHCP4_SERVER, MZ_DNS_SERVER4, MZ_METADATA4, MZ_PROBER4})
     addresses.push_back({Addr::v4(ip), 32});
   clients.push_back({Addr::v4(MZ_CLIENT4), 16});
-  for (const std::uint32_t low : {MZ_DHCP6_SERVER_LOW, 0x53u, 0xa9fea9feu})
+  for (const std::uint32_t low : {MZ_DHCP6_SERVER_LOW, 0x53u, 0xa9fea9feu, MZ_PROBER4})
     addresses.push_back({six(MZ_SERVICES6_HIGH, low), 128});
   clients.push_back({six(MZ_CLIENT6_HIGH, 0), 112});
   for (const Prefix& p : addresses) MZ_CHECK(inside.add_address(ifindex, p));

@@ -47,6 +47,10 @@ class LocalService : public v1::Transit::CallbackService {
     return run(c, out, [this, in] { return Result<v1::GetLocalReply>(daemon_.local(in->generation())); });
   }
 
+  Done* ReportHealth(Ctx* c, const v1::ReportHealthRequest* in, v1::ReportHealthReply* out) override {
+    return run(c, out, [this, in] { return daemon_.report_health(*in); });
+  }
+
  protected:
   // The call ends when the loop has done the work; `in` and `out` live so long.
   template <class Reply, class Work>
@@ -87,6 +91,9 @@ class Service final : public LocalService {
   }
   Done* ListEndpoints(Ctx* c, const v1::ListEndpointsRequest*, v1::ListEndpointsReply* out) override {
     return run(c, out, [this] { return Result<v1::ListEndpointsReply>(daemon_.endpoints()); });
+  }
+  Done* ListServices(Ctx* c, const v1::ListServicesRequest*, v1::ListServicesReply* out) override {
+    return run(c, out, [this] { return Result<v1::ListServicesReply>(daemon_.services()); });
   }
   Done* GetStatus(Ctx* c, const v1::GetStatusRequest*, v1::Status* out) override {
     return run(c, out, [this] { return Result<v1::Status>(daemon_.status()); });

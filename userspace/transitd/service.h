@@ -23,8 +23,9 @@ class Server {
 Result<std::unique_ptr<Server>> serve(EventLoop& loop, Daemon& daemon,
                                       const std::string& socket_path, const std::string& group);
 
-// The same for processes that only have to know the endpoints: GetLocal is all
-// they may call, so whoever takes one of them over can change nothing.
+// The same for processes that only have to know the endpoints and say how backends are:
+// GetLocal and ReportHealth are all they may call, so whoever takes one of them over can
+// take backends in and out where health is asked for, and change nothing else.
 Result<std::unique_ptr<Server>> serve_local(EventLoop& loop, Daemon& daemon,
                                             const std::string& socket_path,
                                             const std::string& group);

@@ -59,7 +59,34 @@ Result<> Vips::recover() {
   return {};
 }
 
-Vips::Wanted Vips::want(const Goal& goal, unsigned hz) const {
+std::set<Addr> Vips::not_well(const ServiceSpec& s, const Addr& vip) const {
+  std::set<Addr> out;
+  std::optional<std::set<Addr>> stand;
+  for (const BackendSpec& b : s.backends) {
+    const auto& ip = b.address.of(vip.family());
+    if (!ip) continue;
+    auto well = well_(s, b, vip.family());
+    if (!well) {
+      if (!stand) stand = standing(s, vip);
+      well = stand->contains(*ip);
+    }
+    if (!*well) out.insert(*ip);
+  }
+  return out;
+}
+
+std::set<Addr> Vips::standing(const ServiceSpec& s, const Addr& vip) const {
+  std::set<Addr> out;
+  for (const ServicePortSpec& port : s.ports) {
+    const auto rows = rows_.find(vip_key(s.vni, vip, port.port, port.protocol));
+    if (rows == rows_.end()) continue;
+    for (const std::uint32_t id : std::set(rows->second.begin(), rows->second.end()))
+      if (const auto b = backends_.find(id); b != backends_.end()) out.emplace(b->second.ip);
+  }
+  return out;
+}
+
+Vips::Wanted Vips::want(const Goal& goal, unsigned hz, bool all_well) const {
   Wanted out;
   out.last_backend = last_backend_;
   // Backends in no row (draining ones, when the daemon was restarted) and what a
@@ -74,7 +101,8 @@ Vips::Wanted Vips::want(const Goal& goal, unsigned hz) const {
     if (const auto at = spare.find(m.backend); at != spare.end()) return spare.extract(at).mapped();
     return ++out.last_backend;
   };
-  const auto rows_of = [&](const mz_vip_key& key, const ServiceSpec& s, const ServicePortSpec& port, Family family) {
+  const auto rows_of = [&](const mz_vip_key& key, const ServiceSpec& s, const ServicePortSpec& port, Family family,
+                           const std::set<Addr>& out_of_it) {
     std::vector<MaglevBackend> some;
     for (const BackendSpec& b : s.backends) {
       const auto& ip = b.address.of(family);
@@ -83,19 +111,21 @@ Vips::Wanted Vips::want(const Goal& goal, unsigned hz) const {
       const Member member{key, entry};
       const std::uint32_t id = id_of(member);
       out.members.emplace(member, id);
-      if (b.weight == 0) entry.flags |= MZ_BACKEND_F_DRAIN;
+      const std::uint32_t weight = out_of_it.contains(*ip) ? 0 : b.weight;
+      if (weight == 0) entry.flags |= MZ_BACKEND_F_DRAIN;
       out.backends.emplace(id, entry);
-      some.push_back({id, maglev_key(entry), b.weight});
+      some.push_back({id, maglev_key(entry), weight});
     }
-    // Draining ones keep the size: one that drains moves only its own clients.
+    // Those without a weight keep the size: one that goes moves only its own clients.
     return maglev_table(some, maglev_size(some.size()));
   };
   for (const auto& [name, s] : goal.services) {
     for (const Addr& vip : s.address.all()) {
+      const auto unwell = s.health && !all_well ? not_well(s, vip) : std::set<Addr>();
       out.vips.emplace(vip_key(s.vni, vip, 0, 0), WantedVip{});
       for (const ServicePortSpec& port : s.ports) {
         const mz_vip_key key = vip_key(s.vni, vip, port.port, port.protocol);
-        out.vips.emplace(key, WantedVip{rows_of(key, s, port, vip.family()), s.sticky_seconds * hz});
+        out.vips.emplace(key, WantedVip{rows_of(key, s, port, vip.family(), unwell), s.sticky_seconds * hz});
       }
     }
   }
@@ -125,7 +155,7 @@ Result<> Vips::check(const Goal& goal) const {
     return fail(Code::resource_exhausted, "{}: {} wanted at a time, the table holds {}; start "
                 "transitd with a larger --max-{}", what, n, capacity, what);
   };
-  const Wanted w = want(goal, 1);
+  const Wanted w = want(goal, 1, true);
   std::size_t vips = vips_.size(), backends = backends_.size(), rows = 0;
   for (const auto& [key, v] : vips_) rows += v.size;
   for (const auto& [key, v] : w.vips) {

@@ -5,11 +5,17 @@
 //
 // A backend has an id of its own in each port of each service it serves, and no id is
 // ever handed out twice: what a client's sticky entry names is that backend, or gone.
+//
+// Of a service with health a backend that is not well has no rows and gets no new flows;
+// those it has are its own. Where nobody has said how it is, it stays as the tables have
+// it: out if it is new, and what it was if the daemon is.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,6 +27,10 @@ namespace mizar {
 class Vips {
  public:
   explicit Vips(Dataplane& dp) : dp_(dp) {}
+
+  // Who is well, of services with health: as Verdicts::well(). Asked at each apply().
+  using Well = std::function<std::optional<bool>(const ServiceSpec&, const BackendSpec&, Family)>;
+  void set_well(Well well) { well_ = std::move(well); }
 
   // Reads the tables of an earlier run: what stands keeps its ids and rows.
   Result<> recover();
@@ -36,6 +46,8 @@ class Vips {
   // Is the backend that this translated flow goes to still one of the port it was
   // opened to? Draining ones are.
   [[nodiscard]] bool serves(const mz_flow_key& key, const mz_flow& flow) const;
+  // The backends that get new flows of the service at that address of its own.
+  [[nodiscard]] std::set<Addr> standing(const ServiceSpec& s, const Addr& vip) const;
   // Whose ids these are, for traces; nothing if nobody's.
   [[nodiscard]] std::optional<mz_vip_key> vip_of(std::uint32_t vip) const;
   [[nodiscard]] std::optional<mz_backend> backend_of(std::uint32_t backend) const;
@@ -63,7 +75,9 @@ class Vips {
     std::uint32_t first = 0, size = 0;
   };
 
-  [[nodiscard]] Wanted want(const Goal& goal, unsigned hz) const;
+  // `all_well`: whatever is known of health, to see if there is room for it.
+  [[nodiscard]] Wanted want(const Goal& goal, unsigned hz, bool all_well = false) const;
+  [[nodiscard]] std::set<Addr> not_well(const ServiceSpec& s, const Addr& vip) const;
   // Where `size` rows are that no VIP in force uses, nor did a moment ago. Error:
   // resource_exhausted.
   [[nodiscard]] Result<std::uint32_t> free_rows(std::uint32_t size) const;
@@ -71,6 +85,7 @@ class Vips {
   Result<> erase_unwanted(const Wanted& w, Changes& n);
 
   Dataplane& dp_;
+  Well well_ = [](const ServiceSpec&, const BackendSpec&, Family) { return std::optional<bool>(); };
   Rows<mz_vip_key, mz_vip> vips_;
   Rows<mz_vip_key, Ids> rows_;  // of those in vips_
   Rows<std::uint32_t, mz_backend> backends_;
