@@ -25,6 +25,10 @@
  * are the same. Towards it an endpoint answers, and never opens: TCP with ACK or RST. */
 #define MZ_PROBER4 0xa9fea9fbu
 
+/* The host's own processes, to ports of endpoints that the host allows, are
+ * 169.254.169.250 and fd4d:5aff::a9fe:a9fa; the same holds. */
+#define MZ_HOST4 0xa9fea9fau
+
 /* fd4d:5aff::547, fd4d:5aff::53, fd4d:5aff::a9fe:a9fe */
 #define MZ_SERVICES6_HIGH     0xfd4d5affu
 #define MZ_DHCP6_SERVER_LOW   0x00000547u
@@ -32,6 +36,7 @@
 #define MZ_DNS_SERVER6_WORDS  { MZ_SERVICES6_HIGH, 0, 0, 0x00000053u }
 #define MZ_METADATA6_WORDS    { MZ_SERVICES6_HIGH, 0, 0, 0xa9fea9feu }
 #define MZ_PROBER6_WORDS      { MZ_SERVICES6_HIGH, 0, 0, MZ_PROBER4 }
+#define MZ_HOST6_WORDS        { MZ_SERVICES6_HIGH, 0, 0, MZ_HOST4 }
 
 #define MZ_DNS_PORT          53
 #define MZ_METADATA_PORT     80

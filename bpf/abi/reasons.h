@@ -82,6 +82,7 @@
 	X(LOCAL_REPLY, DELIVER, "answer of this host's DHCP, DNS or metadata service, or a health probe", "") \
 	X(LOCAL_PORT, DROP, "to a service's address, but for nothing that services offer", "DHCP, DNS (53) and metadata (TCP 80) are offered; the prober of backends only takes answers") \
 	X(LOCAL_STRAY, DROP, "the services' namespace sent something that is no answer to an endpoint", "look what runs there besides transit-responder") \
+	X(HOST_PORT, ANSWER, "by the host itself, to a port of an endpoint that it may not reach; refused", "transitd --host-ports") \
 	X(ANSWER_RATE, DROP, "the endpoint asks its network more often than it is answered", "transitd --answers; look what the endpoint does") \
 	/* balanced services */ \
 	X(SERVICE_EMPTY, ANSWER, "to a service that no backend serves; refused", "transit service list; look at its backends") \

@@ -160,6 +160,8 @@ MZ_ABI_ASSERT(sizeof(struct mz_event) == 48);
 #define MZ_EVENT_GROUP 4 /* a local endpoint joined or left a group */
 #define MZ_EVENT_NO_MEMBER 5 /* a copy came from a bouncer for a group without members here */
 
+#define MZ_HOST_PORTS 8u
+
 /* Set before a program is loaded; a change is a new load and an atomic
  * replacement. */
 struct mz_cfg {
@@ -179,9 +181,11 @@ struct mz_cfg {
 	__u32 group_packets;      /* packets to groups an endpoint may send a second; 0 = any number */
 	struct mz_addr outside_ip4; /* our addresses there; 0 = none of that family */
 	struct mz_addr outside_ip6;
+	__u32 host;               /* ifindex of the host's own veth, far end; 0 = none */
+	__be16 host_ports[MZ_HOST_PORTS]; /* TCP ports of endpoints that the host may reach; 0 = no port */
 	__u32 flow_timeout[MZ_FLOW_TIMER_COUNT]; /* jiffies, by enum mz_flow_timer */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 112 + 4 * MZ_FLOW_TIMER_COUNT);
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 132 + 4 * MZ_FLOW_TIMER_COUNT);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its

@@ -5,11 +5,12 @@
 
 #include "bpf/lib/services.h"
 
-/* Leaves for the services' interface, as client `slot`. */
-static __always_inline int mz_local_leave(struct mz_pkt *p)
+/* Leaves for the services' interface, as client `slot`, or for the host's, which is in the
+ * host's own namespace. */
+static __always_inline int mz_local_leave(struct mz_pkt *p, int host)
 {
-	p->out_ifindex = mz_cfg.services;
-	p->deliver_flags = MZ_EP_F_PEER;
+	p->out_ifindex = host ? mz_cfg.host : mz_cfg.services;
+	p->deliver_flags = host ? 0 : MZ_EP_F_PEER;
 	p->why = MZ_R_LOCAL_SERVICE;
 	mz_mac_copy(p->mac, mz_gateway());
 	return mz_address_frame(p);
@@ -26,7 +27,7 @@ static __noinline int mz_to_service4(struct mz_pkt *p, const struct mz_port *por
 		to = mz_htonl(MZ_DHCP4_SERVER);
 	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, 0);
 	MZ_TRY(mz_nat4(p, mz_htonl(MZ_CLIENT4 + slot), to));
-	return mz_local_leave(p);
+	return mz_local_leave(p, mz_is_host(&p->dst));
 }
 
 static __noinline int mz_to_service6(struct mz_pkt *p, const struct mz_port *port)
@@ -43,7 +44,7 @@ static __noinline int mz_to_service6(struct mz_pkt *p, const struct mz_port *por
 	}
 	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, 0);
 	MZ_TRY(mz_nat6(p, &from, &to));
-	return mz_local_leave(p);
+	return mz_local_leave(p, mz_is_host(&p->dst));
 }
 
 /* A request by a client that has no address yet, or has forgotten it (RFC 2131
@@ -75,7 +76,7 @@ static __always_inline int mz_is_dhcp6(struct mz_pkt *p, const struct mz_port *p
 /* Everything to a service's address ends here. */
 static __always_inline int mz_stage_local(struct mz_pkt *p, const struct mz_port *port)
 {
-	if (!mz_cfg.services)
+	if (!mz_cfg.services && !mz_cfg.host)
 		return MZ_NEXT;
 	if (mz_unlikely(!p->v6 && (p->asks_dhcp || mz_is_service4(p->dst.w[3]))))
 		return mz_to_service4(p, port);

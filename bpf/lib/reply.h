@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* From a service of the host to the endpoint that asked it, or that is probed. */
+/* From a service of the host to the endpoint that asked it, or that is probed; and from
+ * the host itself to its endpoints. */
 #ifndef MZ_LIB_REPLY_H
 #define MZ_LIB_REPLY_H
 
+#include "bpf/lib/refuse.h"
 #include "bpf/lib/services.h"
 
 /* The endpoint a client's address stands for, or NULL. */
@@ -61,8 +63,26 @@ static __always_inline int mz_from_service6(struct mz_pkt *p, const struct mz_po
 	return mz_nat6(p, &from, &to);
 }
 
+/* To a port that it may not reach: a process of the host is told at once. */
+static __always_inline int mz_refuse_host(struct mz_pkt *p)
+{
+	const struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
+	struct mz_teller by = { .gateway4 = p->dst.w[3], .gateway6 = p->dst };
+
+	if (!eth)
+		return mz_drop(p, MZ_R_HOST_PORT);
+	mz_mac_copy(by.mac, eth->src);
+	return mz_refuse(p, &by, MZ_R_HOST_PORT);
+}
+
+/* What may come from this service's address, or the prober's. */
+static __always_inline int mz_may_reply(struct mz_pkt *p)
+{
+	return mz_is_prober(&p->src) ? p->proto == IPPROTO_TCP : mz_is_offered(p, mz_ntohl(p->ports) >> 16);
+}
+
 /* All the services' namespace sends: answers to clients, the prober's connections, and
- * nothing else. */
+ * nothing else. And what the host's own processes send. */
 static __always_inline int mz_reply_stages(struct mz_pkt *p)
 {
 	const struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
@@ -83,8 +103,14 @@ static __always_inline int mz_reply_stages(struct mz_pkt *p)
 		return mz_drop(p, MZ_R_LOCAL_STRAY);
 	MZ_TRY(mz_stage_l4(p, MZ_R_LOCAL_STRAY));
 	port = mz_client(p);
-	if (!port || !(mz_is_prober(&p->src) ? p->proto == IPPROTO_TCP : mz_is_offered(p, mz_ntohl(p->ports) >> 16)))
+	if (!port)
 		return mz_drop(p, MZ_R_LOCAL_STRAY);
+	if (mz_is_host(&p->src)) {
+		if (p->proto != IPPROTO_TCP || !mz_is_host_port((__be16)(p->ports >> 16)))
+			return mz_refuse_host(p);
+	} else if (!mz_may_reply(p)) {
+		return mz_drop(p, MZ_R_LOCAL_STRAY);
+	}
 	p->vni = port->vni;
 	p->vpc = port->vpc;
 	p->out_ifindex = port->ifindex;

@@ -44,13 +44,29 @@ static __always_inline int mz_is_prober(const struct mz_addr *a)
 	return a->w[3] == mz_htonl(MZ_PROBER4);
 }
 
-/* What an endpoint may send to a service, and to the prober: there it opens nothing. */
+static __always_inline int mz_is_host(const struct mz_addr *a)
+{
+	return mz_cfg.host && a->w[3] == mz_htonl(MZ_HOST4);
+}
+
+/* May the host reach this port of an endpoint? */
+static __always_inline int mz_is_host_port(__be16 port)
+{
+	int is = 0;
+
+	for (__u32 i = 0; i < MZ_HOST_PORTS; i++)
+		is |= port == mz_cfg.host_ports[i];
+	return is && port;
+}
+
+/* What an endpoint may send to a service, and to the prober or the host: there it opens
+ * nothing. */
 static __always_inline int mz_may_ask(struct mz_pkt *p)
 {
 	const __u8 *tcp;
 
-	if (!mz_is_prober(&p->dst))
-		return mz_is_offered(p, mz_ntohl(p->ports) & 0xffff);
+	if (mz_is_host(&p->dst) ? !mz_is_host_port((__be16)p->ports) : !mz_is_prober(&p->dst))
+		return !mz_is_host(&p->dst) && mz_cfg.services && mz_is_offered(p, mz_ntohl(p->ports) & 0xffff);
 	tcp = p->proto == IPPROTO_TCP ? mz_l4_header(p, 20) : NULL;
 	return tcp && (tcp[13] & (MZ_TCP_ACK | MZ_TCP_RST));
 }

@@ -63,8 +63,8 @@ struct mz_addr addr6(uint32_t a)
 		r = (struct mz_addr){ .w = { htonl(0xfd4d5a00), 0, 0, htonl(0x10000u | host) } };
 	if (subnet == 0x5afe)
 		r = (struct mz_addr){ .w = { htonl(0xfd4d5aff), htonl(1), 0, htonl(host) } };
-	if ((subnet == 0x5aff || subnet == 0x5afe) && host == 0xa9fb)
-		r.w[3] = htonl(0xa9fea9fb);
+	if ((subnet == 0x5aff || subnet == 0x5afe) && host >> 4 == 0xa9f && host != 0xa9fe)
+		r.w[3] = htonl(0xa9fe0000 | host);
 	if (a == LL6_GW) {
 		r.w[2] = htonl(0x004d5aff);
 		r.w[3] = htonl(0xfe000001);

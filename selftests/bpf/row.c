@@ -18,12 +18,14 @@ struct mz_cfg test_cfg(void)
 {
 	struct mz_cfg c = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = SELF, .uplink = 1,
 			    .path_ttl = PATH_TTL, .hint_interval = HINT_INTERVAL,
-			    .flags = MZ_CFG_F_XDP_DELIVER | MZ_CFG_F_HOP_FUNCTIONS, .services = 4, .second = 1u << 30,
+			    .flags = MZ_CFG_F_XDP_DELIVER | MZ_CFG_F_HOP_FUNCTIONS, .services = 4, .second = 1u << 30, .host = 5,
 			    .answers = ANSWERS, .group_packets = GROUP_PACKETS, .outside = OUTSIDE, .inner_mtu = 1434,
 			    .outside_mtu = OUTSIDE_MTU, .outside_ip4 = addr4(OUT_GW), .outside_ip6 = addr6(OUT6_GW) };
 
 	for (uint32_t i = 0; i < MZ_FLOW_TIMER_COUNT; i++)
 		c.flow_timeout[i] = FLOW_TIMEOUT(i);
+	c.host_ports[0] = htons(HOST_PORT);
+	c.host_ports[MZ_HOST_PORTS - 1] = htons(HOST_PORT + 1);
 	return c;
 }
 

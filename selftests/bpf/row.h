@@ -26,6 +26,7 @@
 #define HINT_INTERVAL 1000u
 #define FLOW_TIMEOUT(timer) (100000u + (timer)) // one of its own for each
 #define ANSWERS  5u // an endpoint's a second
+#define HOST_PORT 8080u // the host may reach it, and the next one
 #define GROUP_PACKETS 50u // the same, to groups
 #define SLOTS    4u // VPC slots looked at
 

@@ -4,12 +4,17 @@
 
 #include "selftests/bpf/row.h"
 
+// Rows name what differs from the usual packet.
+#pragma GCC diagnostic ignored "-Woverride-init"
+
 #define CLIENT(slot) IP4(100, 64, 0, (slot))
 #define DHCP_IP IP4(169, 254, 169, 252)
 #define DNS_IP  IP4(169, 254, 169, 253)
 #define META_IP IP4(169, 254, 169, 254)
 #define PROBER  IP4(169, 254, 169, 251)
 #define PROBER6 SVC6(0xa9fb)
+#define HOST    IP4(169, 254, 169, 250)
+#define HOST6   SVC6(0xa9fa)
 #define EVERYBODY 0xffffffffu
 
 // As the services see endpoint A, whose interface is the one rows run on: slot 1.
@@ -26,6 +31,12 @@
 	  MZ_R_LOCAL_SERVICE, .out = AS_CLIENT(.dst = PROBER, .sport = 8080, .dport = 40000, .proto = 6, .flags = (tcp)) }
 #define UNASKED(what, ...) \
 	{ "prober: " what, 0, ASK(.dst = PROBER, ##__VA_ARGS__), DROPPED, MZ_R_LOCAL_PORT }
+// The same to the host itself.
+#define TO_HOST(what, ...) \
+	{ "host: " what, 0, ASK(.dst = HOST, .sport = HOST_PORT, .dport = 40000, .proto = 6, ##__VA_ARGS__), DELIVERED, \
+	  MZ_R_LOCAL_SERVICE, .out = AS_CLIENT(.dst = HOST, .sport = HOST_PORT, .dport = 40000, .proto = 6, ##__VA_ARGS__) }
+#define NOT_TO_HOST(what, ...) \
+	{ "host: " what, 0, ASK(.dst = HOST, .sport = HOST_PORT, .dport = 40000, .proto = 6, ##__VA_ARGS__), DROPPED, MZ_R_LOCAL_PORT }
 enum { TCP_FIN = 1, TCP_SYN = 2, TCP_RST = 4, TCP_ACK = 0x10 };
 
 #define DHCP4_PORTS .sport = 68, .dport = 67
@@ -99,6 +110,21 @@ void test_local_requests(void **state)
 		{ "prober over IPv6: opening a connection", 0, ASK6(.dst6 = PROBER6, .proto = 6, .flags = TCP_SYN), DROPPED,
 		  MZ_R_LOCAL_PORT },
 		{ "prober over IPv6: UDP", 0, ASK6(.dst6 = PROBER6, .dport = 53), DROPPED, MZ_R_LOCAL_PORT },
+		TO_HOST("a connection taken", .flags = TCP_SYN | TCP_ACK),
+		TO_HOST("reset", .flags = TCP_RST),
+		TO_HOST("from the last port allowed", .sport = HOST_PORT + 1),
+		NOT_TO_HOST("opening a connection", .flags = TCP_SYN),
+		NOT_TO_HOST("from a port that the host may not reach", .sport = HOST_PORT + 2),
+		NOT_TO_HOST("from port 0", .zero_sport = 1, .sport = 0),
+		NOT_TO_HOST("UDP", .proto = 17),
+		NOT_TO_HOST("to what services offer", .proto = 17, .dport = 53),
+		NOT_TO_HOST("... of TCP", .sport = 1000, .dport = 53),
+		NOT_TO_HOST("a fragment", .frag = 0x2000),
+		{ "host: from a forged address", 0, ASK(.src = EP_B, .dst = HOST, .sport = HOST_PORT, .proto = 6), DROPPED, MZ_R_SRC_IP },
+		{ "host over IPv6: a connection taken", 0, ASK6(.dst6 = HOST6, .sport = HOST_PORT, .proto = 6, .flags = TCP_SYN | TCP_ACK),
+		  DELIVERED, MZ_R_LOCAL_SERVICE, .out = AS_CLIENT6(.dst6 = HOST6, .sport = HOST_PORT, .proto = 6, .flags = TCP_SYN | TCP_ACK) },
+		{ "host over IPv6: opening a connection", 0, ASK6(.dst6 = HOST6, .sport = HOST_PORT, .proto = 6, .flags = TCP_SYN), DROPPED,
+		  MZ_R_LOCAL_PORT },
 		{ "asks too often", W_ANSWERED_OUT, ASK(.dst = DNS_IP, .dport = 53), DROPPED, MZ_R_ANSWER_RATE },
 		{ "asks for ARP too often", W_ANSWERED_OUT, ARP(), DROPPED, MZ_R_ANSWER_RATE },
 		{ "pings the gateway too often", W_ANSWERED_OUT, INNER(.dst = GW_IP, .proto = 1, .sport = 0x0800),
@@ -151,6 +177,7 @@ void test_local_requests(void **state)
 #define FROM_DHCP(...) DHCP_ANSWER(.smac = MAC_OTHER, .dst = CLIENT(1), ##__VA_ARGS__)
 #define TO_CLIENT6(...) INNER(.v6 = 1, .smac = MAC_OTHER, .dst6 = CLIENT6(1), .sums = 1, ##__VA_ARGS__)
 #define FROM_PROBER(...) SERVED(.src = PROBER, .dst = CLIENT(1), .sport = 40000, .dport = 22, ##__VA_ARGS__)
+#define FROM_HOST(...) SERVED(.src = HOST, .dst = CLIENT(1), .proto = 6, .sport = 40000, ##__VA_ARGS__)
 #define BY_GW .dmac = MAC_A, .smac = MAC_GW
 
 void test_local_replies(void **state)
@@ -194,6 +221,20 @@ void test_local_replies(void **state)
 						 .sums = 1, .proto = 6, .flags = TCP_SYN) },
 		{ "prober over IPv6: from another block that ends like it", 0,
 		  TO_CLIENT6(.src6 = BESIDE_SVC6(0xa9fb), .proto = 6), DROPPED, MZ_R_LOCAL_STRAY },
+		{ "host: a connection to a port allowed", 0, FROM_HOST(.dport = HOST_PORT, .flags = TCP_SYN), DELIVERED, MZ_R_LOCAL_REPLY,
+		  .out = INNER(BY_GW, .src = HOST, .dst = EP_A, .sport = 40000, .dport = HOST_PORT, .sums = 1, .proto = 6,
+			       .flags = TCP_SYN) },
+		{ "host: to another: refused", 0, FROM_HOST(.dport = HOST_PORT + 2, .flags = TCP_SYN), ANSWERED, MZ_R_HOST_PORT, .no_vpc = 1 },
+		{ "host: UDP", 0, FROM_HOST(.proto = 17, .dport = HOST_PORT), ANSWERED, MZ_R_HOST_PORT, .no_vpc = 1 },
+		{ "host: a reset to another", 0, FROM_HOST(.dport = 22, .flags = TCP_RST), DROPPED, MZ_R_HOST_PORT, .no_vpc = 1 },
+		{ "host: to a client that is no endpoint", 0, FROM_HOST(.dst = CLIENT(2), .dport = HOST_PORT), DROPPED, MZ_R_LOCAL_STRAY,
+		  .no_vpc = 1 },
+		{ "host over IPv6: a connection to a port allowed", 0,
+		  TO_CLIENT6(.src6 = HOST6, .sport = 40000, .dport = HOST_PORT, .proto = 6, .flags = TCP_SYN), DELIVERED,
+		  MZ_R_LOCAL_REPLY, .out = INNER(BY_GW, .v6 = 1, .src6 = HOST6, .dst6 = EP6_A, .sport = 40000, .dport = HOST_PORT,
+						 .sums = 1, .proto = 6, .flags = TCP_SYN) },
+		{ "host over IPv6: to another", 0, TO_CLIENT6(.src6 = HOST6, .dport = 22, .proto = 6, .flags = TCP_SYN), ANSWERED,
+		  MZ_R_HOST_PORT, .no_vpc = 1 },
 		{ "a fragment", 0, FROM_DNS(.frag = 0x2000), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
 		{ "ARP", 0, ARP(), DROPPED, MZ_R_LOCAL_STRAY, .no_vpc = 1 },
 		{ "IPv6: DNS", 0, TO_CLIENT6(.src6 = SVC6(0x53), .sport = 53), DELIVERED, MZ_R_LOCAL_REPLY,

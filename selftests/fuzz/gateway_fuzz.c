@@ -98,7 +98,7 @@ static void put_service(struct mz_addr vip, struct mz_addr backend, uint32_t id)
 static void build_world(void)
 {
 	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = 1, .uplink = 1, .path_ttl = 1000,
-			      .hint_interval = 10, .services = 9, .second = 250, .outside = 77, .inner_mtu = 1000, .outside_mtu = 900 };
+			      .hint_interval = 10, .services = 9, .host = 10, .host_ports = { 0x5000 }, .second = 250, .outside = 77, .inner_mtu = 1000, .outside_mtu = 900 };
 	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .ip6 = addr6(EP6_A), .prefix6 = 64, .vpc = 3,
 				.mtu = 1000, .max_flows = 1000, .flags = MZ_EP_F_VIPS | MZ_EP_F_OUT };
 	uint32_t slot = 1;

@@ -87,7 +87,7 @@ static void put_endpoint(struct mz_addr ip, uint32_t host, uint32_t ifindex)
 static void build_world(void)
 {
 	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = 1, .uplink = 1, .path_ttl = 1000,
-			      .hint_interval = 10, .services = 9, .second = 250, .flags = MZ_CFG_F_HOP_FUNCTIONS };
+			      .hint_interval = 10, .services = 9, .host = 10, .host_ports = { 0x5000 }, .second = 250, .flags = MZ_CFG_F_HOP_FUNCTIONS };
 	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .ip6 = addr6(EP6_A),
 				.prefix6 = 64, .vpc = 3, .mtu = 1434, .max_flows = 1000 };
 	struct mz_net_key nk = { .prefixlen = 32 + 96 + 24, .vni = htonl(7), .ip = addr4(IP4(198, 18, 1, 0)) };

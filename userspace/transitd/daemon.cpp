@@ -329,6 +329,7 @@ Result<RowChanges> Daemon::reconcile() {
   MZ_CHECK(ensure_uplink());
   MZ_CHECK(ensure_outside());
   ensure_services();
+  ensure_host();
   MZ_CHECK(ensure_programs());
   MZ_CHECK(check(goal_));  // the first goal could not be, before they were loaded
   const auto vips = ensure_vips();  // before ports say that there are any
@@ -345,6 +346,8 @@ Result<RowChanges> Daemon::reconcile() {
   counts->changed += vips->vips.changed;
   counts->removed += vips->vips.removed;
   if (services_ != 0) MZ_CHECK(dp_.attach(Hook::services, services_));
+  drop_host();
+  if (host_ != 0) MZ_CHECK(dp_.attach(Hook::services, host_));
   MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
   if (is_hop_host())
     MZ_CHECK(dp_.attach(Hook::uplink_hop, uplink_));
@@ -390,6 +393,8 @@ Result<> Daemon::ensure_programs() {
               (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u) |
               (functions_.at_hops() ? MZ_CFG_F_HOP_FUNCTIONS : 0u);
   cfg.services = services_;
+  cfg.host = host_;
+  for (std::size_t i = 0; i < options_.host_ports.size(); i++) cfg.host_ports[i] = htons(options_.host_ports[i]);
   cfg.outside = outside_;
   cfg.inner_mtu = endpoint_mtu();
   cfg.outside_mtu = outside_mtu_;
@@ -593,6 +598,11 @@ void Daemon::on_monitor() {
   underlay_.on_changes(*changes);
   on_outside_changes(*changes);
   for (const unsigned gone : changes->gone_links) {
+    if (gone == host_) {
+      log::warning("{}: gone, and made anew", Interfaces::kHost);
+      if (auto rc = dp_.detach(Hook::services, gone); !rc) log::warning("{}", rc.error().what);
+      host_ = 0;
+    }
     if (gone == services_) {
       services_problem_ = "services: their interface is gone; waiting for their namespace";
       log::warning("{}", services_problem_);
@@ -619,6 +629,7 @@ void Daemon::on_monitor() {
   if (auto rc = ensure_programs(); !rc) log::error("{}", rc.error().what);
   connect_pending();
   ensure_services();
+  ensure_host();
 }
 
 Result<v1::ReplaceProgramsReply> Daemon::replace_programs(const std::string& directory) {

@@ -47,6 +47,7 @@ struct DaemonOptions {
   std::chrono::milliseconds hint_interval{1000};
   std::string outside;        // interface of a gateway's way out; empty: this host is none
   std::string services;       // namespace of the host's services; empty: none
+  std::vector<std::uint16_t> host_ports;  // TCP ports of endpoints that the host's processes reach
   std::uint32_t answers = 2000;  // an endpoint gets a second; 0: any number
   std::uint32_t group_packets = 5000;  // an endpoint may send to groups a second; 0: any number
   std::uint32_t query_seconds = 30;  // between two questions which groups an endpoint is in
@@ -116,6 +117,8 @@ class Daemon {
   Result<> ensure_programs();
   Result<> ensure_uplink();
   void ensure_services();
+  void ensure_host();
+  void drop_host();
   Result<Vips::Changes> ensure_vips();
   // Endpoints that only listen have to hear that who sent is no more.
   void ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) const;
@@ -138,6 +141,7 @@ class Daemon {
   Result<RowChanges> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
   void connect_pending();
   void connect_services();
+  void connect_host();
   std::vector<const EndpointSpec*> make_interfaces();
   void disconnect(const EndpointSpec& e);
   Result<> make_standalone(v1::GoalState& added) const;
@@ -219,6 +223,8 @@ class Daemon {
   std::optional<std::set<Prefix>> pool_routes_;  // which the kernel has from us, once known
   unsigned services_ = 0;          // ifindex of the services' veth, host end
   unsigned services_mtu_ = 0;
+  unsigned host_ = 0;  // ifindex of the host's own veth, far end
+  unsigned host_mtu_ = 0;
   std::string services_problem_;  // why there is none
   TableSync::Ports ports_;
   std::uint64_t generation_;  // of goal and ports; see GetLocalReply

@@ -128,7 +128,35 @@ void Daemon::retry_pending() {
   if (!prober_ && !goal_.self.name.empty()) ensure_prober();
   if (!problems_.empty()) connect_pending();
   if (!services_problem_.empty()) connect_services();
+  if (!options_.host_ports.empty() && host_ == 0 && dp_.loaded()) connect_host();
   functions_.look_for_interfaces();
+}
+
+// The veth of the host's own processes; somebody may have deleted it.
+void Daemon::connect_host() {
+  ensure_host();
+  if (host_ == 0) return;
+  auto rc = ensure_programs();
+  if (rc) rc = dp_.attach(Hook::services, host_);
+  if (!rc) log::warning("{}: {}", Interfaces::kHostFar, rc.error().what);
+}
+
+// What a daemon with other options left. Its program goes first: the next one is put on
+// every interface that has one.
+void Daemon::drop_host() {
+  const auto far = netlink_.link(Interfaces::kHostFar);
+  if (!options_.host_ports.empty() || !far) return;
+  auto rc = dp_.detach(Hook::services, far->index);
+  if (rc) rc = netlink_.delete_link(far->index);
+  if (!rc) log::warning("{}: {}", Interfaces::kHostFar, rc.error().what);
+}
+
+void Daemon::ensure_host() {
+  if (options_.host_ports.empty() || (host_ != 0 && host_mtu_ == endpoint_mtu())) return;
+  const auto made = interfaces_.make_host(endpoint_mtu());
+  if (!made) log::warning("{}: {}", Interfaces::kHost, made.error().what);
+  host_ = made ? *made : 0;
+  host_mtu_ = endpoint_mtu();
 }
 
 // The namespace may come later than the goal: tried again until it is there.

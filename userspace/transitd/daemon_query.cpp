@@ -37,6 +37,12 @@ Result<v1::EndpointStatus> Daemon::endpoint_status(const std::string& key) const
     s.set_interface(Interfaces::host_name(e->second));
     s.set_ifindex(port->second.ifindex);
     s.set_mtu(port->second.mtu);
+    if (host_ != 0) {
+      const std::uint32_t slot = port->second.ifindex % MZ_PORTS;
+      const Addrs& at = e->second.address;
+      if (at.v4) s.set_host_address(client_address(Family::v4, slot).text());
+      if (at.v6) s.set_host_address6(client_address(Family::v6, slot).text());
+    }
   }
   s.set_added_locally(std::any_of(added_.endpoints().begin(), added_.endpoints().end(),
                                   [&](const auto& m) { return object_key(m.vpc(), m.name()) == key; }));
@@ -160,7 +166,7 @@ v1::Status Daemon::status() {
   }
   for (const Attachment& a : dp_.attachments()) {
     const std::string where = a.ifindex == uplink_         ? uplink_name_
-                              : a.hook == Hook::services   ? Interfaces::kServices
+                              : a.hook == Hook::services   ? (a.ifindex == host_ ? Interfaces::kHostFar : Interfaces::kServices)
                               : a.hook == Hook::gateway_in ? options_.outside
                                                            : endpoint_by_ifindex(a.ifindex);
     s.add_programs(fmt::format("{} {} {}", hook_name(a.hook), a.mode, where));

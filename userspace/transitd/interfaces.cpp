@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "bpf/abi/local.h"
+#include "bpf/abi/wire.h"
 #include "userspace/net/netns.h"
 #include "userspace/net/tap.h"
 
@@ -149,20 +150,15 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
 
 constexpr const char* kServicesInside = "eth0";
 
-// Addresses of bpf/abi/local.h: the services' and the prober's, and on link all clients'.
-Result<> configure_services(net::Netlink& inside, unsigned ifindex) {
+// Addresses of bpf/abi/local.h, of IPv6 their last words; and on link all clients'.
+Result<> configure_local(net::Netlink& inside, unsigned ifindex, std::initializer_list<std::uint32_t> v4,
+                         std::initializer_list<std::uint32_t> v6) {
   const auto six = [](std::uint32_t high, std::uint32_t low) {
     return Addr(mz_addr{{htonl(high), 0, 0, htonl(low)}});
   };
-  std::vector<Prefix> addresses, clients;
-  for (const std::uint32_t ip : {MZ_DHCP4_SERVER, MZ_DNS_SERVER4, MZ_METADATA4, MZ_PROBER4})
-    addresses.push_back({Addr::v4(ip), 32});
-  clients.push_back({Addr::v4(MZ_CLIENT4), 16});
-  for (const std::uint32_t low : {MZ_DHCP6_SERVER_LOW, 0x53u, 0xa9fea9feu, MZ_PROBER4})
-    addresses.push_back({six(MZ_SERVICES6_HIGH, low), 128});
-  clients.push_back({six(MZ_CLIENT6_HIGH, 0), 112});
-  for (const Prefix& p : addresses) MZ_CHECK(inside.add_address(ifindex, p));
-  for (const Prefix& p : clients) {
+  for (const std::uint32_t ip : v4) MZ_CHECK(inside.add_address(ifindex, {Addr::v4(ip), 32}));
+  for (const std::uint32_t low : v6) MZ_CHECK(inside.add_address(ifindex, {six(MZ_SERVICES6_HIGH, low), 128}));
+  for (const Prefix& p : {Prefix{Addr::v4(MZ_CLIENT4), 16}, Prefix{six(MZ_CLIENT6_HIGH, 0), 112}}) {
     net::Route r;
     r.dst = p;
     r.ifindex = ifindex;
@@ -200,8 +196,33 @@ Result<unsigned> Interfaces::make_services(const std::string& netns, unsigned mt
   up.mtu = mtu;
   up.arp = false;
   MZ_CHECK(inside->set_link(inner->index, up));
-  MZ_CHECK(configure_services(*inside, inner->index));
+  MZ_CHECK(configure_local(*inside, inner->index, {MZ_DHCP4_SERVER, MZ_DNS_SERVER4, MZ_METADATA4, MZ_PROBER4},
+                           {MZ_DHCP6_SERVER_LOW, 0x53u, 0xa9fea9feu, MZ_PROBER4}));
   return host->index;
+}
+
+Result<unsigned> Interfaces::make_host(unsigned mtu) {
+  auto far = netlink_.link(kHostFar);
+  if (!far) {
+    net::VethSpec spec;
+    spec.host_name = kHostFar;
+    spec.inner_name = kHost;
+    MZ_CHECK(netlink_.add_veth(spec));
+    far = netlink_.link(kHostFar);
+    if (!far) return tl::unexpected(far.error());
+  }
+  const auto near = netlink_.link(kHost);
+  if (!near) return tl::unexpected(near.error());
+  net::LinkChange up;
+  up.up = true;
+  up.mtu = kHostEndMtu;
+  MZ_CHECK(netlink_.set_link(far->index, up));
+  up.mtu = mtu;
+  up.arp = false;
+  up.mac = MacBytes MZ_GATEWAY_MAC;  // what comes in is addressed to it
+  MZ_CHECK(netlink_.set_link(near->index, up));
+  MZ_CHECK(configure_local(netlink_, near->index, {MZ_HOST4}, {MZ_HOST4}));
+  return far->index;
 }
 
 Result<> Interfaces::remove(const EndpointSpec& e) {

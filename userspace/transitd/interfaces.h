@@ -33,6 +33,12 @@ class Interfaces {
   Result<unsigned> make_services(const std::string& netns, unsigned mtu);
   static constexpr const char* kServices = "mzservices";  // its host end
 
+  // The veth by which processes of this namespace reach endpoints, with their address and
+  // the way; made if it is not there yet, up. Returns its far end's ifindex.
+  Result<unsigned> make_host(unsigned mtu);
+  static constexpr const char* kHost = "mzhost";
+  static constexpr const char* kHostFar = "mzhost-far";
+
   // Name of the host end: the same for the same endpoint.
   static std::string host_name(const EndpointSpec& e);
 

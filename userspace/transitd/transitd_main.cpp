@@ -62,6 +62,14 @@ void set_flow_timer(const std::string& text, DaemonOptions& o) {
   o.flow_seconds[static_cast<std::size_t>(name - kFlowTimers.begin())] = seconds;
 }
 
+void set_host_ports(const std::vector<std::uint32_t>& ports, DaemonOptions& o) {
+  for (const std::uint32_t p : ports)
+    if (p == 0 || p > 65535) throw CLI::ValidationError(fmt::format("--host-ports {}: ports are 1..65535", p));
+  if (ports.size() > MZ_HOST_PORTS)
+    throw CLI::ValidationError(fmt::format("--host-ports: {} ports, {} at most", ports.size(), MZ_HOST_PORTS));
+  o.host_ports.assign(ports.begin(), ports.end());
+}
+
 int parse(int argc, char** argv, Options& o) {
   CLI::App app{"Mizar host daemon: keeps this host's part of the overlay network"};
   app.set_version_flag("--version", MZ_VERSION);
@@ -97,6 +105,11 @@ int parse(int argc, char** argv, Options& o) {
          "Seconds of silence a flow survives: " + flow_timer_names())
       ->type_name("NAME=SECONDS");
   app.add_option("--services", o.daemon.services, "Namespace where transit-responder serves this host's endpoints; empty: none");
+  app.add_option_function<std::vector<std::uint32_t>>(
+         "--host-ports", [&o](const std::vector<std::uint32_t>& all) { set_host_ports(all, o.daemon); },
+         "TCP ports of this host's endpoints that its own processes may reach, at the addresses of transit endpoint get; at most 8. Default: none")
+      ->delimiter(',')
+      ->type_name("PORT,...");
   app.add_option("--group-packets", o.daemon.group_packets, "Packets to multicast and broadcast addresses an endpoint may send a second; 0: any number")->capture_default_str();
   app.add_option("--query-interval", o.daemon.query_seconds, "Seconds between two questions which multicast groups an endpoint is in")->capture_default_str()->check(CLI::Range(1, 3600));
   app.add_option("--answers", o.daemon.answers, "Answers (ARP, ND, ICMP, services) an endpoint gets a second; 0: any number")->capture_default_str();
