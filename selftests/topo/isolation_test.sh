@@ -11,15 +11,19 @@ O=${O:-$(dirname "$BIN")}
 topo_begin mzt-isolation
 trap topo_end EXIT
 BALANCED=1
-SERVICES=1 standard_up
+SERVICES=1 standard_up --host-ports 8080
 topo_host g1 6
 outside_up
 outside_link g1 1
 topo_daemon g1 --outside out0
 for e in red-p blue-s; do topo_ns $e; done
 # The standard region, a gateway of both, and a peering of one network each, by REVISION.
+entry() { # its VPC's service, from outside
+	echo "{protocol: udp, address: 198.51.100.$1, port: 7, service: all}, {protocol: udp, address: \"2001:db8:51::$1\", port: 7, service: all}"
+}
 everything() {
 	standard_region "$1" | sed -e "/name: d1, id: 5/a\\  - {name: g1, id: 6, $(at g1 6)}" \
+		-e '/name: \(front\|back\), vpc/s/}$/, multicast: true, broadcast: true}/' \
 		-e '/name: back, vpc: blue/a\  - {name: app, vpc: red, cidr: 10.0.4.0/24, cidr6: "fd00:10:4::/64"}\n  - {name: shop, vpc: blue, cidr: 10.0.3.0/24, cidr6: "fd00:10:3::/64"}'
 	cat << R
   - {name: p, vpc: red, network: app, $(both 4 6), host: w1, netns: $(ns red-p)}
@@ -28,8 +32,8 @@ R
 	[[ $1 -lt 3 ]] || echo "  - {name: only, vpc: red, network: front, $(both 1 9), host: w2, netns: $(ns red-only)}"
 	cat << R
 gateways:
-  - {name: out, vpc: red, hosts: [g1], pools: [198.51.100.0/30, "2001:db8:51::/126"]}
-  - {name: out, vpc: blue, hosts: [g1], pools: [198.51.100.4/30, "2001:db8:51::4/126"]}
+  - {name: out, vpc: red, hosts: [g1], pools: [198.51.100.0/30, "2001:db8:51::/126"], forwards: [$(entry 1)]}
+  - {name: out, vpc: blue, hosts: [g1], pools: [198.51.100.4/30, "2001:db8:51::4/126"], forwards: [$(entry 5)]}
 peerings:
   - {name: trade, vpc: red, peer: blue, parts: [10.0.4.0/24, "fd00:10:4::/64"], peer_parts: [10.0.3.0/24, "fd00:10:3::/64"]}
 R
@@ -45,9 +49,9 @@ for h in w1 w2; do
 done
 wait_for 10 hops_up
 if [[ $FAMILY == 4 ]]; then
-	P=10.0.4.6 S=10.0.3.7 REDS='198.51.100.[0-3] *' BLUES='198.51.100.[4-7] *'
+	P=10.0.4.6 S=10.0.3.7 REDS='198.51.100.[0-3] *' BLUES='198.51.100.[4-7] *' ENTRY=198.51.100. GROUP=239.1.2.3 HERE=host_address
 else
-	P=fd00:10:4::6 S=fd00:10:3::7 REDS='2001:db8:51::[0-3 ]*' BLUES='2001:db8:51::[4-7] *'
+	P=fd00:10:4::6 S=fd00:10:3::7 REDS='2001:db8:51::[0-3 ]*' BLUES='2001:db8:51::[4-7] *' ENTRY=2001:db8:51:: GROUP=ff15::123 HERE=host_address6
 fi
 serve red-p red/p
 serve blue-s blue/s
@@ -79,7 +83,8 @@ for vpc in red blue; do
 done
 
 # Many flows each: by every backend of its own, never by the other tenant's.
-own() { # NS VPC: 40 answers
+host_says() { [[ $(on "$1" curl -sS -m 2 "$(url "$(at_host "$1" "$2")" 8080 /)" 2> /dev/null) == "$2" ]]; }
+own() { # NS VPC [ADDRESS]: 40 answers
 	[[ $(on "$1" python3 -c '
 import socket, sys
 seen = set()
@@ -89,7 +94,7 @@ for i in range(40):
     s.sendto(bytes(8) + sys.argv[2].encode(), (sys.argv[1], 7))
     data, peer = s.recvfrom(64)
     seen.add(data[8:].decode() if peer[0] == sys.argv[1] else str(peer))
-print(*sorted(seen))' $VIP "${1/-//}") == "$2/b $2/c" ]]
+print(*sorted(seen))' "${3:-$VIP}" "${1/-//}") == "$2/b $2/c" ]]
 }
 for vpc in red blue; do
 	for e in a b; do ok "$vpc/$e -> $VIP is served by $vpc/b and $vpc/c" own $vpc-$e $vpc; done
@@ -107,6 +112,38 @@ ok "red/a has nobody there" says red-a $S nobody
 ok "nor has blue/a" says blue-a $P nobody
 ok "red/p has red/a at the address of both" says red-p $A red/a
 ok "blue/s has blue/a there" says blue-s $A blue/a
+
+ok "red's service from outside is red's" own isp red "${ENTRY}1"
+ok "blue's is blue's" own isp blue "${ENTRY}5"
+for vpc in red:1 blue:5; do ok "... to its own endpoints as well" own ${vpc%:*}-a ${vpc%:*} "$ENTRY${vpc#*:}"; done
+
+# One group in both: members hear the sender of their own network alone.
+for vpc in red blue; do
+	for e in b c; do
+		start $vpc-$e "$TOPO_DIR/listen.log" "$(dirname "$0")/multicast.py" listen 5000 "$TOPO_DIR/heard.$vpc-$e" $GROUP
+		wait_for 5 test -e "$TOPO_DIR/heard.$vpc-$e.ready"
+	done
+done
+joined() { [[ $(transit w2 group list -o json | python3 -c 'import json, sys; print(sum(len(g.get("members", [])) for g in json.load(sys.stdin) if g["address"] == sys.argv[1]))' $GROUP) == 4 ]]; }
+wait_for 10 joined
+heard() { # VPC: b heard it once, c in another network did not, nobody of the other VPC did
+	local other=red
+	[[ $1 == blue ]] || other=blue
+	on "$1-a" "$(dirname "$0")/multicast.py" send $GROUP 5000 "$1/group"
+	wait_for 5 grep -q "$1/group" "$TOPO_DIR/heard.$1-b" || return 1
+	let_flow 0.2
+	[[ $(grep -c . "$TOPO_DIR/heard.$1-b") == 1 && ! -s $TOPO_DIR/heard.$1-c ]] && ! grep -q "$1/" "$TOPO_DIR/heard.$other"-*
+}
+for vpc in red blue; do ok "$vpc/a to a group: $vpc's members of its network, once" heard $vpc; done
+
+# The hosts' own processes have an address for each.
+at_host() { transit "$1" endpoint get "$2" -o json | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' $HERE; }
+for vpc in red blue; do
+	for e in a:w1 b:w2 c:w2; do
+		start $vpc-${e%:*} "$TOPO_DIR/serve.log" "$TRAFFIC" name $vpc/${e%:*} 8080
+		ok "${e#*:} itself reaches $vpc/${e%:*}" wait_for 5 host_says ${e#*:} $vpc/${e%:*}
+	done
+done
 
 ok "the gateway answers a ping" on red-a ping -qc 2 -i 0.05 -W 1 $GATEWAY
 
