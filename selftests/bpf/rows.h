@@ -59,6 +59,7 @@ void test_peer_functions(void **state);
 void test_gateway_out(void **state);
 void test_gateway_in(void **state);
 void test_entry(void **state);
+void test_entry_alike(void **state);
 void test_entry_answers(void **state);
 void test_entry_refused(void **state);
 // rows_vip.c

@@ -131,6 +131,25 @@ void test_entry(void **state)
 	in("... unless its backend drains", COMES(.sport = 3002, .flags = TCP_SYN), MZ_R_DELIVERED, TO_B(.sport = 3002, .flags = TCP_SYN));
 }
 
+// A client that is to stay has the same backend by every gateway, that knows it or not.
+void test_entry_alike(void **state)
+{
+	(void)state;
+	const uint32_t mixed[VIP_SIZE] = { B_R, B_B, B_R, B_B, B_R, B_B, B_R };
+	struct mz_sticky_key client = { .vip = 9, .client = addr4(OUT_R) };
+	struct mz_sticky s = { 0 }, first = { 0 };
+
+	for (uint16_t port = 3000; port < 3016; port++) {
+		entry_world(B_R, 1000);
+		put_vip_rows(mixed);
+		assert_int_equal(T->run(&(struct run){ .gateway = GW_IN, .frame = COMES(.sport = port, .flags = TCP_SYN) }), 0);
+		assert_int_equal(T->lookup("mz_stickies", &client, &s), 0);
+		if (port == 3000)
+			first = s;
+		assert_int_equal(s.backend, first.backend);
+	}
+}
+
 // Its error about `was`, the service's answer, finds the backend `now` came from.
 static void error_in(const char *name, struct frame was, struct frame now)
 {
