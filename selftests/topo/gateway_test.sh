@@ -9,18 +9,7 @@ set -eu
 need_root
 topo_begin mzt-gw
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
-topo_host d1 5 hop
-topo_host g1 6
-topo_host g2 7
-outside_up
-outside_link g1 1
-outside_link g2 2
-for h in w1 w2 b1 d1; do topo_daemon $h; done
-for h in g1 g2; do topo_daemon $h --outside out0; done
+two_gateways
 for e in red-a red-b red-web blue-a; do topo_ns $e; done
 if [[ $FAMILY == 4 ]]; then
 	GATEWAYS='203.0.113.6|203.0.113.10' INSIDE_A=10.0.1.77 SHARED=198.51.100.0/30 FLOAT=198.51.100.20 FORWARD=198.51.100.1 ANY=^198.51.100. WEB=10.0.2.8 BLUES=198.51.100.[4-7]
@@ -170,27 +159,14 @@ ok "20 MB go up whole over it" goes_whole red-a $SERVER isp
 ok "20 MB come down whole from the floating address" comes_whole isp $FLOAT 8080
 
 # ---- gateways come and go ----------------------------------------------------------
-# Every cable of a gateway, at the other ends. What it still holds for a neighbour is lost:
-# the lab's hosts share a kernel, in which a sender's TCP does not repeat what it sees in
-# a queue (skb_still_in_host_queue).
-pull() { # HOST N R
-	on router ip link set "r$3" down
-	on isp ip link set "o$2" down
-	on "$1" ip neigh flush all nud all
-}
-plug() {
-	on router ip link set "r$2" up
-	on isp ip link set "o$1" up
-	on isp ip addr replace "2001:db8:f$1::1/64" dev "o$1" nodad
-}
 both_back() { hops_up && announced && learned g1 && learned g2; }
 for gone in "g1 1 6" "g2 2 7"; do
 	set -- $gone
 	talk_to red-a $SERVER 8080
-	pull "$1" "$2" "$3"
+	outside_pull "$1" "$2" "$3"
 	ok "a connection goes on when gateway $1 dies" goes_on
 	ok "... and new ones are made" from_shared tcp red-a $SERVER
-	plug "$2" "$3"
+	outside_plug "$2" "$3"
 	ok "$1 comes back" wait_for 20 both_back
 done
 talk_to red-a $SERVER 8080

@@ -4,6 +4,8 @@
 #
 #   outside_up                 the namespace, its servers at $SERVER and $SERVER2
 #   outside_link HOST N        the Nth cable: from HOST's out0 to it
+#   two_gateways               two of them, two hosts, a bouncer and a divider, with daemons
+#   outside_pull HOST N R, outside_plug N R   all cables of a gateway, at their other ends
 #   outside_static HOST        routes to and from it, for one that is the only gateway
 #   outside_bgp HOST...        bird on these hosts and on it (AS 65001 and 65000)
 #
@@ -35,6 +37,35 @@ outside_link() { # HOST N
 	on isp ip addr add "2001:db8:f$2::1/64" dev "o$2" nodad
 	on isp ip link set "o$2" up
 	echo "$2" > "$TOPO_DIR/$1/outside"
+}
+
+two_gateways() {
+	local h
+	topo_router
+	topo_host w1 1
+	topo_host w2 2
+	topo_host b1 3 hop
+	topo_host d1 5 hop
+	topo_host g1 6
+	topo_host g2 7
+	outside_up
+	outside_link g1 1
+	outside_link g2 2
+	for h in w1 w2 b1 d1; do topo_daemon $h; done
+	for h in g1 g2; do topo_daemon $h --outside out0; done
+}
+
+# What a gateway still holds for a neighbour is lost: the lab's hosts share a kernel, in
+# which a sender's TCP does not repeat what it sees in a queue (skb_still_in_host_queue).
+outside_pull() { # HOST N R
+	on router ip link set "r$3" down
+	on isp ip link set "o$2" down
+	on "$1" ip neigh flush all nud all
+}
+outside_plug() { # N R
+	on router ip link set "r$2" up
+	on isp ip link set "o$1" up
+	on isp ip addr replace "2001:db8:f$1::1/64" dev "o$1" nodad
 }
 
 # Sessions of both families with a neighbour: NAME LOCAL-AS REMOTE-AS V4 V6 EXPORT

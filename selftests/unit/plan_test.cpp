@@ -261,12 +261,7 @@ TEST(Plan, EveryHostGetsItsPartOfAGateway) {
 TEST(Plan, AnEntryIsKnownWhereItIsChosenAndAnswered) {
   auto r = behind_gateway();
   r.mutable_gateways(0)->clear_floating();
-  auto* f = r.mutable_gateways(0)->add_forwards();
-  f->set_protocol("tcp");
-  f->set_address("198.51.100.1");
-  f->set_port(90);
-  f->set_service("www");
-  f->set_service_port(80);
+  entry(r, "www");
   const auto p = planned(r);
   for (const char* host : {"b1", "w1", "w2"}) {
     const auto& goal = p.goals.at(host);
@@ -274,7 +269,7 @@ TEST(Plan, AnEntryIsKnownWhereItIsChosenAndAnswered) {
     const auto& forwards = goal.gateways.at("a/out").forwards;
     const auto at = std::find_if(forwards.begin(), forwards.end(), [](const auto& x) { return x.service == "www"; });
     ASSERT_NE(at, forwards.end()) << host;
-    EXPECT_EQ(at->outside_port, 90);
+    EXPECT_EQ(at->outside_port, 80);
     EXPECT_EQ(at->address.text(), "10.0.9.1");
     EXPECT_EQ(at->port, 80);
   }
@@ -287,12 +282,7 @@ TEST(Plan, AnEntryIsKnownWhereItIsChosenAndAnswered) {
 TEST(Plan, RangesLeaveOutBackendsPortsOfEntries) {
   auto r = behind_gateway();
   r.mutable_gateways(0)->clear_floating();
-  auto* f = r.mutable_gateways(0)->add_forwards();
-  f->set_protocol("tcp");
-  f->set_address("198.51.100.1");
-  f->set_port(90);
-  f->set_service("www");
-  f->set_service_port(80);
+  entry(r, "www");
   const auto range_of = [](const Planned& p) { return p.goals.at("b1").gateways.at("a/out").addresses; };
   for (const auto& a : range_of(planned(r))) {
     r.mutable_services(0)->mutable_ports(0)->set_backend_port(a.ports.first + 7);  // now in a's way

@@ -36,15 +36,6 @@ TEST_P(BadRegion, IsOneLineWithObjectAndField) {
 }
 
 using R = v1::Region;
-// A forward of its gateway that leads to a service.
-v1::Forward* entry(R& r, const char* service) {
-  auto* f = r.mutable_gateways(0)->add_forwards();
-  f->set_protocol("tcp");
-  f->set_address("198.51.100.1");
-  f->set_port(80);
-  f->set_service(service);
-  return f;
-}
 const BadCase kBad[] = {
     {"host_without_address", [](R& r) { r.mutable_hosts(1)->clear_address(); },
      "host w2: address: is missing"},

@@ -57,4 +57,14 @@ inline v1::Region behind_gateway() {
   return r;
 }
 
+// A forward of that gateway that leads to a service: of port 80 of its pool.
+inline v1::Forward* entry(v1::Region& r, const char* service) {
+  auto* f = r.mutable_gateways(0)->add_forwards();
+  f->set_protocol("tcp");
+  f->set_address("198.51.100.1");
+  f->set_port(80);
+  f->set_service(service);
+  return f;
+}
+
 }  // namespace centaurus
