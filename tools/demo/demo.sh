@@ -76,6 +76,7 @@ done
 for h in "${TOPO_HOSTS[@]}"; do
 	options=()
 	[[ $SCENARIO != @(names|health) ]] || { topo_ns "services-$h" && options=(--services "$(ns "services-$h")"); }
+	[[ $SCENARIO != peering ]] || options=(--host-ports 8080)
 	topo_daemon "$h" "${options[@]}"
 done
 

@@ -39,13 +39,22 @@ show transit w3 stats --vpc blue | grep -E 'REASON|PEER_SOURCE'
 say "4. Where a packet passes over"
 show transit w1 trace red/p 10.0.3.7 --proto tcp --dport 8080 | sed '/it goes on/,$d'
 
-say "5. One way: only red begins"
+say "5. A host's own processes reach its endpoints of either VPC, on the ports it allows"
+show transit w1 endpoint get red/p | grep -E 'host_address:'
+at_host() { transit "$1" endpoint get "$2" -o json | python3 -c 'import json, sys; print(json.load(sys.stdin)["host_address"])'; }
+for e in w1:red/p w3:blue/s; do
+	at=$(at_host ${e%:*} ${e#*:})
+	echo "   ${e%:*}: curl http://$at:8080/ is $(on ${e%:*} curl -sS -m 5 "http://$at:8080/")"
+done
+echo "   w1: curl http://$(at_host w1 red/p):22/: $(on w1 curl -sS -m 5 "http://$(at_host w1 red/p):22/" 2>&1 || true)"
+
+say "6. One way: only red begins"
 tell 3 true
 asks red-p 10.0.3.7
 asks blue-s 10.0.4.6
 show transit w3 explain PEER_ANSWERS
 
-say "6. The peering ends: at once, for what was under way as well"
+say "7. The peering ends: at once, for what was under way as well"
 tell 4
 asks red-p 10.0.3.7
 asks blue-a 10.0.3.7
