@@ -49,9 +49,9 @@ for h in w1 w2; do
 done
 wait_for 10 hops_up
 if [[ $FAMILY == 4 ]]; then
-	P=10.0.4.6 S=10.0.3.7 REDS='198.51.100.[0-3] *' BLUES='198.51.100.[4-7] *' ENTRY=198.51.100. GROUP=239.1.2.3 HERE=host_address
+	P=10.0.4.6 S=10.0.3.7 REDS='198.51.100.[0-3] *' BLUES='198.51.100.[4-7] *' ENTRY=198.51.100. GROUP=239.1.2.3
 else
-	P=fd00:10:4::6 S=fd00:10:3::7 REDS='2001:db8:51::[0-3 ]*' BLUES='2001:db8:51::[4-7] *' ENTRY=2001:db8:51:: GROUP=ff15::123 HERE=host_address6
+	P=fd00:10:4::6 S=fd00:10:3::7 REDS='2001:db8:51::[0-3 ]*' BLUES='2001:db8:51::[4-7] *' ENTRY=2001:db8:51:: GROUP=ff15::123
 fi
 serve red-p red/p
 serve blue-s blue/s
@@ -137,7 +137,6 @@ heard() { # VPC: b heard it once, c in another network did not, nobody of the ot
 for vpc in red blue; do ok "$vpc/a to a group: $vpc's members of its network, once" heard $vpc; done
 
 # The hosts' own processes have an address for each.
-at_host() { transit "$1" endpoint get "$2" -o json | python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' $HERE; }
 for vpc in red blue; do
 	for e in a:w1 b:w2 c:w2; do
 		start $vpc-${e%:*} "$TOPO_DIR/serve.log" "$TRAFFIC" name $vpc/${e%:*} 8080

@@ -228,11 +228,7 @@ let_flow() { on router python3 -c 'import select, sys; select.select([], [], [],
 # port where nobody listens is refused at once; whether 20 MB come and go whole.
 tcp() { on "$1" "$TRAFFIC" spread "$2" 8080 1 | sed 's/ 1$//'; }
 pinged() { on "$1" ping -c 2 -W 2 -q "$2" > "$TOPO_DIR/ping"; }
-no_listener() { # NS ADDRESS tcp|udp
-	local got
-	got=$(on "$1" "$TRAFFIC" refused "$2" 9 "$3")
-	[[ $got == refused* ]] || { echo "# $got"; return 1; }
-}
+no_listener() { refused "$1" "$2" 9 "$3"; } # NS ADDRESS tcp|udp
 url() { [[ $1 == *:* ]] && echo "http://[$1]:$2$3" || echo "http://$1:$2$3"; } # ADDRESS PORT PATH
 comes_whole() { # NS ADDRESS [PORT [BYTES]]
 	local bytes=${4:-20000000}
@@ -259,6 +255,12 @@ n, names, got = int(sys.argv[1]), sys.argv[2].split(), dict(l.split() for l in s
 sys.exit(set(got) != set(names) or any(int(got[k]) < n / len(names) / 2 for k in names))' "$n" "$*" "$got" && return
 	echo "# got: ${got//$'\n'/, }"
 	return 1
+}
+# Where a host's own processes reach its endpoint VPC/NAME; nothing: nowhere.
+at_host() { # HOST ENDPOINT
+	transit "$1" endpoint get "$2" -o json | python3 -c '
+import json, sys
+print(json.load(sys.stdin).get("host_address" + sys.argv[1].strip("4"), ""))' "$FAMILY"
 }
 # What nobody serves is refused, and at once.
 refused() { # NS ADDRESS PORT PROTOCOL

@@ -41,7 +41,6 @@ show transit w1 trace red/p 10.0.3.7 --proto tcp --dport 8080 | sed '/it goes on
 
 say "5. A host's own processes reach its endpoints of either VPC, on the ports it allows"
 show transit w1 endpoint get red/p | grep -E 'host_address:'
-at_host() { transit "$1" endpoint get "$2" -o json | python3 -c 'import json, sys; print(json.load(sys.stdin)["host_address"])'; }
 for e in w1:red/p w3:blue/s; do
 	at=$(at_host ${e%:*} ${e#*:})
 	echo "   ${e%:*}: curl http://$at:8080/ is $(on ${e%:*} curl -sS -m 5 "http://$at:8080/")"
