@@ -2,7 +2,7 @@
 /* Gateway, way in: TCX or clsact ingress of the outside interface. */
 #include "bpf/target/tc.h"
 
-#include "bpf/lib/gateway.h"
+#include "bpf/lib/gateway_in.h"
 
 SEC("tc")
 int mz_gateway_in_tc(mz_ctx_t *ctx)

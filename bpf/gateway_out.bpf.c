@@ -2,7 +2,7 @@
 /* Gateway, way out: TCX or clsact ingress of the underlay interface, behind uplink_deliver. */
 #include "bpf/target/tc.h"
 
-#include "bpf/lib/gateway.h"
+#include "bpf/lib/gateway_out.h"
 
 SEC("tc")
 int mz_gateway_out_tc(mz_ctx_t *ctx)

@@ -6,7 +6,8 @@
 
 #include "bpf/lib/answer.h"
 #include "bpf/lib/egress.h"
-#include "bpf/lib/gateway.h"
+#include "bpf/lib/gateway_in.h"
+#include "bpf/lib/gateway_out.h"
 #include "bpf/lib/group_copy.h"
 #include "bpf/lib/group_member.h"
 #include "bpf/lib/ingress.h"

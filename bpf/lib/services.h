@@ -65,8 +65,14 @@ static __always_inline int mz_may_ask(struct mz_pkt *p)
 {
 	const __u8 *tcp;
 
-	if (mz_is_host(&p->dst) ? !mz_is_host_port((__be16)p->ports) : !mz_is_prober(&p->dst))
-		return !mz_is_host(&p->dst) && mz_cfg.services && mz_is_offered(p, mz_ntohl(p->ports) & 0xffff);
+	if (mz_is_host(&p->dst)) {
+		if (!mz_is_host_port((__be16)p->ports))
+			return 0;
+	} else if (!mz_cfg.services) {
+		return 0;
+	} else if (!mz_is_prober(&p->dst)) {
+		return mz_is_offered(p, mz_ntohl(p->ports) & 0xffff);
+	}
 	tcp = p->proto == IPPROTO_TCP ? mz_l4_header(p, 20) : NULL;
 	return tcp && (tcp[13] & (MZ_TCP_ACK | MZ_TCP_RST));
 }

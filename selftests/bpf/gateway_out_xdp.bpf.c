@@ -3,7 +3,7 @@
  * gateway hands superpackets on whole, which XDP has none of. */
 #include "bpf/target/xdp.h"
 
-#include "bpf/lib/gateway.h"
+#include "bpf/lib/gateway_out.h"
 
 SEC("xdp.frags")
 int mz_gateway_out_xdp(mz_ctx_t *ctx)

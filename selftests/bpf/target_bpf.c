@@ -166,6 +166,9 @@ static uint32_t copies(uint32_t i, uint32_t *ifindex, struct frame *f)
 		len = sizeof(from);
 		if (from.sll_pkttype != PACKET_OUTGOING || (memcmp(got.b + 6, gateway, 6) && memcmp(got.b + 6, mac_bytes(MAC_SELF), 6)))
 			continue;
+		// The kernel's own: the outside alone has IPv6, and reports its groups.
+		if (from.sll_ifindex == OUTSIDE && got.b[0] == 0x33 && got.b[1] == 0x33)
+			continue;
 		got.len = (uint32_t)n;
 		s.copies[s.copied % 64].ifindex = (uint32_t)from.sll_ifindex;
 		s.copies[s.copied++ % 64].f = got;

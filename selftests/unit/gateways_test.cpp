@@ -56,6 +56,21 @@ std::string without(std::string text, const std::string& what, const std::string
   return text.replace(at, what.size(), instead);
 }
 
+// A sound text with one thing wrong is refused, by name.
+struct Wrong {
+  const char* what;
+  const char* instead;
+  const char* says;
+};
+void refuses(const char* sound, std::initializer_list<Wrong> wrong) {
+  for (const Wrong& w : wrong) {
+    const auto g = parsed(without(sound, w.what, w.instead));
+    ASSERT_FALSE(g) << w.instead;
+    EXPECT_EQ(g.error().code, Code::invalid_argument);
+    EXPECT_NE(g.error().what.find(w.says), std::string::npos) << g.error().what;
+  }
+}
+
 mz_addr ip(const char* text) { return Addr::parse(text)->abi(); }
 
 class GatewaysTest : public ::testing::Test {
@@ -145,22 +160,15 @@ TEST_F(GatewaysTest, APortThatLeadsToAService) {
   EXPECT_EQ(pool("198.51.100.0", 28)->flags, MZ_POOL_F_FORWARDS);
 }
 
-TEST_F(GatewaysTest, AnEntryThatCannotBe) {
-  const struct {
-    const char *what, *instead, *says;
-  } wrong[] = {
+TEST(GatewayGoal, AnEntryThatCannotBe) {
+  refuses(kEntry, {
       {"service: web", "service: x", "forwards[0]: service: 'x' is no service of vpc red"},
       {"service: web, port: 80", "service: web, port: 81", "forwards[0]: port: 'web' does not offer tcp 81"},
       {"outside: 198.51.100.1, outside_port", "outside: \"2001:db8::1\", outside_port",
        "forwards[0]: service: 'web' has no address of the family of 2001:db8::1"},
       {"service: web, port: 80}", "service: web, port: 80}, {protocol: tcp, outside: 198.51.100.1, outside_port: 81, address: 10.0.0.5, port: 8080}",
        "forwards[1]: port: tcp 8080 of 10.0.0.5 has an outside port already"},
-  };
-  for (const auto& w : wrong) {
-    const auto g = parsed(without(kEntry, w.what, w.instead));
-    ASSERT_FALSE(g) << w.says;
-    EXPECT_NE(g.error().what.find(w.says), std::string::npos) << g.error().what;
-  }
+  });
 }
 
 TEST_F(GatewaysTest, WhatIsNotWantedAnyMoreGoes) {
@@ -219,14 +227,8 @@ TEST_F(GatewaysTest, WhatDoesNotFitIsRefusedAndNamed) {
   EXPECT_TRUE(gateways.check(goal_of(kServes)));
 }
 
-struct Wrong {
-  const char* what;
-  const char* instead;
-  const char* says;
-};
-
 TEST(GatewayGoal, WhatIsWrongIsNamed) {
-  const Wrong wrong[] = {
+  refuses(kServes, {
       {"name: out", "name: 'no good'", "gateways[0]: name"},
       {"vpc: red", "vpc: green", "gateway green/out: vpc: 'green' does not stand in vpcs"},
       {"[0.0.0.0/0]", "[]", "gateway red/out: destinations: there is none; 0.0.0.0/0 is all of IPv4"},
@@ -252,13 +254,7 @@ TEST(GatewayGoal, WhatIsWrongIsNamed) {
        "forwards[1]: outside_port: tcp 8080 of 198.51.100.1 is forwarded already"},
       {"address: 10.0.0.5, port: 80}", "address: 10.0.0.5, port: 80}, {protocol: tcp, outside: 198.51.100.1, outside_port: 8081, address: 10.0.0.5, port: 80}",
        "forwards[1]: port: tcp 80 of 10.0.0.5 has an outside port already"},
-  };
-  for (const Wrong& w : wrong) {
-    const auto g = parsed(without(kServes, w.what, w.instead));
-    ASSERT_FALSE(g) << w.instead;
-    EXPECT_EQ(g.error().code, Code::invalid_argument);
-    EXPECT_NE(g.error().what.find(w.says), std::string::npos) << g.error().what;
-  }
+  });
   const auto two = parsed(std::string(kServes) + without(without(kServes, "name: out", "name: other"), "[198.51.100.0/28]", "[]"));
   ASSERT_FALSE(two);
   EXPECT_NE(two.error().what.find("gateway red/other: vpc: has a gateway already: red/out"), std::string::npos) << two.error().what;

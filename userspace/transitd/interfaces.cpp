@@ -150,6 +150,18 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
 
 constexpr const char* kServicesInside = "eth0";
 
+// Both ends of a veth to sockets: the program's end, and theirs, where nobody is asked for a
+// neighbour.
+Result<> local_up(net::Netlink& host, unsigned far, net::Netlink& inside, unsigned near, net::LinkChange change) {
+  net::LinkChange up;
+  up.up = true;
+  up.mtu = kHostEndMtu;
+  MZ_CHECK(host.set_link(far, up));
+  change.up = true;
+  change.arp = false;
+  return inside.set_link(near, change);
+}
+
 // Addresses of bpf/abi/local.h, of IPv6 their last words; and on link all clients'.
 Result<> configure_local(net::Netlink& inside, unsigned ifindex, std::initializer_list<std::uint32_t> v4,
                          std::initializer_list<std::uint32_t> v6) {
@@ -189,13 +201,7 @@ Result<unsigned> Interfaces::make_services(const std::string& netns, unsigned mt
     inner = inside->link(kServicesInside);
   }
   if (!inner) return tl::unexpected(inner.error());
-  net::LinkChange up;
-  up.up = true;
-  up.mtu = kHostEndMtu;
-  MZ_CHECK(netlink_.set_link(host->index, up));
-  up.mtu = mtu;
-  up.arp = false;
-  MZ_CHECK(inside->set_link(inner->index, up));
+  MZ_CHECK(local_up(netlink_, host->index, *inside, inner->index, {.mtu = mtu}));
   MZ_CHECK(configure_local(*inside, inner->index, {MZ_DHCP4_SERVER, MZ_DNS_SERVER4, MZ_METADATA4, MZ_PROBER4},
                            {MZ_DHCP6_SERVER_LOW, 0x53u, 0xa9fea9feu, MZ_PROBER4}));
   return host->index;
@@ -213,14 +219,8 @@ Result<unsigned> Interfaces::make_host(unsigned mtu) {
   }
   const auto near = netlink_.link(kHost);
   if (!near) return tl::unexpected(near.error());
-  net::LinkChange up;
-  up.up = true;
-  up.mtu = kHostEndMtu;
-  MZ_CHECK(netlink_.set_link(far->index, up));
-  up.mtu = mtu;
-  up.arp = false;
-  up.mac = MacBytes MZ_GATEWAY_MAC;  // what comes in is addressed to it
-  MZ_CHECK(netlink_.set_link(near->index, up));
+  // What comes in is addressed to the gateway's MAC address.
+  MZ_CHECK(local_up(netlink_, far->index, netlink_, near->index, {.mtu = mtu, .mac = MacBytes MZ_GATEWAY_MAC}));
   MZ_CHECK(configure_local(netlink_, near->index, {MZ_HOST4}, {MZ_HOST4}));
   return far->index;
 }
