@@ -30,6 +30,11 @@ static __always_inline __be32 bench_src(__u32 r)
 	return mz_htonl(bench.src_base + ((r >> 12) & bench.src_mask));
 }
 
+static __always_inline __be32 bench_ports(__u32 r)
+{
+	return mz_htonl((1000 + ((r >> 16) & bench.port_mask)) << 16 | 2000);
+}
+
 /* Puts `words` words of the template back and new inner addresses at `ip`. */
 static __always_inline int bench_restore(mz_ctx_t *ctx, int words, int ip)
 {
@@ -43,6 +48,8 @@ static __always_inline int bench_restore(mz_ctx_t *ctx, int words, int ip)
 		w[i] = bench.frame[i];
 	*(__be32 *)(at + ip + 12) = bench_src(r);
 	*(__be32 *)(at + ip + 16) = bench_dst(r);
+	if (bench.port_mask && at + ip + 24 <= (__u8 *)(long)ctx->data_end)
+		*(__be32 *)(at + ip + 20) = bench_ports(r);
 	return 0;
 }
 

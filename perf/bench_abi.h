@@ -6,12 +6,14 @@
 #include "bpf/abi/types.h"
 
 #define MZ_BENCH_WORDS 10
+#define MZ_BENCH_ROWS  16381 /* of a service's table */
 
 /* Template and keys of the next packet: dst = base + (random & mask). */
 struct mz_bench {
 	__u64 frame[MZ_BENCH_WORDS]; /* the first bytes of the frame */
 	__u32 dst_base, dst_mask;    /* inner destination, host order */
 	__u32 src_base, src_mask;    /* inner source, host order */
+	__u32 port_mask;             /* inner ports: 1000 + (random & mask), 2000; 0: as they stand */
 	__u32 host_base, host_mask;  /* host ids, for look-ups timed alone */
 	__u32 seed;
 	__u32 out; /* interface the generator sends to */

@@ -41,7 +41,7 @@ static __always_inline int mz_push_outer(struct mz_pkt *p, int v6)
 static __always_inline struct mz_pkt bench_packet(struct __sk_buff *ctx)
 {
 	__u32 r = bench_random();
-	struct mz_pkt p = { .ctx = ctx, .len = 142, .vni = 7, .proto = IPPROTO_UDP, .ports = mz_htonl(1000u << 16 | 2000),
+	struct mz_pkt p = { .ctx = ctx, .len = 142, .vni = 7, .proto = IPPROTO_UDP, .ports = bench_ports(r),
 			    .src = mz_addr4(bench_src(r)), .dst = mz_addr4(bench_dst(r)) };
 
 	return p;
@@ -74,6 +74,34 @@ BENCH_OP(flow_update)
 
 	mz_flow_key_of(&p.talk.flow, &p, MZ_DIR_EGRESS);
 	bench.sink += (__u64)mz_insert(mz_flows, &p.talk.flow, &f);
+	return BENCH_DONE;
+}
+
+/* The two directions of a translated flow are two entries. */
+BENCH_OP(flow_update_both)
+{
+	struct mz_pkt p = bench_packet(ctx);
+	struct mz_flow f = { .seen = 1, .ifindex = 1 };
+
+	mz_flow_key_of(&p.talk.flow, &p, MZ_DIR_EGRESS);
+	bench.sink += (__u64)mz_insert(mz_flows, &p.talk.flow, &f);
+	p.talk.flow.remote_port = mz_htons(2001);
+	bench.sink += (__u64)mz_insert(mz_flows, &p.talk.flow, &f);
+	return BENCH_DONE;
+}
+
+/* What leads to a service's backend. */
+BENCH_OP(backend)
+{
+	__u32 r = bench_random(), row = r % MZ_BENCH_ROWS, *id;
+	struct mz_vip_key key = { .vni = 7, .ip = mz_addr4(bench_dst(r)), .port = mz_htons(2000), .proto = IPPROTO_UDP };
+	struct mz_vip *v = mz_lookup(mz_vips, &key);
+	struct mz_backend *b;
+
+	(void)ctx;
+	id = v ? mz_lookup(mz_vip_rows, &row) : NULL;
+	b = id ? mz_lookup(mz_backends, id) : NULL;
+	bench.sink += b ? b->port : bench_src(r);
 	return BENCH_DONE;
 }
 

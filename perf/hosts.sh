@@ -6,10 +6,12 @@
 #   vxlan   endpoint - bridge - vxlan (no learning, static FDB) - underlay - ...
 #   ovs     endpoint - OVS userspace bridge - Geneve - underlay - ...
 #   route   endpoint - IPv4 forwarding - underlay - ... (the floor: no overlay)
+#   nft     as route, with the kernel's conntrack; the service by nftables' DNAT
 #   veth    two endpoints on one veth pair
 #
 # Namespaces: KIND-c1 and KIND-c2 the endpoints, KIND-h1 and KIND-h2 the hosts.
-# Server address: 10.0.1.6 everywhere. Needs selftests/topo/lib.sh.
+# Server address: 10.0.1.6 everywhere; 10.0.9.1 a service of ours and nft, of all of its
+# ports that rows use. Needs selftests/topo/lib.sh.
 
 # Namespaces other than the first may only use what is allowed to everybody.
 hosts_begin() {
@@ -74,6 +76,9 @@ ours_region() { # the id of the bouncer
 	cat <<- REGION
 		vpcs: [{name: red, vni: 100, cidr: 10.0.0.0/16}]
 		networks: [{name: net, vpc: red, cidr: 10.0.1.0/24}]
+		services:
+		  - {name: web, vpc: red, address: 10.0.9.1, backends: [{endpoint: b}],
+		     ports: [{protocol: tcp, port: 9}, {protocol: tcp, port: 5201}]}
 		endpoints:
 		  - {name: a, vpc: red, network: net, address: 10.0.1.5, host: ours-h1, netns: $(ns ours-c1)}
 		  - {name: b, vpc: red, network: net, address: 10.0.1.6, host: ours-h2, netns: $(ns ours-c2)}
@@ -104,17 +109,29 @@ hosts_vxlan() {
 	done
 }
 
-hosts_route() {
+hosts_route() { # KIND
 	local n
-	hosts_pair route
+	hosts_pair "$1"
 	for n in 1 2; do
-		hosts_endpoint route $n "10.0.1.$((n + 4))/32" ep
-		on "route-h$n" sysctl -qw net.ipv4.ip_forward=1
-		on "route-h$n" ip addr add 10.0.1.1/32 dev ep
-		on "route-h$n" ip route add "10.0.1.$((n + 4))" dev ep
-		on "route-h$n" ip route add "10.0.1.$((7 - n))" via "10.77.0.$((3 - n))"
-		on "route-c$n" ip route add 10.0.1.1 dev eth0
-		on "route-c$n" ip route add default via 10.0.1.1
+		hosts_endpoint "$1" $n "10.0.1.$((n + 4))/32" ep
+		on "$1-h$n" sysctl -qw net.ipv4.ip_forward=1
+		on "$1-h$n" ip addr add 10.0.1.1/32 dev ep
+		on "$1-h$n" ip route add "10.0.1.$((n + 4))" dev ep
+		on "$1-h$n" ip route add "10.0.1.$((7 - n))" via "10.77.0.$((3 - n))"
+		on "$1-c$n" ip route add 10.0.1.1 dev eth0
+		on "$1-c$n" ip route add default via 10.0.1.1
+	done
+}
+
+# Both hosts track flows, as both of ours do.
+hosts_nft() {
+	local n
+	hosts_route nft
+	on nft-h1 nft "table ip lb { chain to { type nat hook prerouting priority dstnat;
+		ip daddr 10.0.9.1 meta l4proto tcp dnat to jhash ip saddr . tcp sport mod 1 map { 0 : 10.0.1.6 }; }; }"
+	for n in 1 2; do
+		on "nft-h$n" nft "table ip track { chain known { type filter hook forward priority filter;
+			ct state invalid drop; ct state established,related accept; }; }"
 	done
 }
 

@@ -18,7 +18,7 @@ ROUNDS = 2 if QUICK else 5
 SECONDS = 0.6 if QUICK else 1.5
 FLOOR_MOVED = 0.15  # a row whose floor moved more is reported as rejected
 CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN"))
-SERVER = "10.0.1.6"
+SERVER, SERVICE = "10.0.1.6", "10.0.9.1"
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -30,8 +30,8 @@ def inside(name, *command, pinned=True):
     return ["nsenter", f"--net=/run/netns/{ns(name)}", *(["taskset", "-c", CPU] if pinned else []), *command]
 
 
-def run(command, **kw):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, **kw)
+def run(command, timeout=60, **kw):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **kw)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-300:]}")
     return done.stdout
@@ -114,7 +114,7 @@ MIZAR = {"bouncer": 649, "divider": 1114, "decap": 786, "encap": 849}
 
 
 def micro_rows():
-    t = json.loads(run(["taskset", "-c", CPU, f"{PERF}/micro", *(["3", "50000"] if QUICK else ["11", "200000"])]))
+    t = json.loads(run(["taskset", "-c", CPU, f"{PERF}/micro", *(["3", "50000"] if QUICK else ["11", "200000"])], timeout=180))
 
     def diff(a, b):
         return [x - y for x, y in zip(t[a], t[b])]
@@ -123,11 +123,13 @@ def micro_rows():
         return [sum(v) for v in zip(*parts.values())]
 
     def row(id, what, ours, parts, mizar, factor):
-        cost = {k: round(statistics.median(v), 1) for k, v in parts.items()}
         return Row(id, what, "ns over empty", "lower", ours, total(parts), {},
                    steady=[e + f for e, f in zip(t["tc.empty" if id[0] in "34" else "empty"], total(parts))],
                    target={"floor": factor, "mizar": 0.5 if id < "3" else 0.9}, quoted={"mizar": MIZAR[mizar]},
-                   floor_parts=cost)
+                   floor_parts=medians(parts))
+
+    def medians(parts):
+        return {k: round(statistics.median(v), 1) for k, v in parts.items()}
 
     def xdp(**parts):
         return {k: diff(v, "key") for k, v in parts.items()}
@@ -141,9 +143,8 @@ def micro_rows():
     divider = xdp(**{"endpoint miss": "endpoint.miss", "network": "network", "shard": "shard", "stores": "store", "counter": "count"})
     divider["3 hosts"] = times(3, diff("host", "key"))
 
-    def tc(kind, hosts, stores, **more):
+    def tc(kind, hosts, stores, *, operations=("endpoint", "path", "redirect"), **more):
         parts = {k: diff(v, "tc.key") for k, v in more.items()}
-        operations = ("endpoint", "path", "redirect") + (("flow",) if kind.endswith("flows") else ())
         parts.update({k: diff(f"{kind}.{k}", "tc.key") for k in operations})
         parts["counter"] = diff("tc.count", "tc.key")
         parts["hosts"] = times(hosts, diff("tc.host", "tc.key"))
@@ -157,6 +158,9 @@ def micro_rows():
     def ours_tc(kind):
         return [a + b for a, b in zip(diff(f"{kind}.run", f"{kind}.wrap"), half_room)]
 
+    flows = ("endpoint", "path", "redirect", "flow")
+    hit = tc("service.hit", 1, 1, operations=flows, port="tc.port")
+    new = tc("service.new", 1, 1, operations=(*flows, "backend"), port="tc.port")
     cold = statistics.median(many["endpoint"])
     rows = [
         row("1", "bouncer hop, 1K endpoints, XDP", diff("bouncer.hop", "bouncer.wrap"), few, "bouncer", 1.3),
@@ -166,9 +170,13 @@ def micro_rows():
         row("4", "egress: endpoint, path, encap, TC", ours_tc("encap"), tc("encap", 1, 1, port="tc.port"), "encap", 1.4),
     ]
     rows += [
-        row("3f", "the same with flows, 64K of them", ours_tc("deliver.flows"), tc("deliver.flows", 2, 0.25), "decap", 1.4),
+        row("3f", "the same with flows, 64K of them", ours_tc("deliver.flows"), tc("deliver.flows", 2, 0.25, operations=flows), "decap", 1.4),
         row("4f", "the same with flows, 64K of them", ours_tc("encap.flows"),
-            tc("encap.flows", 1, 1, port="tc.port"), "encap", 1.4),
+            tc("encap.flows", 1, 1, operations=flows, port="tc.port"), "encap", 1.4),
+        Row("5", "service: backend of 256, flow hit, 64K flows, TC", "ns over empty", "lower", ours_tc("service.hit"),
+            total(hit), {}, {"floor": 1.4}, floor_parts=medians(hit)),
+        Row("5n", "service: backend of 256, new flow, TC", "ns over empty", "lower", ours_tc("service.new"),
+            total(new), {}, {"floor": 1.4}, floor_parts=medians(new)),
     ]
     rows[1].more["cold_lookup_ns"] = round(cold, 1)
     return rows + flow_rows(t)
@@ -206,18 +214,19 @@ def live_row():
 
 
 KINDS = ["ours", "vxlan+bridge", "route", "ovs-geneve", "veth"]
-NETNS = {"vxlan+bridge": "vxlan", "ovs-geneve": "ovs"}
+NETNS = {"vxlan+bridge": "vxlan", "ovs-geneve": "ovs", "route+conntrack": "nft"}
 
 
-def end_to_end(id, what, unit, better, measure, target):
-    v = interleave(KINDS, lambda kind: measure(NETNS.get(kind, kind)))
+def end_to_end(id, what, unit, better, measure, target, more=()):
+    kinds = [*KINDS, *more]
+    v = interleave(kinds, lambda kind: measure(NETNS.get(kind, kind)))
     return Row(id, what, unit, better, v["ours"], v["route"],
-               {k: v[k] for k in KINDS if k not in ("ours", "route")}, target)
+               {k: v[k] for k in kinds if k not in ("ours", "route")}, target)
 
 
-def tcp_stream(kind):
+def tcp_stream(kind, to=SERVER):
     with server(inside(f"{kind}-c2", "iperf3", "-s", "-1"), 5201):
-        out = run(inside(f"{kind}-c1", "iperf3", "-c", SERVER, "-t", str(max(1, round(SECONDS))), "-l", "1M",
+        out = run(inside(f"{kind}-c1", "iperf3", "-c", to, "-t", str(max(1, round(SECONDS))), "-l", "1M",
                          "-C", "cubic", "-J"))
     return json.loads(out)["end"]["sum_received"]["bits_per_second"] / 1e9
 
@@ -244,9 +253,20 @@ def ping_pong_rows():
     return rows
 
 
-def connections(kind):
+def connections(kind, to=SERVER):
     with server(inside(f"{kind}-c2", f"{PERF}/connect", "serve", "9"), 9):
-        return json.loads(run(inside(f"{kind}-c1", f"{PERF}/connect", "run", SERVER, "9", str(SECONDS))))["per_second"] / 1e3
+        return json.loads(run(inside(f"{kind}-c1", f"{PERF}/connect", "run", to, "9", str(SECONDS))))["per_second"] / 1e3
+
+
+# The floor goes to the backend itself.
+def service_row(id, what, unit, measure):
+    v = interleave(["ours", "route", "nft"], lambda kind: measure(kind, SERVER if kind == "route" else SERVICE))
+    return Row(id, what, unit, "higher", v["ours"], v["route"], {"nft-dnat": v["nft"]}, {"floor": 0.85, "nft-dnat": 1.0})
+
+
+def service_rows():
+    return [service_row("5c", "TCP connect to a service, one CPU", "K/s", connections),
+            service_row("5s", "TCP stream to a service, one CPU", "Gbit/s", tcp_stream)]
 
 
 def received(kind):
@@ -314,12 +334,13 @@ def attach_rows():
 # ---- all ------------------------------------------------------------------------
 
 GROUPS = {
-    "1-2-3-4-7": micro_rows,
+    "1-2-3-4-5n-7": micro_rows,
     "8": live_row,
     "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", tcp_stream, {"vxlan+bridge": 1.2})],
     "11": ping_pong_rows,
     "12": lambda: [end_to_end("12", "TCP connect, request, response, one CPU", "K/s", "higher", connections,
-                              {"floor": 0.85, "vxlan+bridge": 1.0})],
+                              {"floor": 0.85, "vxlan+bridge": 1.0}, ["route+conntrack"])],
+    "5": service_rows,
     "13": lambda: [end_to_end("13", "UDP 64 B received, one CPU", "Kpps", "higher", udp_small, {"vxlan+bridge": 1.2})],
     "23": attach_rows,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows 1-4: times programs by BPF_PROG_TEST_RUN, all of them in turn, round
+// Rows 1-5 and 7: times programs by BPF_PROG_TEST_RUN, all of them in turn, round
 // after round, and writes the nanoseconds of every round as JSON:
 //   {"hop": {"empty": [..], "wrap@1k": [..], ...}, "errors": [...]}
 // Time is this thread's CPU time, so that other processes do not count.
@@ -22,8 +22,8 @@
 #include "perf/bench_tc.skel.h"
 #include "perf/bench_xdp.skel.h"
 
-enum { VNI = 7, SELF = 1, PEER = 2, HOSTS = 256, NETWORKS = 1024, PATHS = 4096, PORTS = 64 };
-enum { ENDPOINTS = IP4(10, 0, 0, 0), REMOTES = IP4(11, 0, 0, 0), FAR_NETS = IP4(12, 0, 0, 0) };
+enum { VNI = 7, SELF = 1, PEER = 2, HOSTS = 256, NETWORKS = 1024, PATHS = 4096, PORTS = 64, BACKENDS = 256, VIPS = 4096 };
+enum { ENDPOINTS = IP4(10, 0, 0, 0), REMOTES = IP4(11, 0, 0, 0), FAR_NETS = IP4(12, 0, 0, 0), SERVICES = IP4(13, 0, 0, 0) };
 #define MAX_ROUNDS 32
 
 static struct mz_addr addr4(uint32_t v)
@@ -113,10 +113,10 @@ static void fill_paths(struct bpf_object *obj, uint32_t now)
 	}
 }
 
-static void fill_port(struct bpf_object *obj, uint32_t ip)
+static void fill_port(struct bpf_object *obj, uint32_t ip, uint16_t flags)
 {
 	uint32_t ifindex = 1;
-	struct mz_port p = { .ifindex = 1, .vni = VNI, .ip4 = htonl(ip), .vpc = 1, .mtu = 1434,
+	struct mz_port p = { .ifindex = 1, .vni = VNI, .ip4 = htonl(ip), .vpc = 1, .mtu = 1434, .flags = flags,
 			     .max_flows = UINT32_MAX };
 
 	memcpy(p.mac, mac_bytes(MAC_A), 6);
@@ -304,7 +304,7 @@ static void add_host(const char *deliver_name, const char *encap_name, uint32_t 
 	bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_clock), &o);
 	fill_endpoints(t->obj, 1024, 1);
 	fill_paths(t->obj, o.retval);
-	fill_port(t->obj, ENDPOINTS);
+	fill_port(t->obj, ENDPOINTS, 0);
 	add(joined(deliver_name, ".wrap"), "op_wrap_deliver", t->obj, live, inner, deliver);
 	c = add(joined(deliver_name, ".run"), "op_deliver", t->obj, live, inner, deliver);
 	c->reason = MZ_R_DELIVERED;
@@ -341,7 +341,7 @@ static void add_flow_hit(const char *name, uint32_t flows)
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = (int)flows * 20);
 
 	live = &t->data->bench;
-	fill_port(t->obj, ENDPOINTS);
+	fill_port(t->obj, ENDPOINTS, 0);
 	*live = b;
 	live->seed = 2463534242u;
 	// By packets: random ones, twenty for each flow, so that hardly one is missing.
@@ -354,6 +354,62 @@ static void add_flow_hit(const char *name, uint32_t flows)
 	add(joined(name, ".key"), "op_key", t->obj, live, inner, b);
 }
 
+// VIPS services of BACKENDS remote backends, all by one table.
+static void fill_services(struct bpf_object *obj)
+{
+	for (uint32_t id = 1; id <= BACKENDS; id++) {
+		struct mz_backend b = { .vni = VNI, .ip = addr4(REMOTES + id), .port = htons(2001) };
+
+		put(obj, "mz_backends", &id, &b);
+	}
+	for (uint32_t row = 0; row < MZ_BENCH_ROWS; row++) {
+		uint32_t id = 1 + row % BACKENDS;
+
+		put(obj, "mz_vip_rows", &row, &id);
+	}
+	for (uint32_t i = 0; i < VIPS; i++) {
+		struct mz_vip_key k = { .vni = VNI, .ip = addr4(SERVICES + i) };
+		struct mz_vip v = { .size = MZ_BENCH_ROWS, .id = i };
+
+		put(obj, "mz_vips", &k, &v);
+		k.port = htons(2000);
+		k.proto = IPPROTO_UDP;
+		put(obj, "mz_vips", &k, &v);
+	}
+}
+
+// An endpoint's packets to services: of 64K flows that all exist, or each of a new one.
+static void add_service(const char *name, int opens)
+{
+	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS, .dst = SERVICES, .sport = 1000, .dport = 2000, .sums = 1);
+	struct mz_bench b = keys_of(SERVICES, opens ? VIPS : 1, ENDPOINTS, 1, inner), *live;
+	struct mz_bench_tc *t = open_tc(0, opens ? 1u << 23 : 1u << 18);
+	LIBBPF_OPTS(bpf_test_run_opts, clock, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 20 << 16);
+	struct timed *c;
+
+	live = &t->data->bench;
+	b.port_mask = 0xffff;
+	bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_clock), &clock);
+	fill_paths(t->obj, clock.retval);
+	fill_port(t->obj, ENDPOINTS, MZ_EP_F_VIPS);
+	fill_services(t->obj);
+	*live = b;
+	live->seed = 2463534242u;
+	if (!opens && bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_encap), &o)) // makes them, as add_flow_hit()
+		die("op_encap");
+	add(joined(name, ".flow"), opens ? "op_flow_update_both" : "op_flow_lookup", t->obj, live, inner, b);
+	add(joined(name, ".wrap"), "op_wrap_encap", t->obj, live, inner, b);
+	c = add(joined(name, ".run"), "op_encap", t->obj, live, inner, b);
+	c->reason = MZ_R_DIRECT;
+	c->dir = MZ_DIR_EGRESS;
+	add(joined(name, ".backend"), "op_backend", t->obj, live, inner, b);
+	b = keys_of(REMOTES, BACKENDS, ENDPOINTS, 1, inner); // what it then goes to
+	add(joined(name, ".endpoint"), "op_endpoint", t->obj, live, inner, b);
+	add(joined(name, ".path"), "op_path_dst", t->obj, live, inner, b);
+	add(joined(name, ".redirect"), "op_redirect", t->obj, live, inner, b);
+}
+
 // Every packet opens a flow: in a table that does not fill up, and in a full one.
 static void add_flow_open(const char *name, uint32_t size)
 {
@@ -362,7 +418,7 @@ static void add_flow_open(const char *name, uint32_t size)
 	struct mz_bench_tc *t = open_tc(0, size);
 
 	live = &t->data->bench;
-	fill_port(t->obj, ENDPOINTS);
+	fill_port(t->obj, ENDPOINTS, 0);
 	b.dst_mask = UINT32_MAX;
 	add(joined(name, ".warm"), "op_flow_update", t->obj, live, inner, b);
 	add(joined(name, ".update"), "op_flow_update", t->obj, live, inner, b);
@@ -401,6 +457,8 @@ int main(int argc, char **argv)
 	add_flow_hit("flow.1m", 1u << 20);
 	add_flow_open("flow.room", 1u << 23);
 	add_flow_open("flow.full", 1u << 16);
+	add_service("service.hit", 0);
+	add_service("service.new", 1);
 	for (int r = -1; r < rounds; r++) // the first round warms up
 		for (int i = 0; i < case_count; i++)
 			cases[i].ns[r < 0 ? 0 : r] = time_one(&cases[i], repeat);
