@@ -194,13 +194,42 @@ hosts_ovs() {
 	done
 }
 
+# Row 9: two VPCs of two hosts each and one bouncer for both. Hosts of the one take direct
+# paths, those of the other none. All cables carry plain packets, as the bouncer's.
+hosts_bounce() {
+	local id
+	topo_host bouncer 33 hop
+	topo_daemon bouncer
+	for id in 31 32 34 35; do topo_host "row9-$id" $id hop; done
+	for id in 31 32; do topo_daemon "row9-$id"; done
+	for id in 34 35; do topo_daemon "row9-$id" --path-seconds 0; done
+	for id in direct-c1 direct-c2 bounced-c1 bounced-c2; do
+		topo_ns $id
+		on $id sysctl -qw net.ipv4.tcp_congestion_control=cubic
+	done
+	bounce_region | topo_apply bouncer row9-{31,32,34,35}
+}
+
+bounce_region() {
+	printf 'revision: 1\nhosts:\n  - {name: bouncer, id: 33, address: 10.77.33.1, roles: [bouncer]}\n'
+	for id in 31 32 34 35; do echo "  - {name: row9-$id, id: $id, address: 10.77.$id.1}"; done
+	cat <<- REGION
+		vpcs: [{name: direct, vni: 100, cidr: 10.0.0.0/16}, {name: bounced, vni: 101, cidr: 10.0.0.0/16}]
+		networks: [{name: net, vpc: direct, cidr: 10.0.1.0/24}, {name: net, vpc: bounced, cidr: 10.0.1.0/24}]
+		endpoints:
+		  - {name: a, vpc: direct, network: net, address: 10.0.1.5, host: row9-31, netns: $(ns direct-c1)}
+		  - {name: b, vpc: direct, network: net, address: 10.0.1.6, host: row9-32, netns: $(ns direct-c2)}
+		  - {name: a, vpc: bounced, network: net, address: 10.0.1.5, host: row9-34, netns: $(ns bounced-c1)}
+		  - {name: b, vpc: bounced, network: net, address: 10.0.1.6, host: row9-35, netns: $(ns bounced-c2)}
+	REGION
+}
+
 # Row 8: four hops on the router, which generates and swallows the frames.
 #   hop        transitd as bouncer of 1,024 endpoints
 #   hop-empty  an XDP program that only returns XDP_TX (the floor)
 #   hop-route  IPv4 forwarding
 #   hop-ovs    OVS userspace: next MAC set, back out of the port
 hosts_hop() {
-	topo_router
 	topo_host hop 3 hop
 	topo_daemon hop
 	hop_region | topo_apply hop

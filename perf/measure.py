@@ -269,6 +269,16 @@ def service_rows():
             service_row("5s", "TCP stream to a service, one CPU", "Gbit/s", tcp_stream)]
 
 
+# The floor has the same cables, and no bouncer.
+def bounce_rows():
+    rtt = interleave(["bounced", "direct"], lambda kind: ping_pong(kind)[0])
+    stream = interleave(["bounced", "direct"], tcp_stream)
+    return [Row("9", "every packet bounced once: TCP ping-pong p50", "us round trip", "lower", rtt["bounced"],
+                rtt["direct"], {}, {"floor": 1.15}),
+            Row("9t", "every packet bounced once: TCP stream", "Gbit/s", "higher", stream["bounced"], stream["direct"],
+                {}, {"floor": 0.98})]
+
+
 def received(kind):
     lines = [x.split() for x in run(inside(f"{kind}-c2", "cat", "/proc/net/snmp")).splitlines() if x.startswith("Udp:")]
     return int(dict(zip(*lines))["InDatagrams"])
@@ -336,6 +346,7 @@ def attach_rows():
 GROUPS = {
     "1-2-3-4-5n-7": micro_rows,
     "8": live_row,
+    "9": bounce_rows,
     "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", tcp_stream, {"vxlan+bridge": 1.2})],
     "11": ping_pong_rows,
     "12": lambda: [end_to_end("12", "TCP connect, request, response, one CPU", "K/s", "higher", connections,

@@ -36,6 +36,18 @@ on red-a ping -qc 3 -i 0.01 $C > /dev/null
 ok "a path that is gone: once over the divider, then direct" \
 	test "$(count_of w1 TO_DIVIDER red)" = $((before + 1))
 
+# ---- none wanted -----------------------------------------------------------------
+topo_daemon_stop w1
+topo_daemon w1 --path-seconds 0
+before=$(count_of w1 DIRECT red)
+on red-a ping -qc 5 -i 0.01 $C > /dev/null
+ok "with no direct paths wanted every packet goes over the hops" test "$(count_of w1 DIRECT red)" = "$before"
+topo_daemon_stop w1
+topo_daemon w1
+before=$(count_of w1 TO_DIVIDER red)
+on red-a ping -qc 3 -i 0.01 $C > /dev/null
+ok "... and with them none but the first" test $(($(count_of w1 TO_DIVIDER red) - before)) -le 1
+
 # ---- one way only: the receiver's host hints -------------------------------------
 before=$(count_of w1 TO_BOUNCER red)
 oneway_begin red-a red-b $B

@@ -40,10 +40,14 @@ constexpr std::array<std::uint32_t, MZ_FLOW_TIMER_COUNT> default_flow_seconds() 
   };
 }
 
+// A host that gives up a bouncer's part keeps it as long as others may send there: as long
+// as paths stand on hosts that do not say.
+inline constexpr std::chrono::seconds kPathTtl{30};
+
 struct DaemonOptions {
   std::string uplink;  // empty: the interface that has this host's address
   bool xdp_deliver = false;
-  std::chrono::seconds path_ttl{30};
+  std::chrono::seconds path_ttl{kPathTtl};  // 0: no direct paths
   std::chrono::milliseconds hint_interval{1000};
   std::string outside;        // interface of a gateway's way out; empty: this host is none
   std::string services;       // namespace of the host's services; empty: none
