@@ -4,47 +4,16 @@
 // a gateway besides. What stays from one frame to the next (flows, mappings, fragments)
 // meets whatever comes. Checked for each: one reason, at most one counter, an output
 // that fits; and at the end that no outside port was given away twice.
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "bpf/abi/hash.h"
 #include "selftests/bpf/frame.h"
 #include "selftests/fuzz/native_fuzz.h"
 
-#define HEADROOM 256u
 #define TAILROOM 128u
 #define FRAMES   8
 #define FIRST    1024u
 #define LAST     1087u // few, so that they run out
-
-static struct mz_addr addr4(uint32_t v)
-{
-	struct mz_addr a = { .w = { 0, 0, htonl(0xffff), htonl(v) } };
-
-	return a;
-}
-
-static void put(const char *table, const void *key, const void *value)
-{
-	if (mz_native_update(mz_native_table(table), key, value))
-		abort();
-}
-
-static void put_host(uint32_t id, uint32_t ip)
-{
-	struct mz_host h = { .ip = addr4(ip), .flags = MZ_HOST_F_KNOWN | MZ_HOST_F_NEXTHOP, .ifindex = 1 };
-
-	put("mz_hosts", &id, &h);
-	put("mz_host_ids", &h.ip, &id);
-}
-
-static void put_endpoint(struct mz_addr ip, uint32_t host, uint32_t ifindex)
-{
-	struct mz_ep_key k = { .vni = 7, .ip = ip };
-	struct mz_endpoint e = { .host = host, .ifindex = ifindex, .vpc = 3, .flags = MZ_EP_F_PEER };
-
-	put("mz_endpoints", &k, &e);
-}
 
 static void put_network(uint32_t prefixlen, struct mz_addr ip, uint32_t shard, uint32_t flags)
 {
@@ -108,9 +77,9 @@ static void build_world(void)
 	mz_native_reset();
 	mz_native_configure(&cfg);
 	mz_native_set_clock(100000);
-	put_host(1, SELF_IP);
-	put_host(2, PEER_IP);
-	put_host(3, BOUNCE_IP);
+	put_host(1, addr4(SELF_IP), 1);
+	put_host(2, addr4(PEER_IP), 1);
+	put_host(3, addr4(BOUNCE_IP), 1);
 	memcpy(port.mac, mac_bytes(MAC_A), 6);
 	put("mz_ports", &slot, &port);
 	put_network(96 + 24, addr4(IP4(198, 18, 1, 0)), 0, 0);

@@ -4,40 +4,17 @@
 // with its IGMP or MLD checksum made right, which an input would hardly find. What must
 // hold: one reason, an endpoint in no more groups than it may, no copy to the sender, and
 // none that is marked goes to a host.
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "bpf/abi/hash.h"
 #include "selftests/bpf/frame.h"
 #include "selftests/fuzz/native_fuzz.h"
 
-#define HEADROOM 256u
 #define MEMBER 5u // interface of another member
 #define GROUP IP4(239, 1, 2, 3)
 #define GROUP6 A6(0xff02, 0x33)
 
 enum { EGRESS = 1, SUM = 2, MULTICAST_ONLY = 4 }; // bits of an input's first byte
-
-static struct mz_addr addr4(uint32_t v)
-{
-	struct mz_addr a = { .w = { 0, 0, htonl(0xffff), htonl(v) } };
-
-	return a;
-}
-
-static void put(const char *table, const void *key, const void *value)
-{
-	if (mz_native_update(mz_native_table(table), key, value))
-		abort();
-}
-
-static void put_host(uint32_t id, struct mz_addr ip)
-{
-	struct mz_host h = { .ip = ip, .flags = MZ_HOST_F_KNOWN | MZ_HOST_F_NEXTHOP, .ifindex = 7 };
-
-	put("mz_hosts", &id, &h);
-	put("mz_host_ids", &h.ip, &id);
-}
 
 static void put_group(const char *table, struct mz_addr group, uint32_t a, uint32_t b)
 {
@@ -67,9 +44,9 @@ static void build_world(void)
 	mz_native_reset();
 	mz_native_configure(&cfg);
 	mz_native_set_clock(100000);
-	put_host(1, addr4(SELF_IP));
-	put_host(2, addr4(PEER_IP));
-	put_host(4, addr6(BACKUP6));
+	put_host(1, addr4(SELF_IP), 7);
+	put_host(2, addr4(PEER_IP), 7);
+	put_host(4, addr6(BACKUP6), 7);
 	memcpy(port.mac, mac_bytes(MAC_A), 6);
 	put("mz_ports", &one, &port);
 	for (uint32_t row = 0; row < MZ_BUCKETS; row++) {

@@ -3,35 +3,11 @@
 // through the native pipeline with populated tables. Beyond what the
 // sanitizers find, it checks what must hold for every packet: one reason, one
 // counter, an output that fits, no tenant's packet under another's VPC.
-#include <arpa/inet.h>
 #include <string.h>
 
 #include "bpf/abi/hash.h"
 #include "selftests/bpf/frame.h"
 #include "selftests/fuzz/native_fuzz.h"
-
-#define HEADROOM 256u
-
-static struct mz_addr addr4(uint32_t v)
-{
-	struct mz_addr a = { .w = { 0, 0, htonl(0xffff), htonl(v) } };
-
-	return a;
-}
-
-static void put(const char *table, const void *key, const void *value)
-{
-	if (mz_native_update(mz_native_table(table), key, value))
-		abort();
-}
-
-static void put_host(uint32_t id, struct mz_addr ip)
-{
-	struct mz_host h = { .ip = ip, .flags = MZ_HOST_F_KNOWN | MZ_HOST_F_NEXTHOP, .ifindex = 1 };
-
-	put("mz_hosts", &id, &h);
-	put("mz_host_ids", &h.ip, &id);
-}
 
 // Bits of an input's first byte; its two upper ones are the functions' verdict.
 enum { EGRESS = 1, TAILROOM = 2, REPLY = 4, FUNCTIONS = 8, SPOILS = 16, RETURNED = 32 };
@@ -76,14 +52,6 @@ static void put_functions(int on)
 	mz_native_set_function(1, function);
 }
 
-static void put_endpoint(struct mz_addr ip, uint32_t host, uint32_t ifindex)
-{
-	struct mz_ep_key k = { .vni = 7, .ip = ip };
-	struct mz_endpoint e = { .host = host, .ifindex = ifindex, .vpc = 3, .flags = MZ_EP_F_PEER };
-
-	put("mz_endpoints", &k, &e);
-}
-
 static void build_world(void)
 {
 	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = 1, .uplink = 1, .path_ttl = 1000,
@@ -98,10 +66,10 @@ static void build_world(void)
 	mz_native_reset();
 	mz_native_configure(&cfg);
 	mz_native_set_clock(100000);
-	put_host(1, addr4(SELF_IP));
-	put_host(2, addr4(PEER_IP));
-	put_host(3, addr4(BOUNCE_IP));
-	put_host(4, addr6(BACKUP6));
+	put_host(1, addr4(SELF_IP), 1);
+	put_host(2, addr4(PEER_IP), 1);
+	put_host(3, addr4(BOUNCE_IP), 1);
+	put_host(4, addr6(BACKUP6), 1);
 	memcpy(port.mac, mac_bytes(MAC_A), 6);
 	put("mz_ports", &slot, &port);
 	put("mz_networks", &nk, &net);
