@@ -49,26 +49,42 @@ static __always_inline int mz_group_may_send(struct mz_pkt *p)
 
 /* ---- copies ------------------------------------------------------------------- */
 
+/* Members a frame is for, as the group's rows are not: one that is freed while they are
+ * read may already be another group's. */
+struct mz_members {
+	__u32 vni;
+	__u32 except; /* interface */
+	__u32 trace;
+};
+
 /* These are verified by themselves: their rounds stand for every way that leads to
  * them. */
-int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 trace);
+int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, const struct mz_members *to);
 int mz_copy_to_host(mz_ctx_t *ctx, __u32 id, __u32 v6);
 int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6);
 int mz_hosts_of_family(struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6);
 
-/* The frame as it lies there, to every member but `except`. Described packets count
- * whom it would reach. */
-__noinline int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, __u32 except,
-				  __u32 trace)
+static __always_inline int mz_is_port_of(__u32 ifindex, __u32 vni)
 {
-	if (!g || !w)
+	__u32 slot = ifindex & (MZ_PORTS - 1);
+	const struct mz_port *port = mz_lookup(mz_ports, &slot);
+
+	return port && port->ifindex == ifindex && port->vni == vni;
+}
+
+/* The frame as it lies there, to every member of its VPC but one. Described packets
+ * count whom it would reach. */
+__noinline int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w,
+				  const struct mz_members *to)
+{
+	if (!g || !w || !to)
 		return 0;
 	for (__u32 i = 0; i < MZ_GROUP_ROWS; i++) {
 		__u32 id = g->row[i].id;
 
-		if (!id || id == except)
+		if (!id || id == to->except)
 			continue;
-		if (!trace && mz_clone(ctx, id))
+		if (!mz_is_port_of(id, to->vni) || (!to->trace && mz_clone(ctx, id)))
 			w->lost++;
 		else
 			w->made++;
@@ -268,6 +284,7 @@ static __always_inline int mz_group_is_carried(const struct mz_pkt *p, const str
 static __always_inline void mz_group_deliver(struct mz_pkt *p, struct mz_group_work *w, struct mz_group *g,
 					     __u32 except)
 {
+	struct mz_members to = { .vni = p->vni, .except = except, .trace = p->trace };
 	struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
 	__u8 mac[MZ_ETH_ALEN] __attribute__((aligned(2)));
 
@@ -277,7 +294,7 @@ static __always_inline void mz_group_deliver(struct mz_pkt *p, struct mz_group_w
 	mz_set_macs(eth, mac, mz_gateway());
 	eth->proto = mz_ether_type(p);
 	if (g)
-		mz_copy_to_members(p->ctx, g, w, except, p->trace);
+		mz_copy_to_members(p->ctx, g, w, &to);
 	mz_reload(p);
 	mz_note(p, MZ_ST_GROUP, MZ_OBJ_PORT, w->made, 0);
 }

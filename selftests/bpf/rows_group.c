@@ -69,6 +69,8 @@ static void with_groups(uint32_t world, uint32_t flags)
 	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
 	port.flags |= MZ_EP_F_GROUPS;
 	put("mz_ports", &T->ifindex, &port);
+	for (uint32_t member = IF_B; member <= IF_C; member++)
+		put("mz_ports", &member, &(struct mz_port){ .ifindex = member, .vni = VNI });
 }
 
 // ---- running ------------------------------------------------------------------
@@ -189,6 +191,7 @@ void test_group_egress(void **state)
 	(void)state;
 	struct frame f;
 	struct mz_answers had = { .since = T->now(), .count = GROUP_PACKETS };
+	uint32_t b = IF_B;
 
 	if (!has_groups())
 		return;
@@ -209,6 +212,11 @@ void test_group_egress(void **state)
 	meet("another group is another", MZ_DIR_EGRESS, INNER(.dst = GROUP + 1), MZ_R_GROUP_SENT, 0);
 	put_rows("mz_groups", addr4(GROUP), IF_B, GONE, IF_C);
 	meet("an interface that went costs its copy alone", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_GROUP_SENT, 2);
+	put_rows("mz_groups", addr4(GROUP), IF_B, 0, IF_C);
+	put("mz_ports", &b, &(struct mz_port){ .ifindex = IF_B, .vni = VNI + 1 });
+	meet("a row that another VPC's endpoint stands in gets none", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_GROUP_SENT, 1);
+	put("mz_ports", &b, &(struct mz_port){ .ifindex = IF_B + MZ_PORTS, .vni = VNI });
+	meet("... nor another interface than its own", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_GROUP_SENT, 1);
 	meet("from another's address", MZ_DIR_EGRESS, TO_GROUP(.src = EP_B), MZ_R_SRC_IP, 0);
 	meet("from nobody's", MZ_DIR_EGRESS, TO_GROUP(.zero_src = 1), MZ_R_SRC_IP, 0);
 	meet("IPv6 from another's", MZ_DIR_EGRESS, TO_GROUP6(.src6 = EP6_B), MZ_R_SRC_IP, 0);

@@ -39,6 +39,7 @@ static void build_world(void)
 	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = 1, .uplink = 7, .second = 250 };
 	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .ip6 = addr6(EP6_A), .prefix6 = 64,
 				.vpc = 3, .mtu = 1434, .flags = MZ_EP_F_GROUPS };
+	struct mz_port member = { .ifindex = MEMBER, .vni = 7 };
 	uint32_t one = 1;
 
 	mz_native_reset();
@@ -49,6 +50,7 @@ static void build_world(void)
 	put_host(4, addr6(BACKUP6), 7);
 	memcpy(port.mac, mac_bytes(MAC_A), 6);
 	put("mz_ports", &one, &port);
+	put("mz_ports", &member.ifindex, &member);
 	for (uint32_t row = 0; row < MZ_BUCKETS; row++) {
 		struct mz_shard s = { .primary = row & 1 ? 2 : 1 };
 
