@@ -46,19 +46,28 @@ static __always_inline void mz_count(struct mz_pkt *p)
 	c->bytes += p->len;
 }
 
-/* One answer more for the endpoint; 0 when it has had as many as it gets a second. */
-static __always_inline int mz_may_answer(struct mz_pkt *p)
+/* `n` more of what there may be `most` of in a second, 0 = any number: 0 when these are
+ * too many. */
+static __always_inline int mz_within(struct mz_answers *a, __u32 n, __u32 most)
 {
-	__u32 slot = mz_in_ifindex(p) & (MZ_PORTS - 1), now = mz_now();
-	struct mz_answers *a = mz_lookup(mz_answered, &slot);
+	__u32 now = mz_now();
 
-	if (!a || !mz_cfg.answers)
+	if (!a || !most)
 		return 1;
 	if (now - a->since >= mz_cfg.second) {
 		a->since = now;
 		a->count = 0;
 	}
-	return ++a->count <= mz_cfg.answers;
+	a->count += n;
+	return a->count <= most;
+}
+
+/* One answer more for the endpoint; 0 when it has had as many as it gets a second. */
+static __always_inline int mz_may_answer(struct mz_pkt *p)
+{
+	__u32 slot = mz_in_ifindex(p) & (MZ_PORTS - 1);
+
+	return mz_within(mz_lookup(mz_answered, &slot), 1, mz_cfg.answers);
 }
 
 /* Counts the packet under its reason and turns the decision into what the

@@ -34,17 +34,10 @@ static __always_inline void mz_group_mac(const struct mz_pkt *p, __u8 *mac)
 /* One more for the endpoint; 0 when it has sent as much as it may in this second. */
 static __always_inline int mz_group_may_send(struct mz_pkt *p)
 {
-	__u32 slot = mz_in_ifindex(p) & (MZ_PORTS - 1), now = mz_now(), segment = mz_gso_size(p);
-	struct mz_answers *a = mz_lookup(mz_group_sent, &slot);
+	__u32 slot = mz_in_ifindex(p) & (MZ_PORTS - 1), segment = mz_gso_size(p);
 
-	if (!a || !mz_cfg.group_packets || p->trace)
-		return 1;
-	if (now - a->since >= mz_cfg.second) {
-		a->since = now;
-		a->count = 0;
-	}
-	a->count += segment ? p->len / segment + 1 : 1;
-	return a->count <= mz_cfg.group_packets;
+	return p->trace || mz_within(mz_lookup(mz_group_sent, &slot), segment ? p->len / segment + 1 : 1,
+				     mz_cfg.group_packets);
 }
 
 /* ---- copies ------------------------------------------------------------------- */
@@ -62,7 +55,7 @@ struct mz_members {
 int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, const struct mz_members *to);
 int mz_copy_to_host(mz_ctx_t *ctx, __u32 id, __u32 v6);
 int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6);
-int mz_hosts_of_family(struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6);
+int mz_count_hosts(struct mz_group *g, struct mz_group_work *w, __u32 except);
 
 static __always_inline int mz_is_port_of(__u32 ifindex, __u32 vni)
 {
@@ -128,13 +121,6 @@ __noinline int mz_copy_to_host(mz_ctx_t *ctx, __u32 id, __u32 v6)
 	return mz_clone(ctx, h->ifindex) ? -1 : 0;
 }
 
-static __noinline void mz_ask_next_hop(__u32 host)
-{
-	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = host };
-
-	mz_ring_output(mz_events, &e, sizeof(e));
-}
-
 __noinline int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6)
 {
 	if (!g || !w)
@@ -147,7 +133,7 @@ __noinline int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_gro
 			continue;
 		rc = mz_copy_to_host(ctx, id, v6);
 		if (rc == -2)
-			mz_ask_next_hop(id);
+			mz_ask_neighbour(id);
 		if (!rc)
 			w->made++;
 		else if (rc < 0)
@@ -156,8 +142,11 @@ __noinline int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_gro
 	return 0;
 }
 
-/* How many hosts of a family are to get it. */
-__noinline int mz_hosts_of_family(struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6)
+#define MZ_ONE_IP6 0x10000 /* in a count of hosts; those of IPv4 are below */
+
+/* How many hosts of each family are to get it, counted in `w`: what is not in a register
+ * the verifier does not take for another state with each row. */
+__noinline int mz_count_hosts(struct mz_group *g, struct mz_group_work *w, __u32 except)
 {
 	if (!g || !w)
 		return 0;
@@ -165,8 +154,8 @@ __noinline int mz_hosts_of_family(struct mz_group *g, struct mz_group_work *w, _
 	for (__u32 i = 0; i < MZ_GROUP_ROWS; i++) {
 		__u32 id = g->row[i].id;
 
-		if (id && id != except && mz_host_family(mz_lookup(mz_hosts, &id)) == !!v6)
-			w->made++;
+		if (id && id != except)
+			w->made += mz_host_family(mz_lookup(mz_hosts, &id)) ? MZ_ONE_IP6 : 1;
 	}
 	return (int)w->made;
 }
@@ -223,7 +212,7 @@ static __always_inline int mz_group_to_family(struct mz_pkt *p, struct mz_group 
 
 static __noinline int mz_group_to_hosts(struct mz_pkt *p, struct mz_group *g, struct mz_group_work *w, __u32 except)
 {
-	__u32 n4 = (__u32)mz_hosts_of_family(g, w, except, 0), n6 = (__u32)mz_hosts_of_family(g, w, except, 1);
+	__u32 n = (__u32)mz_count_hosts(g, w, except), n4 = n % MZ_ONE_IP6, n6 = n / MZ_ONE_IP6;
 
 	mz_note(p, MZ_ST_GROUP, MZ_OBJ_HOST, n4 + n6, 0);
 	w->made = 0;
@@ -330,6 +319,7 @@ static __always_inline int mz_group_onward(struct mz_pkt *p, __u32 network, __u3
 	struct mz_group_key key = { .vni = p->vni, .network = network, .group = p->dst };
 	struct mz_group *members = mz_lookup(mz_groups, &key), *hosts = NULL;
 	__u32 zero = 0, here, hop = 0;
+	int failed = 0;
 	struct mz_group_work *w = mz_lookup(mz_group_work, &zero);
 
 	/* Where an endpoint is, every broadcast address of its network is a group. */
@@ -350,10 +340,12 @@ static __always_inline int mz_group_onward(struct mz_pkt *p, __u32 network, __u3
 	if (!(p->opt_flags & MZ_OPT_F_COPY))
 		hosts = mz_lookup(mz_group_hosts, &key);
 	w->made = 0;
-	if (hosts && mz_group_to_hosts(p, hosts, w, host))
-		return MZ_END;
+	if (hosts)
+		failed = mz_group_to_hosts(p, hosts, w, host);
 	if (w->lost)
 		mz_group_lost(p, w->lost);
+	if (failed)
+		return MZ_END;
 	if (!here && !w->made)
 		return mz_group_nobody(p);
 	return mz_end(p, MZ_ACT_DROP, w->made ? MZ_R_GROUP_COPIED : MZ_R_GROUP_DELIVERED);

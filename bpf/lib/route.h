@@ -142,23 +142,24 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, enum mz_asker asker)
 			 MZ_R_NO_NETWORK);
 }
 
+/* The daemon finds out the next hop towards a host. */
+static __noinline void mz_ask_neighbour(__u32 host)
+{
+	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = host };
+
+	mz_ring_output(mz_events, &e, sizeof(e));
+}
+
 /* The way towards p->to_host: its address, and the interface and MACs the
  * daemon keeps fresh in the hosts table. Where it has none, the kernel's FIB
  * answers, and, on TC, the kernel's neighbour code also waits for ARP. */
-static __noinline void mz_ask_neighbour(struct mz_pkt *p)
-{
-	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = p->to_host };
-
-	if (!p->trace)
-		mz_ring_output(mz_events, &e, sizeof(e));
-}
-
 static __noinline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
 {
 	struct bpf_fib_lookup fib;
 	int rc;
 
-	mz_ask_neighbour(p); /* a function: the stack has no room for both */
+	if (!p->trace)
+		mz_ask_neighbour(p->to_host); /* a function: the stack has no room for both */
 	__builtin_memset(&fib, 0, sizeof(fib));
 	fib.ifindex = mz_cfg.uplink;
 	if (mz_is_ip4(&p->nh.ip)) {

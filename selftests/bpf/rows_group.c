@@ -75,11 +75,14 @@ static void with_groups(uint32_t world, uint32_t flags)
 
 // ---- running ------------------------------------------------------------------
 
-// One packet: the reason it ends with, alone, and how many copies left.
-static struct frame meet(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why, uint32_t copies)
+#define ANY UINT64_MAX
+
+// One packet: the reason it ends with, alone, how many copies left, and how many did not.
+static struct frame meet_run(const char *name, struct run run, enum mz_reason why, uint32_t copies, uint64_t losses)
 {
 	static struct counts before, after;
-	struct run run = { .dir = dir, .frame = in };
+	const struct frame in = run.frame;
+	const enum mz_dir dir = run.dir;
 	uint32_t want = (VPC_SLOT * MZ_DIRS + dir) * MZ_REASON_SLOTS + why, had = T->copies(0, NULL, NULL);
 	uint64_t lost = 0;
 
@@ -102,10 +105,17 @@ static struct frame meet(const char *name, enum mz_dir dir, struct frame in, enu
 	}
 	if (lost)
 		reached[MZ_R_GROUP_LOST] = true;
+	if (losses != ANY)
+		assert_int_equal(lost, losses);
 	assert_int_equal(after.c[want].bytes - before.c[want].bytes, in.len);
 	assert_int_equal(T->copies(0, NULL, NULL) - had, copies);
 	reached[why] = true;
 	return run.frame;
+}
+
+static struct frame meet(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why, uint32_t copies)
+{
+	return meet_run(name, (struct run){ .dir = dir, .frame = in }, why, copies, ANY);
 }
 
 // Without what its flow chooses: the outer source port, and IPv6's label.
@@ -245,6 +255,9 @@ void test_group_egress(void **state)
 	f.b[MZ_OUTER_LEN4 - 4] |= MZ_OPT_F_COPY;
 	copy_is(n, IF_B, AT_MEMBER(TO_GROUP(), mac4), 0);
 	copy_is(n + 1, 1, f, 1);
+	put_rows("mz_groups", addr4(GROUP), GONE, 0, 0);
+	meet_run("no room for headers: what was lost before counts, too",
+		 (struct run){ .dir = MZ_DIR_EGRESS, .frame = TO_GROUP(), .no_room = true }, MZ_R_NO_ROOM, 0, 1);
 
 	with_groups(0, MZ_NET_F_BROADCAST);
 	put_rows("mz_groups", addr4(MZ_BROADCAST4), T->ifindex, IF_B, 0);
