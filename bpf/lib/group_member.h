@@ -100,15 +100,31 @@ static __always_inline int mz_group_enter(struct mz_say *s, struct mz_group *g)
 	return 0;
 }
 
-static __always_inline void mz_group_quit(struct mz_say *s, struct mz_group_row *row)
+static __noinline int mz_group_is_empty(const struct mz_group *g)
+{
+	for (__u32 i = 0; i < MZ_GROUP_ROWS; i++)
+		if (g->row[i].id)
+			return 0;
+	return 1;
+}
+
+/* With the last one goes the group, so that as many stand as endpoints may be in. */
+static __always_inline void mz_group_quit(struct mz_say *s, const struct mz_group *g, struct mz_group_row *row)
 {
 	__u32 slot = s->id & (MZ_PORTS - 1);
 	__u32 *use = s->hosts ? NULL : mz_lookup(mz_group_use, &slot);
 
-	row->id = 0;
+	if (mz_atomic_swap(&row->id, s->id, 0) != s->id)
+		return; /* another CPU did */
+	s->changed = 1;
 	if (use && *use)
 		mz_atomic_add(use, -1);
-	s->changed = 1;
+	if (!mz_group_is_empty(g))
+		return;
+	if (s->hosts)
+		mz_remove(mz_group_hosts, &s->key);
+	else
+		mz_remove(mz_groups, &s->key);
 }
 
 int mz_group_change(struct mz_say *s);
@@ -125,8 +141,8 @@ __noinline int mz_group_change(struct mz_say *s)
 	if (g)
 		row = mz_group_row_of(g, s->id);
 	if (s->leave) {
-		if (row)
-			mz_group_quit(s, row);
+		if (g && row)
+			mz_group_quit(s, g, row);
 		return 0;
 	}
 	if (!row)

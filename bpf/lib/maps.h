@@ -157,7 +157,8 @@ MZ_MAP(mz_function_counts, PERCPU_ARRAY, __u32, struct mz_function_count, MZ_FUN
 
 /* (VNI, network, group) -> members on this host. Writers: endpoints' reports and leaves;
  * the daemon takes out who answers no more, and enters who gets broadcasts. Reader: packets
- * to groups. 1,120 B an entry, allocated when written; full refuses the report (GROUP_LIMIT). */
+ * to groups. 1,120 B an entry, allocated when written, freed with its last member; full
+ * refuses the report (GROUP_LIMIT). */
 MZ_MAP(mz_groups, HASH, struct mz_group_key, struct mz_group, 8192, MZ_MAP_SPARSE);
 
 /* (VNI, network, group) -> hosts that have members, where this one is the group's bouncer.

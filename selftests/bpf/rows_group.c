@@ -48,6 +48,14 @@ static int stands(const char *table, struct mz_addr group, uint32_t id)
 	return n;
 }
 
+static int is_there(const char *table, struct mz_addr group)
+{
+	struct mz_group_key k = key_of(group);
+	struct mz_group g;
+
+	return !T->lookup(table, &k, &g);
+}
+
 static uint32_t groups_of_a(void)
 {
 	uint32_t n = 0;
@@ -447,7 +455,9 @@ void test_group_igmp(void **state)
 	with_groups(0, MZ_NET_F_MULTICAST);
 	says("IGMPv2 report", IGMP(0x16, G4), MZ_R_GROUP_REPORT, 1, 1, 1);
 	says("... again", IGMP(0x16, G4), MZ_R_GROUP_REPORT, 1, 1, 0);
-	says("leave", IGMP(0x17, G4), MZ_R_GROUP_REPORT, 0, 0, 1);
+	assert_true(is_there("mz_groups", addr4(GROUP)));
+	says("leave: nobody is left, and the group goes", IGMP(0x17, G4), MZ_R_GROUP_REPORT, 0, 0, 1);
+	assert_false(is_there("mz_groups", addr4(GROUP)));
 	says("... again", IGMP(0x17, G4), MZ_R_GROUP_REPORT, 0, 0, 0);
 	says("IGMPv1 report", IGMP(0x12, G4), MZ_R_GROUP_REPORT, 1, 1, 1);
 	says("IGMPv3: changes to include none: leaves", IGMP(0x22, "\0\0\0\1\3\0\0\0" G4), MZ_R_GROUP_REPORT, 0, 0, 1);
@@ -476,6 +486,10 @@ void test_group_igmp(void **state)
 	says("an endpoint asks", IGMP(0x11, "\0\0\0\0"), MZ_R_GROUP_QUERY, 1, 2, 0);
 	says("odd in length", IGMP(0x17, G4 "\0"), MZ_R_GROUP_REPORT, 0, 1, 1);
 	says("long, and sound", IGMP(0x16, G4, .grow = 1001), MZ_R_GROUP_REPORT, 1, 2, 1);
+
+	put_rows("mz_groups", addr4(GROUP), IF_B, T->ifindex, 0);
+	says("somebody else is left", IGMP(0x17, G4), MZ_R_GROUP_REPORT, 0, 1, 1);
+	assert_int_equal(stands("mz_groups", addr4(GROUP), IF_B), 1);
 
 	with_groups(0, MZ_NET_F_BROADCAST);
 	says("a network without multicast", IGMP(0x16, G4), MZ_R_MULTICAST, 0, 0, 0);
@@ -537,7 +551,7 @@ void test_group_hosts(void **state)
 	meet("for another host", MZ_DIR_INGRESS, host_says(BACKUP, MZ_OPT_F_GROUP, PEER), MZ_R_GENEVE_CONTROL, 0);
 	meet("a hint about a group", MZ_DIR_INGRESS, host_says(PEER, MZ_OPT_F_HINT, PEER), MZ_R_GENEVE_CONTROL, 0);
 	meet("none any more", MZ_DIR_INGRESS, host_says((uint32_t)-1, MZ_OPT_F_GROUP, PEER), MZ_R_GROUP_HOST, 0);
-	assert_int_equal(stands("mz_group_hosts", addr4(GROUP), PEER), 0);
+	assert_false(is_there("mz_group_hosts", addr4(GROUP)));
 	assert_int_equal(T->events(NULL), 0);
 	for (uint32_t i = 0; i < MZ_GROUP_ROWS; i++)
 		full.row[i] = (struct mz_group_row){ 1000 + i, 0 };
