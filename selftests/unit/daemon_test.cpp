@@ -189,6 +189,22 @@ TEST_F(DaemonTest, TheMtuLeavesRoomForTheUnderlaysFamily) {
   EXPECT_TRUE(has_address("a", "fd00:0:0:1::5"));
 }
 
+TEST_F(DaemonTest, WhatIsWrongWithGroupsIsLoggedOncePerChange) {
+  const auto said = [this] {
+    dp_.groups().fail_next = 1;
+    testing::internal::CaptureStderr();
+    EXPECT_OK(apply(state_with("/64\"}", "/64\", broadcast: true}")));
+    const auto all = testing::internal::GetCapturedStderr();
+    return all.find("groups: table mz_groups: told to fail") != std::string::npos;
+  };
+  EXPECT_TRUE(said());
+  EXPECT_FALSE(said());
+  dp_.groups().fail_next = 0;
+  ASSERT_OK(apply(state_with("/64\"}", "/64\", broadcast: true}")));
+  ASSERT_OK(apply(kState));
+  EXPECT_TRUE(said());
+}
+
 TEST_F(DaemonTest, TheProgramsKnowTheHostsOwnAddresses) {
   ASSERT_OK(apply(kState));
   EXPECT_EQ(Addr(dp_.loaded_cfg.self_ip4).text(), "192.0.2.1");

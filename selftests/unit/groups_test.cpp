@@ -78,6 +78,7 @@ class GroupsTest : public testing::Test {
 };
 
 TEST_F(GroupsTest, WhoIsSilentOrNoEndpointOfTheNetworkGoes) {
+  ASSERT_TRUE(groups.walk(goal_of(), kPorts, kNow - 1000, kPatience));  // asks for long
   enter(dp.groups(), g, 11);
   enter(dp.groups(), g, 12, kNow - 101);  // silent
   enter(dp.groups(), g, 13);              // of another network
@@ -92,6 +93,75 @@ TEST_F(GroupsTest, WhoIsSilentOrNoEndpointOfTheNetworkGoes) {
   ASSERT_TRUE(groups.walk(goal_of(), kPorts, kNow + 200, kPatience));
   EXPECT_FALSE(dp.groups().get(g));
   EXPECT_EQ(dp.group_use().get(11), 0u);
+}
+
+// Nobody was asked while the daemon was away.
+TEST_F(GroupsTest, SilenceCountsFromTheFirstWalk) {
+  enter(dp.groups(), g, 11, kNow - 10000);
+  const auto members_at = [&](std::uint32_t now) {
+    EXPECT_TRUE(groups.walk(goal_of(), kPorts, now, kPatience));
+    return rows(dp.groups(), g);
+  };
+  EXPECT_EQ(members_at(kNow), Ids{11});
+  EXPECT_EQ(dp.group_use().get(11), 1u);
+  EXPECT_EQ(members_at(kNow + 100), Ids{11});
+  EXPECT_EQ(members_at(kNow + 101), Ids{});
+  EXPECT_EQ(dp.group_use().get(11), 0u);
+  const std::uint32_t later = kNow + 0x80000100u;  // half of the clock's way round
+  enter(dp.groups(), g, 11, later - 101);
+  EXPECT_EQ(members_at(later), Ids{});
+}
+
+TEST_F(GroupsTest, AnEarlierRunsCountGoes) {
+  EXPECT_TRUE(dp.group_use().put(11, 9));
+  ASSERT_TRUE(groups.walk(goal_of(), kPorts, kNow, kPatience));
+  EXPECT_EQ(dp.group_use().get(11), 0u);
+}
+
+TEST_F(GroupsTest, HalfAWalkTellsNothing) {
+  const auto first = key(kFront, "239.1.2.2");
+  enter(dp.groups(), first, 11);
+  enter(dp.groups(), g, 11);
+  ASSERT_TRUE(groups.walk(goal_of(), kPorts, kNow, kPatience));
+  const auto all = groups.tells(goal_of(), kStart);
+  EXPECT_EQ(groups.used(), 4u);  // with broadcast's
+  enter(dp.groups(), first, 77);  // nobody's
+  dp.groups().fail_next = 1;
+  ASSERT_FALSE(groups.walk(goal_of(), kPorts, kNow, kPatience));
+  EXPECT_EQ(groups.used(), 4u);
+  const auto again = groups.tells(goal_of(), kStart + 1s);
+  EXPECT_EQ(again.size(), all.size());
+  for (const auto& t : again) EXPECT_TRUE(t.member);
+}
+
+TEST_F(GroupsTest, AFullTableIsWalkedAllTheSame) {
+  TableSizes sizes;
+  sizes.groups = 3;
+  FakeDataplane small(sizes);
+  EXPECT_TRUE(small.networks().put(network_key(7, *Prefix::parse("10.0.1.0/24")), mz_network{kFront, 1, MZ_NET_F_MULTICAST, 0}));
+  EXPECT_TRUE(small.networks().put(network_key(7, *Prefix::parse("10.0.2.0/24")), mz_network{kBack, 1, MZ_NET_F_BROADCAST, 0}));
+  Groups full(small);
+  enter(small.groups(), g, 11);
+  enter(small.groups(), key(kBack, "239.1.2.3"), 13);  // carries no multicast
+  enter(small.groups(), key(kBack, "239.1.2.4"), 13);
+  enter(small.group_hosts(), g, 99);  // of no plan
+  const auto rc = full.walk(goal_of(), kPorts, kNow, kPatience);
+  ASSERT_FALSE(rc);
+  EXPECT_EQ(rc.error().code, Code::resource_exhausted);
+  EXPECT_EQ(rows(small.groups(), g), Ids{11});
+  EXPECT_FALSE(small.groups().get(key(kBack, "239.1.2.3")));
+  EXPECT_FALSE(small.group_hosts().get(g));
+  EXPECT_EQ(small.group_use().get(11), 1u);
+  EXPECT_EQ(full.tells(goal_of(), kStart).size(), 2u);
+  ASSERT_TRUE(full.walk(goal_of(), kPorts, kNow, kPatience));
+  EXPECT_EQ(rows(small.groups(), key(kBack, "10.0.2.255")), Ids{13});
+}
+
+// One that fails leaves the others theirs.
+TEST_F(GroupsTest, ABroadcastThatFailsLeavesTheOthers) {
+  dp.groups().fail_next = 1;
+  ASSERT_FALSE(groups.walk(goal_of(), kPorts, kNow, kPatience));
+  EXPECT_EQ(groups.used(), 1u);
 }
 
 TEST_F(GroupsTest, HostsThatSayNothingGo) {
@@ -113,6 +183,40 @@ TEST_F(GroupsTest, BroadcastReachesEveryEndpoint) {
   ASSERT_TRUE(groups.walk(goal_of(), kPorts, kNow + 500, kPatience));  // nobody has to say anything
   EXPECT_EQ(rows(dp.groups(), key(kBack, "10.0.2.255")), Ids{13});
   EXPECT_EQ(dp.groups().writes, writes);
+}
+
+TEST_F(GroupsTest, ABroadcastThatReachesNotAllIsLoggedOnce) {
+  Goal goal = goal_of();
+  TableSync::Ports ports = kPorts;
+  const auto c = goal.endpoints.at("red/c");
+  for (unsigned i = 0; i < MZ_GROUP_ROWS; i++) {
+    const std::string key = "red/c" + std::to_string(i);
+    goal.endpoints.emplace(key, c);
+    ports.emplace(key, LocalPort{100 + i, true, 1400});
+  }
+  const auto said = [&] {
+    testing::internal::CaptureStderr();
+    EXPECT_TRUE(groups.walk(goal, ports, kNow, kPatience));
+    return testing::internal::GetCapturedStderr();
+  };
+  EXPECT_NE(said().find("network red/back: broadcasts reach 128 of its endpoints here"), std::string::npos);
+  EXPECT_EQ(said(), "");
+  ports.erase("red/c0");
+  EXPECT_EQ(said(), "");
+  EXPECT_EQ(rows(dp.groups(), key(kBack, "10.0.2.255")).size(), 128u);
+  ports.emplace("red/c0", LocalPort{100, true, 1400});
+  EXPECT_NE(said(), "");
+}
+
+TEST_F(GroupsTest, WalksHaveAPace) {
+  EXPECT_TRUE(groups.begin_walk(kStart, false));
+  EXPECT_FALSE(groups.begin_walk(kStart + 999ms, false));
+  EXPECT_TRUE(groups.begin_walk(kStart + 1s, false));
+  groups.changed();
+  EXPECT_FALSE(groups.begin_walk(kStart + 1249ms, false));
+  EXPECT_TRUE(groups.begin_walk(kStart + 1250ms, false));
+  EXPECT_FALSE(groups.begin_walk(kStart + 1600ms, false)) << "what changed was looked at";
+  EXPECT_TRUE(groups.begin_walk(kStart + 1601ms, true));
 }
 
 TEST_F(GroupsTest, BouncersAreToldAtOnceAndAgain) {

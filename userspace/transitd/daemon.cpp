@@ -560,12 +560,12 @@ void Daemon::on_liveness(std::uint32_t id, bool down) {
     if (const auto rc = ensure_vips(); !rc) log::error("{}", rc.error().what);
   if (down) return;
   groups_.tell_again(id);  // it may come without what it knew
-  groups_changed_ = true;
+  groups_.changed();
 }
 
 void Daemon::on_event(const mz_event& e) {
   if (e.type == MZ_EVENT_GROUP) {
-    groups_changed_ = true;  // tend() looks
+    groups_.changed();  // tend() looks
     return;
   }
   const auto now = std::chrono::steady_clock::now();

@@ -201,8 +201,7 @@ class Daemon {
   Functions functions_;
   Groups groups_;
   Querier querier_;
-  bool groups_changed_ = false;
-  std::chrono::steady_clock::time_point groups_walked_;
+  std::string groups_problem_;  // what was last wrong with them
   std::vector<PendingTop> tops_;
   std::unique_ptr<Prober> prober_;
   HostSpec probing_as_;

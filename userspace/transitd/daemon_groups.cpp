@@ -11,7 +11,6 @@ namespace {
 // A bouncer forgets a host that it did not hear of for so long, in which its daemon may be
 // away.
 constexpr std::chrono::seconds kHostPatience{300};
-constexpr std::chrono::milliseconds kWalk{1000};
 
 }  // namespace
 
@@ -34,15 +33,16 @@ std::vector<unsigned> Daemon::multicast_interfaces() const {
 
 void Daemon::ensure_groups(bool now) {
   const auto at = std::chrono::steady_clock::now();
-  if (!dp_.loaded() || (!now && !groups_changed_ && at - groups_walked_ < kWalk)) return;
-  groups_changed_ = false;
-  groups_walked_ = at;
+  if (!dp_.loaded() || !groups_.begin_walk(at, now)) return;
   const auto jiffies = [this](std::chrono::milliseconds t) { return static_cast<std::uint32_t>(t.count() * hz_ / 1000); };
   const auto clock = dp_.clock();
   if (!clock) return;
   querier_.ask(multicast_interfaces(), at);
-  if (auto rc = groups_.walk(goal_, ports_, *clock, {jiffies(querier_.patience()), jiffies(kHostPatience)}); !rc)
-    log::warning("groups: {}", rc.error().what);
+  const auto rc = groups_.walk(goal_, ports_, *clock, {jiffies(querier_.patience()), jiffies(kHostPatience)});
+  const std::string problem = rc ? "" : rc.error().what;
+  if (!rc && problem != groups_problem_) log::warning("groups: {}", problem);
+  groups_problem_ = problem;
+  // What bouncers hear is of the last walk that came through: they forget who says nothing.
   if (!prober_) return;  // nobody can be told yet
   for (const Groups::Tell& t : groups_.tells(goal_, at)) tell_group(t);
 }

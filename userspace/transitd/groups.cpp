@@ -12,6 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds kRepeat{1}, kRefresh{10};
 constexpr unsigned kRepeats = 2;
+constexpr std::chrono::milliseconds kWalk{1000}, kPause{250};
 
 bool has_groups(const NetworkSpec& n) { return n.services.multicast || n.services.broadcast; }
 
@@ -29,18 +30,6 @@ bool carries(const NetworkSpec& n, const Addr& group) {
   return everybody ? n.services.broadcast : n.services.multicast;
 }
 
-// Interfaces of this host's endpoints of a network, with their keys.
-std::map<std::uint32_t, std::string> interfaces_of(const Goal& goal, const TableSync::Ports& ports,
-                                                   const NetworkSpec& network) {
-  std::map<std::uint32_t, std::string> out;
-  for (const auto& [key, port] : ports) {
-    const auto e = goal.endpoints.find(key);
-    if (e != goal.endpoints.end() && e->second.vpc == network.vpc && e->second.network == network.name)
-      out.emplace(port.ifindex, key);
-  }
-  return out;
-}
-
 }  // namespace
 
 std::vector<Addr> broadcast_addresses(const NetworkSpec& network) {
@@ -52,13 +41,30 @@ std::vector<Addr> broadcast_addresses(const NetworkSpec& network) {
   return out;
 }
 
-std::map<Groups::Place, const Groups::Network*> Groups::places(const Goal& goal) const {
-  std::map<Place, const Network*> out;
+bool Groups::begin_walk(Clock::time_point now, bool at_once) {
+  if (!at_once && now - walked_ < (changed_ ? kPause : kWalk)) return false;
+  changed_ = false;
+  walked_ = now;
+  return true;
+}
+
+Groups::Locals Groups::locals(const Goal& goal, const TableSync::Ports& ports) const {
+  Locals out;
+  std::map<std::string, Local*> by_name;
   for (const auto& named : goal.networks) {
     const NetworkSpec& n = named.second;
     if (!has_groups(n)) continue;
-    if (const auto row = dp_.networks().get(network_key(n.vni, n.cidr.first())))
-      out.emplace(Place(n.vni, row->shard), &named);
+    const auto row = dp_.networks().get(network_key(n.vni, n.cidr.first()));
+    if (!row) continue;
+    const auto [at, fresh] = out.emplace(Place(n.vni, row->shard), Local{&named, {}});
+    if (fresh) by_name.emplace(named.first, &at->second);
+  }
+  if (out.empty()) return out;
+  for (const auto& [key, port] : ports) {
+    const auto e = goal.endpoints.find(key);
+    if (e == goal.endpoints.end()) continue;
+    const auto local = by_name.find(object_key(e->second.vpc, e->second.network));
+    if (local != by_name.end()) local->second->interfaces.emplace(port.ifindex, key);
   }
   return out;
 }
@@ -94,17 +100,20 @@ Result<std::size_t> Groups::thin_out(Table<mz_group_key, mz_group>& table, const
       std::count_if(std::begin(g.row), std::end(g.row), [](const mz_group_row& r) { return r.id != 0; }));
 }
 
-Result<> Groups::put_broadcast(const Goal& goal, const TableSync::Ports& ports, std::uint32_t now,
-                               const std::map<Place, const Network*>& networks) {
-  for (const auto& [place, named] : networks) {
-    const NetworkSpec& n = named->second;
+// One that has no room leaves the others theirs.
+Result<> Groups::put_broadcast(const Goal& goal, std::uint32_t now, const Locals& locals) {
+  Result<> first;
+  std::set<std::string> crowded;
+  for (const auto& [place, local] : locals) {
+    const auto& [name, n] = *local.network;
     if (!n.services.broadcast) continue;
     mz_group all{};
     std::size_t used = 0;
-    for (const auto& [ifindex, key] : interfaces_of(goal, ports, n)) {
+    for (const auto& [ifindex, key] : local.interfaces) {
       if (!goal.endpoints.find(key)->second.address.v4) continue;
       if (used == MZ_GROUP_ROWS) {
-        log::warning("network {}: broadcasts reach {} of its endpoints here, and no more", named->first, used);
+        if (crowded.insert(name).second && !crowded_.contains(name))
+          log::warning("network {}: broadcasts reach {} of its endpoints here, and no more", name, used);
         break;
       }
       all.row[used++] = {ifindex, now};
@@ -117,71 +126,78 @@ Result<> Groups::put_broadcast(const Goal& goal, const TableSync::Ports& ports, 
         return std::equal(std::begin(all.row), std::end(all.row), std::begin(stands->row),
                           [](const mz_group_row& a, const mz_group_row& b) { return a.id == b.id; });
       };
-      if (!stands || !same()) MZ_CHECK(dp_.groups().put(key, all));
+      if (stands && same()) continue;
+      if (auto rc = dp_.groups().put(key, all); !rc && first) first = std::move(rc);
     }
   }
-  return {};
+  crowded_ = std::move(crowded);
+  return first;
 }
 
-Result<> Groups::walk_members(const Goal& goal, const TableSync::Ports& ports, std::uint32_t now,
-                              std::uint32_t patience, const std::map<Place, const Network*>& networks) {
+// joined_ is of a walk that came through: of half of one, bouncers would hear that the
+// rest has no members.
+Result<> Groups::walk_members(const TableSync::Ports& ports, std::uint32_t now, std::uint32_t patience,
+                              const Locals& locals) {
   auto all = dp_.groups().entries();
   if (!all) return tl::unexpected(all.error());
-  std::map<Place, std::map<std::uint32_t, std::string>> interfaces;
-  for (const auto& [place, named] : networks) interfaces[place] = interfaces_of(goal, ports, named->second);
+  // Nobody asked before this daemon did. The clock comes round: that it was long enough is kept.
+  asked_ = asked_ || is_silent({0, *since_}, now, patience);
+  const auto is_out = [&](const mz_group_row& row) { return asked_ && is_silent(row, now, patience); };
   std::map<std::uint32_t, std::uint32_t> use;
-  joined_.clear();
+  for (const auto& [key, port] : ports) use[port.ifindex % MZ_PORTS] = 0;
+  std::vector<std::pair<std::string, Addr>> with_members;
   for (const auto& [key, seen] : *all) {
-    const Place place(key.vni, key.network);
-    const auto network = networks.find(place);
+    const auto local = locals.find(Place(key.vni, key.network));
     const Addr group(key.group);
-    const bool carried = network != networks.end() && carries(network->second->second, group);
+    const bool carried = local != locals.end() && carries(local->second.network->second, group);
     const bool joined = group.is_v4() ? group.v4_value() >> 28 == 0xe : true;  // else it is broadcast
     auto left = thin_out(dp_.groups(), key, seen, [&](const mz_group_row& row) {
-      return carried && interfaces[place].contains(row.id) && !(joined && is_silent(row, now, patience));
+      return carried && local->second.interfaces.contains(row.id) && !(joined && is_out(row));
     });
     if (!left) return tl::unexpected(left.error());
     if (*left == 0) continue;
-    joined_.emplace_back(network->second->first, group);
+    with_members.emplace_back(local->second.network->first, group);
     if (!joined) continue;
     std::set<std::uint32_t> members;
     for (const mz_group_row& row : seen.row)
-      if (interfaces[place].contains(row.id) && !is_silent(row, now, patience)) members.insert(row.id);
+      if (local->second.interfaces.contains(row.id) && !is_out(row)) members.insert(row.id);
     for (const auto id : members) use[id % MZ_PORTS]++;
   }
+  joined_ = std::move(with_members);
   // The data plane counts, too: only where it went astray is it corrected.
-  for (const auto& [slot, n] : use_)
-    if (!use.contains(slot)) use.emplace(slot, 0);
   for (const auto& [slot, n] : use)
     if (const auto has = dp_.group_use().get(slot); has && *has != n) MZ_CHECK(dp_.group_use().put(slot, n));
-  use_ = std::move(use);
   return {};
 }
 
-Result<> Groups::walk_hosts(const Goal& goal, std::uint32_t now, std::uint32_t patience,
-                            const std::map<Place, const Network*>& networks) {
+Result<bool> Groups::walk_hosts(const Goal& goal, std::uint32_t now, std::uint32_t patience, const Locals& locals) {
   auto all = dp_.group_hosts().entries();
   if (!all) return tl::unexpected(all.error());
   bool any = false;
   for (const auto& [key, seen] : *all) {
-    const auto network = networks.find(Place(key.vni, key.network));
-    const bool carried = network != networks.end() && carries(network->second->second, Addr(key.group));
+    const auto local = locals.find(Place(key.vni, key.network));
+    const bool carried = local != locals.end() && carries(local->second.network->second, Addr(key.group));
     auto left = thin_out(dp_.group_hosts(), key, seen, [&](const mz_group_row& row) {
       return carried && goal.host_names.contains(row.id) && !is_silent(row, now, patience);
     });
     if (!left) return tl::unexpected(left.error());
     any = any || *left > 0;
   }
-  idle_ = networks.empty() && !any && joined_.empty();
-  return {};
+  return any;
 }
 
 Result<> Groups::walk(const Goal& goal, const TableSync::Ports& ports, std::uint32_t now, const Patience& patience) {
-  const auto networks = places(goal);
-  if (networks.empty() && idle_) return {};
-  MZ_CHECK(put_broadcast(goal, ports, now, networks));
-  MZ_CHECK(walk_members(goal, ports, now, patience.members, networks));
-  return walk_hosts(goal, now, patience.hosts, networks);
+  if (!since_) since_ = now;
+  const auto all = locals(goal, ports);
+  if (all.empty() && idle_) return {};
+  // A full table makes the first fail, and the others give it room.
+  const auto broadcast = put_broadcast(goal, now, all);
+  const auto members = walk_members(ports, now, patience.members, all);
+  const auto hosts = walk_hosts(goal, now, patience.hosts, all);
+  MZ_CHECK(members);
+  if (!hosts) return tl::unexpected(hosts.error());
+  idle_ = all.empty() && !*hosts && joined_.empty();
+  return broadcast;
 }
 
 std::vector<Groups::Tell> Groups::tells(const Goal& goal, Clock::time_point now) {
@@ -226,11 +242,12 @@ void Groups::tell_again(std::uint32_t host) {
 
 std::optional<Groups::Tell> Groups::nobody(const Goal& goal, std::uint32_t vni, const Addr& source,
                                            const Addr& group, std::uint32_t host) const {
-  for (const auto& [place, named] : places(goal)) {
-    const NetworkSpec& n = named->second;
+  for (const auto& [name, n] : goal.networks) {
     const auto& block = source.is_v4() ? n.cidr.v4 : n.cidr.v6;
-    if (n.vni != vni || !block || !block->contains(source)) continue;
-    if (dp_.groups().get({place.first, place.second, group.abi()})) return std::nullopt;
+    if (n.vni != vni || !has_groups(n) || !block || !block->contains(source)) continue;
+    const auto row = dp_.networks().get(network_key(n.vni, n.cidr.first()));
+    if (!row) continue;
+    if (dp_.groups().get({n.vni, row->shard, group.abi()})) return std::nullopt;
     return Tell{host, vni, block->ip, group, false};
   }
   return std::nullopt;
@@ -240,27 +257,29 @@ Result<std::vector<Groups::Group>> Groups::list(const Goal& goal, const TableSyn
   auto members = dp_.groups().entries(), hosts = dp_.group_hosts().entries();
   if (!members) return tl::unexpected(members.error());
   if (!hosts) return tl::unexpected(hosts.error());
-  const auto networks = places(goal);
+  const auto here = locals(goal, ports);
   std::map<std::pair<std::string, Addr>, Group> out;
-  const auto group_of = [&](const mz_group_key& key) -> Group* {
-    const auto network = networks.find(Place(key.vni, key.network));
-    if (network == networks.end()) return nullptr;
-    Group& g = out[{network->second->first, Addr(key.group)}];
-    g.network = network->second->first;
+  const auto group_of = [&](const mz_group_key& key, const Local& local) -> Group& {
+    Group& g = out[{local.network->first, Addr(key.group)}];
+    g.network = local.network->first;
     g.address = Addr(key.group);
-    return &g;
+    return g;
   };
   for (const auto& [key, rows] : *members) {
-    Group* g = group_of(key);
-    if (!g) continue;
-    const auto here = interfaces_of(goal, ports, goal.networks.find(g->network)->second);
+    const auto local = here.find(Place(key.vni, key.network));
+    if (local == here.end()) continue;
+    Group& g = group_of(key, local->second);
+    const auto& interfaces = local->second.interfaces;
     for (const mz_group_row& row : rows.row)
-      if (const auto at = here.find(row.id); at != here.end()) g->members.emplace_back(at->second, row.seen);
+      if (const auto at = interfaces.find(row.id); at != interfaces.end()) g.members.emplace_back(at->second, row.seen);
   }
-  for (const auto& [key, rows] : *hosts)
-    if (Group* g = group_of(key))
-      for (const mz_group_row& row : rows.row)
-        if (row.id != 0) g->hosts.emplace_back(row.id, row.seen);
+  for (const auto& [key, rows] : *hosts) {
+    const auto local = here.find(Place(key.vni, key.network));
+    if (local == here.end()) continue;
+    Group& g = group_of(key, local->second);
+    for (const mz_group_row& row : rows.row)
+      if (row.id != 0) g.hosts.emplace_back(row.id, row.seen);
+  }
   std::vector<Group> all;
   for (auto& [key, g] : out)
     if (!g.members.empty() || !g.hosts.empty()) all.push_back(std::move(g));

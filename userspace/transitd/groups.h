@@ -8,6 +8,8 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -44,8 +46,14 @@ class Groups {
 
   explicit Groups(Dataplane& dp) : dp_(dp) {}
 
+  // Somebody came or left.
+  void changed() { changed_ = true; }
+  // Is it time for walk()? Every second, sooner after changes, and always `at_once`. If so
+  // the time counts from now.
+  [[nodiscard]] bool begin_walk(Clock::time_point now, bool at_once);
   // Makes the tables fit goal and ports at `now` (the data plane's clock): nobody is in a
-  // group who is no endpoint of its network, or has been silent for too long.
+  // group who is no endpoint of its network, or has been silent for too long, which
+  // members have not been before the first walk. Does what it can; its first error.
   Result<> walk(const Goal& goal, const TableSync::Ports& ports, std::uint32_t now, const Patience& patience);
   // Whom to tell what, after walk(): each change at once, again a second later, twice, and
   // then every ten, because what is told may be lost.
@@ -63,23 +71,23 @@ class Groups {
  private:
   using Network = std::pair<const std::string, NetworkSpec>;
   using Place = std::pair<std::uint32_t, std::uint32_t>;  // VNI, first shard row
-  struct Joined {
+  // A network with groups, and its endpoints here.
+  struct Local {
     const Network* network;
-    Addr group;
+    std::map<std::uint32_t, std::string> interfaces;  // endpoint keys
   };
+  using Locals = std::map<Place, Local>;  // by where the data plane has them
   struct Told {
     unsigned times = 0;
     Clock::time_point last;
     Tell what;
   };
-  // Networks with groups, by where the data plane has them.
-  [[nodiscard]] std::map<Place, const Network*> places(const Goal& goal) const;
-  Result<> walk_members(const Goal& goal, const TableSync::Ports& ports, std::uint32_t now, std::uint32_t patience,
-                        const std::map<Place, const Network*>& networks);
-  Result<> walk_hosts(const Goal& goal, std::uint32_t now, std::uint32_t patience,
-                      const std::map<Place, const Network*>& networks);
-  Result<> put_broadcast(const Goal& goal, const TableSync::Ports& ports, std::uint32_t now,
-                         const std::map<Place, const Network*>& networks);
+  [[nodiscard]] Locals locals(const Goal& goal, const TableSync::Ports& ports) const;
+  Result<> put_broadcast(const Goal& goal, std::uint32_t now, const Locals& locals);
+  Result<> walk_members(const TableSync::Ports& ports, std::uint32_t now, std::uint32_t patience,
+                        const Locals& locals);
+  // Are there any?
+  Result<bool> walk_hosts(const Goal& goal, std::uint32_t now, std::uint32_t patience, const Locals& locals);
   // Takes out whom `stays` does not want; the group when nobody is left. How many are?
   template <class Stays>
   Result<std::size_t> thin_out(Table<mz_group_key, mz_group>& table, const mz_group_key& key, const mz_group& seen,
@@ -87,9 +95,13 @@ class Groups {
 
   Dataplane& dp_;
   std::vector<std::pair<std::string, Addr>> joined_;  // network, group: with members here
-  std::map<std::uint32_t, std::uint32_t> use_;        // port slot -> groups
   std::map<std::pair<std::pair<std::string, Addr>, std::uint32_t>, Told> told_;
+  std::set<std::string> crowded_;  // networks of more endpoints than a broadcast reaches
+  std::optional<std::uint32_t> since_;  // first walk, on the data plane's clock
+  bool asked_ = false;  // members had time to answer since then
   bool idle_ = false;  // no network has groups, and the tables are empty
+  bool changed_ = false;
+  Clock::time_point walked_;
 };
 
 // The IPv4 addresses that reach all of a network.
