@@ -60,7 +60,7 @@
 	X(INNER_UNSUPPORTED, DROP, "inner frame is neither IPv4 nor IPv6", "") \
 	X(INNER_INVALID, DROP, "inner IPv4 or IPv6 header invalid", "") \
 	X(INNER_SOURCE, DROP, "inner source address cannot be an endpoint's", "") \
-	X(INNER_MULTICAST, DROP, "inner destination is broadcast, multicast or of the link", "not carried yet") \
+	X(INNER_MULTICAST, DROP, "inner destination is broadcast, multicast or of the link", "set multicast or broadcast of the network; transit group list") \
 	X(ECN_LOST, DROP, "congestion marked outside, inner not ECN-capable (RFC 6040)", "") \
 	/* IPv6 at an endpoint */ \
 	X(IP6_TRUNCATED, DROP, "IPv6 header or extension header runs past the end of the packet", "the sender builds broken frames") \
