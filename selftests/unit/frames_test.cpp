@@ -71,6 +71,22 @@ TEST(ControlPacket, AHintReadsAsAPacketOfTheEndpointItIsAbout) {
   EXPECT_EQ(part(six, 16, 8), (Bytes{0, 0, 0, 9, MZ_OPT_F_HINT, 0, 0, 3}));
 }
 
+TEST(ControlPacket, WhatIsSaidOfAGroupReadsAsAPacketToIt) {
+  const Bytes four = group_packet(3, 7, addr("10.0.1.0"), addr("239.1.2.3"), true);
+  EXPECT_EQ(part(four, kInner, 12), (Bytes{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(word(four, kInner + 12), 0x0800u);
+  EXPECT_EQ(address_in(four, kInner + 14 + 12, 4), "10.0.1.0");
+  EXPECT_EQ(address_in(four, kInner + 14 + 16, 4), "239.1.2.3");
+  EXPECT_EQ(part(four, 16, 8), (Bytes{0, 0, 0, 3, MZ_OPT_F_GROUP, 0, 0, 3}));
+
+  const Bytes six = group_packet(3, 7, addr("fd00:1::"), addr("ff15::1"), false);
+  EXPECT_EQ(word(six, kInner + 12), 0x86ddu);
+  EXPECT_EQ(address_in(six, kInner + 14 + 8, 16), "fd00:1::");
+  EXPECT_EQ(address_in(six, kInner + 14 + 24, 16), "ff15::1");
+  EXPECT_EQ(part(six, 16, 8), (Bytes{0, 0, 0, 0, MZ_OPT_F_GROUP, 0, 0, 3}));
+  EXPECT_EQ(six.size(), kInner + 14 + 40);
+}
+
 EndpointSpec sender() {
   EndpointSpec e;
   e.name = "a";

@@ -62,6 +62,22 @@ void append_inner6(std::vector<std::uint8_t>& out, const Addr& from, const Addr&
   append(out, ip);
 }
 
+// What is said is of the addresses of a packet inside. `mac`: each byte of where it goes to.
+std::vector<std::uint8_t> about_packet(std::uint32_t self, std::uint32_t vni, std::uint32_t origin,
+                                       std::uint32_t flags, std::uint8_t mac, const Addr& from, const Addr& to) {
+  std::vector<std::uint8_t> out;
+  append_tunnel(out, self, vni, origin, flags);
+  ethhdr eth{};
+  std::memset(eth.h_dest, mac, sizeof eth.h_dest);
+  eth.h_proto = htons(to.is_v4() ? ETH_P_IP : ETH_P_IPV6);
+  append(out, eth);
+  if (to.is_v4())
+    append_inner4(out, from, to);
+  else
+    append_inner6(out, from, to);
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::uint8_t> probe_packet(std::uint32_t self) {
@@ -78,32 +94,13 @@ std::vector<std::uint8_t> probe_packet(std::uint32_t self) {
 
 std::vector<std::uint8_t> hint_packet(std::uint32_t self, std::uint32_t vni, const Addr& endpoint,
                                       const Addr& peer, std::uint32_t origin) {
-  std::vector<std::uint8_t> out;
-  append_tunnel(out, self, vni, origin, MZ_OPT_F_HINT);
-  ethhdr eth{};
-  eth.h_proto = htons(endpoint.is_v4() ? ETH_P_IP : ETH_P_IPV6);
-  append(out, eth);
-  if (endpoint.is_v4())
-    append_inner4(out, endpoint, peer);
-  else
-    append_inner6(out, endpoint, peer);
-  return out;
+  return about_packet(self, vni, origin, MZ_OPT_F_HINT, 0, endpoint, peer);
 }
 
 // To a group's MAC address, as what it says of is: any will do.
 std::vector<std::uint8_t> group_packet(std::uint32_t self, std::uint32_t vni, const Addr& source, const Addr& group,
                                        bool member) {
-  std::vector<std::uint8_t> out;
-  append_tunnel(out, self, vni, member ? self : 0, MZ_OPT_F_GROUP);
-  ethhdr eth{};
-  std::memset(eth.h_dest, 0xff, sizeof eth.h_dest);
-  eth.h_proto = htons(group.is_v4() ? ETH_P_IP : ETH_P_IPV6);
-  append(out, eth);
-  if (group.is_v4())
-    append_inner4(out, source, group);
-  else
-    append_inner6(out, source, group);
-  return out;
+  return about_packet(self, vni, member ? self : 0, MZ_OPT_F_GROUP, 0xff, source, group);
 }
 
 }  // namespace mizar
