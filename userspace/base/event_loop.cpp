@@ -24,17 +24,18 @@ Result<std::unique_ptr<EventLoop>> EventLoop::create() {
 Result<> EventLoop::watch(int fd, std::function<void()> ready, For what) {
   epoll_event ev{};
   ev.events = what == For::reading ? EPOLLIN : EPOLLOUT;
-  ev.data.fd = fd;
+  const Watch fresh{++last_serial_, std::move(ready)};
+  ev.data.u64 = std::uint64_t{fresh.serial} << 32 | static_cast<std::uint32_t>(fd);
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &ev) != 0 &&
       (errno != EEXIST || epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &ev) != 0))
     return fail_errno(Code::internal, errno, "event loop: watch");
-  ready_[fd] = std::move(ready);
+  watches_.insert_or_assign(fd, fresh);
   return {};
 }
 
 void EventLoop::unwatch(int fd) {
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-  ready_.erase(fd);
+  watches_.erase(fd);
 }
 
 Result<> EventLoop::every(std::chrono::milliseconds period, std::function<void()> tick) {
@@ -84,10 +85,12 @@ void EventLoop::run() {
     }
     const int n = epoll_wait(epoll_.get(), events.data(), events.size(), -1);
     for (int i = 0; i < n; i++) {
-      // A callback may have taken the next one's watch away.
-      const auto found = ready_.find(events[static_cast<size_t>(i)].data.fd);
-      if (found == ready_.end()) continue;
-      const auto ready = found->second;
+      // A callback may have taken the next one's watch away, and given its number to
+      // another file.
+      const std::uint64_t data = events[static_cast<size_t>(i)].data.u64;
+      const auto found = watches_.find(static_cast<int>(data & 0xffffffff));
+      if (found == watches_.end() || found->second.serial != data >> 32) continue;
+      const auto ready = found->second.ready;
       ready();
     }
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -39,7 +40,12 @@ class EventLoop {
   UniqueFd epoll_;
   UniqueFd wake_;
   std::vector<UniqueFd> timers_;
-  std::map<int, std::function<void()>> ready_;
+  struct Watch {
+    std::uint32_t serial;  // of this call of watch(): its number may be another file's soon
+    std::function<void()> ready;
+  };
+  std::map<int, Watch> watches_;
+  std::uint32_t last_serial_ = 0;
   std::mutex mutex_;  // guards posted_ and stopped_
   std::vector<std::function<void()>> posted_;
   bool stopped_ = false;
