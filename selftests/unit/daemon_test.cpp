@@ -448,7 +448,7 @@ TEST_F(DaemonTest, HealthDecidesWhoServes) {
     v->set_service("red/www");
     v->set_address(address);
     v->set_healthy(healthy);
-    v->set_problem(healthy ? "" : "connection refused");
+    v->set_problem(static_cast<std::uint32_t>(healthy ? Problem::none : Problem::refused));
     return daemon_->report_health(r);
   };
   // "a+ b-": who is healthy, and in brackets who serves.

@@ -31,14 +31,15 @@ constexpr const char* kTwo = "{name: a, address: 198.18.1.1, host: w1}, {name: b
 
 class VerdictsTest : public ::testing::Test {
  protected:
-  std::vector<std::string> hear(const char* address, bool healthy, const char* problem = "", const char* service = "red/web") {
+  std::vector<std::string> hear(const char* address, bool healthy, Trouble trouble = {}, const char* service = "red/web") {
     v1::ReportHealthRequest r;
     auto* v = r.add_verdicts();
     v->set_service(service);
     v->set_address(address);
     v->set_healthy(healthy);
     v->set_since_ms(5000);
-    v->set_problem(problem);
+    v->set_problem(static_cast<std::uint32_t>(trouble.what));
+    v->set_detail(trouble.detail);
     return verdicts.take(goal, r, now);
   }
   // "+", "-", or "?" where nobody knows; by backend.
@@ -63,20 +64,32 @@ TEST_F(VerdictsTest, ALineForEveryChangeAndNoOther) {
   EXPECT_EQ(well(), "??");
   EXPECT_EQ(hear("198.18.1.1", true), Lines{"service red/web: backend a (198.18.1.1) is healthy"});
   EXPECT_EQ(hear("198.18.1.1", true), Lines{});
-  EXPECT_EQ(hear("198.18.1.2", false, "HTTP status 503"),
+  EXPECT_EQ(hear("198.18.1.2", false, {Problem::status, 503}),
             Lines{"service red/web: backend b (198.18.1.2) is unhealthy: HTTP status 503"});
-  EXPECT_EQ(hear("198.18.1.2", false, "connection refused"), Lines{}) << "out is out";
+  EXPECT_EQ(hear("198.18.1.2", false, {Problem::refused}), Lines{}) << "out is out";
   EXPECT_EQ(well(), "+-");
   const auto* v = verdicts.find(service(), *Addr::parse("198.18.1.2"));
   ASSERT_TRUE(v);
-  EXPECT_EQ(v->problem, "HTTP status 503");
+  EXPECT_EQ(v->trouble, (Trouble{Problem::status, 503}));
   EXPECT_EQ(now - v->since, 5s);
+}
+
+// What is said of a backend is a code; no process puts words into the log.
+TEST_F(VerdictsTest, ProblemsAreCodes) {
+  v1::ReportHealthRequest r;
+  auto* v = r.add_verdicts();
+  v->set_service("red/web");
+  v->set_address("198.18.1.1");
+  v->set_problem(0x10001);  // would be "connection refused", cut off
+  v->set_detail(0x10000);
+  EXPECT_EQ(verdicts.take(goal, r, now), Lines{"service red/web: backend a (198.18.1.1) is unhealthy: problem 255"});
+  EXPECT_EQ(verdicts.find(service(), *Addr::parse("198.18.1.1"))->trouble.detail, 0xffff);
 }
 
 TEST_F(VerdictsTest, WhatIsNobodysIsNotKept) {
   EXPECT_EQ(hear("198.18.1.9", true), Lines{});
   EXPECT_EQ(hear("nonsense", true), Lines{});
-  EXPECT_EQ(hear("198.18.1.1", true, "", "red/none"), Lines{});
+  EXPECT_EQ(hear("198.18.1.1", true, {}, "red/none"), Lines{});
   goal = goal_of(kTwo, "sticky_seconds: 0");
   EXPECT_EQ(hear("198.18.1.1", true), Lines{}) << "health is not asked for";
   goal = goal_of(kTwo);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/responder/finding.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -19,35 +17,13 @@ bool begins(View message, std::string_view with) {
   return message.size() >= with.size() && std::memcmp(message.data(), with.data(), with.size()) == 0;
 }
 
-std::uint64_t u64(Reader& r) {
-  const std::uint64_t high = r.u32();
-  return high << 32 | r.u32();
-}
-
-Writer& put_id(Writer& w, std::uint64_t id) {
-  return w.u32(static_cast<std::uint32_t>(id >> 32)).u32(static_cast<std::uint32_t>(id));
-}
-
 }  // namespace
-
-std::string text_of(const Trouble& t) {
-  switch (t.what) {
-    case Problem::none: return "";
-    case Problem::refused: return "connection refused";
-    case Problem::silent: return "no answer in time";
-    case Problem::reset: return "connection reset";
-    case Problem::closed: return "connection closed without an answer";
-    case Problem::not_http: return "the answer is not HTTP";
-    case Problem::status: return fmt::format("HTTP status {}", t.detail);
-  }
-  return fmt::format("problem {}", static_cast<int>(t.what));  // of a newer host
-}
 
 bool is_health_question(View message) { return begins(message, kQuestion); }
 
 Bytes write_question(const HealthQuestion& q) {
   Writer w;
-  put_id(w.text(kQuestion), q.id).u32(q.vni).u16(q.first).u8(static_cast<std::uint8_t>(q.service.size())).text(q.service);
+  w.text(kQuestion).u64(q.id).u32(q.vni).u16(q.first).u8(static_cast<std::uint8_t>(q.service.size())).text(q.service);
   return w.done();
 }
 
@@ -55,7 +31,7 @@ std::optional<HealthQuestion> read_question(View message) {
   if (!begins(message, kQuestion)) return std::nullopt;
   Reader r(message.subspan(kQuestion.size()));
   HealthQuestion q;
-  q.id = u64(r);
+  q.id = r.u64();
   q.vni = r.u32();
   q.first = r.u16();
   const View name = r.take(r.u8());
@@ -68,7 +44,8 @@ Bytes write_answer(const HealthQuestion& q, const std::vector<Finding>& all) {
   const std::size_t first = std::min<std::size_t>(q.first, all.size());
   const std::size_t count = std::min(all.size() - first, kRowsMax);
   Writer w;
-  put_id(w.text(kAnswer), q.id)
+  w.text(kAnswer)
+      .u64(q.id)
       .u16(static_cast<std::uint16_t>(all.size()))
       .u16(static_cast<std::uint16_t>(first))
       .u8(static_cast<std::uint8_t>(count));
@@ -85,7 +62,7 @@ std::optional<HealthAnswer> read_answer(View message) {
   if (!begins(message, kAnswer)) return std::nullopt;
   Reader r(message.subspan(kAnswer.size()));
   HealthAnswer a;
-  a.id = u64(r);
+  a.id = r.u64();
   a.total = r.u16();
   a.first = r.u16();
   const unsigned count = r.u8();

@@ -9,20 +9,12 @@
 #include <vector>
 
 #include "userspace/base/addr.h"
+#include "userspace/base/trouble.h"
 #include "userspace/responder/wire.h"
 
 namespace mizar::responder {
 
-// Numbers stand on the wire: append only.
-enum class Problem : std::uint8_t { none, refused, silent, reset, closed, not_http, status };
-
-struct Trouble {
-  Problem what = Problem::none;
-  std::uint16_t detail = 0;  // status: HTTP's
-  bool operator==(const Trouble&) const = default;
-};
-// "connection refused", "HTTP status 503"
-std::string text_of(const Trouble& t);
+using mizar::text_of;  // beside that of counts
 
 // The verdict on one address of a backend.
 struct Finding {

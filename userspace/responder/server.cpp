@@ -375,7 +375,8 @@ void Server::tell_health() {
     v->set_healthy(k.finding.healthy);
     v->set_since_ms(static_cast<std::uint64_t>(
         std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(now - k.since).count())));
-    v->set_problem(text_of(k.finding.trouble));
+    v->set_problem(static_cast<std::uint32_t>(k.finding.trouble.what));
+    v->set_detail(k.finding.trouble.detail);
   }
   tell_(std::move(all));
 }

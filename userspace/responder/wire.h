@@ -31,11 +31,12 @@ class Reader {
   }
   std::uint8_t u8() { return static_cast<std::uint8_t>(number(1)); }
   std::uint16_t u16() { return static_cast<std::uint16_t>(number(2)); }
-  std::uint32_t u32() { return number(4); }
+  std::uint32_t u32() { return static_cast<std::uint32_t>(number(4)); }
+  std::uint64_t u64() { return number(8); }
 
  private:
-  std::uint32_t number(std::size_t n) {
-    std::uint32_t v = 0;
+  std::uint64_t number(std::size_t n) {
+    std::uint64_t v = 0;
     for (const auto b : take(n)) v = v << 8 | b;
     return v;
   }
@@ -48,6 +49,7 @@ class Writer {
   Writer& u8(std::uint8_t v) { return number(v, 1); }
   Writer& u16(std::uint16_t v) { return number(v, 2); }
   Writer& u32(std::uint32_t v) { return number(v, 4); }
+  Writer& u64(std::uint64_t v) { return number(v, 8); }
   Writer& bytes(View v) {
     out_.insert(out_.end(), v.begin(), v.end());
     return *this;
@@ -64,7 +66,7 @@ class Writer {
   Bytes done() { return std::move(out_); }
 
  private:
-  Writer& number(std::uint32_t v, int n) {
+  Writer& number(std::uint64_t v, int n) {
     for (int i = n - 1; i >= 0; i--) out_.push_back(static_cast<std::uint8_t>(v >> (8 * i)));
     return *this;
   }

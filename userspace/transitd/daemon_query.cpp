@@ -94,7 +94,7 @@ v1::ListServicesReply Daemon::services() const {
         to->set_state(v->healthy ? v1::HEALTHY : v1::UNHEALTHY);
         to->set_since_ms(static_cast<std::uint64_t>(
             std::chrono::duration_cast<std::chrono::milliseconds>(now - v->since).count()));
-        if (!v->healthy) to->set_problem(v->problem);
+        if (!v->healthy) to->set_problem(text_of(v->trouble));
       }
     }
   }

@@ -16,6 +16,11 @@ const BackendSpec* backend_of(const ServiceSpec& s, const Addr& address) {
   return at == s.backends.end() ? nullptr : &*at;
 }
 
+// Numbers of another process: what does not fit is some problem nobody knows.
+Trouble trouble_of(const v1::HealthVerdict& v) {
+  return {static_cast<Problem>(std::min(v.problem(), 0xffu)), static_cast<std::uint16_t>(std::min(v.detail(), 0xffffu))};
+}
+
 }  // namespace
 
 std::vector<std::string> Verdicts::take(const Goal& goal, const v1::ReportHealthRequest& report,
@@ -30,9 +35,9 @@ std::vector<std::string> Verdicts::take(const Goal& goal, const v1::ReportHealth
     Verdict& v = verdicts_[{r.service(), *address}];
     const bool other = v.since == Clock::time_point() || v.healthy != r.healthy();
     if (!other) continue;
-    v = {r.healthy(), now - std::chrono::milliseconds(std::min<std::uint64_t>(r.since_ms(), 1u << 30)), r.problem()};
+    v = {r.healthy(), now - std::chrono::milliseconds(std::min<std::uint64_t>(r.since_ms(), 1u << 30)), trouble_of(r)};
     changed.push_back(fmt::format("service {}: backend {} ({}) is {}", r.service(), b->name, address->text(),
-                                  r.healthy() ? "healthy" : "unhealthy: " + r.problem()));
+                                  v.healthy ? "healthy" : "unhealthy: " + text_of(v.trouble)));
   }
   return changed;
 }

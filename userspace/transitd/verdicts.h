@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "userspace/base/trouble.h"
 #include "userspace/transitd/goal.h"
 
 namespace mizar {
@@ -21,7 +22,7 @@ class Verdicts {
   struct Verdict {
     bool healthy = false;
     Clock::time_point since;
-    std::string problem;  // what made it unhealthy
+    Trouble trouble;  // what made it unhealthy
   };
   // Whether liveness says that a host is down.
   using Down = std::function<bool(std::uint32_t host)>;
