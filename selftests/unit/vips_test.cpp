@@ -435,6 +435,35 @@ TEST_F(HealthTest, StandingAreThoseWithRows) {
   EXPECT_EQ(vips.standing(s, *s.address.v6), std::set<Addr>{});
 }
 
+// A verdict costs the tables of the service it is about, in its family.
+TEST_F(HealthTest, OnlyTablesOfOtherBackendsAreMadeAnew) {
+  well["198.18.1.1"] = well["198.18.1.2"] = true;
+  std::string two = kProbed;
+  two += kWeb;
+  two.replace(two.rfind("name: web"), 9, "name: api").replace(two.rfind("198.18.9.1"), 10, "198.18.9.2");
+  apply(two);
+  EXPECT_EQ(vips.made(), 5u) << "ports and families";
+  apply(two);
+  EXPECT_EQ(vips.made(), 5u);
+  const auto before = rows(key("198.18.9.2", 80));
+  well["198.18.1.2"] = false;
+  apply(two);
+  EXPECT_EQ(vips.made(), 7u) << "two ports";
+  EXPECT_EQ(serving(web), Names{"198.18.1.1:8080"});
+  EXPECT_EQ(rows(key("198.18.9.2", 80)), before);
+  // Another plan.
+  two.replace(two.rfind(", {name: b, address: 198.18.1.2}"), 32, "");
+  apply(two, true);
+  EXPECT_EQ(vips.made(), 8u);
+  EXPECT_EQ(serving(key("198.18.9.2", 80)), Names{"198.18.1.1:8080"});
+  // Tables of an earlier run say not whom they are of.
+  Vips again(dp);
+  ASSERT_TRUE(again.recover());
+  two.replace(two.rfind("{name: a, address: 198.18.1.1}"), 30, "");
+  ASSERT_TRUE(again.apply(goal_of(two), 100));
+  EXPECT_EQ(vip(key("198.18.9.2", 80)).size, 0u);
+}
+
 // Room is needed for all of them, whoever is well at the moment.
 TEST_F(HealthTest, RoomIsKeptForTheUnwell) {
   const Goal goal = goal_of(kProbed);

@@ -13,6 +13,7 @@ struct MaglevBackend {
   std::uint32_t id = 0;      // what stands in the rows, not 0
   std::uint32_t key = 0;     // hash of what the backend is: the same on every host
   std::uint32_t weight = 1;  // 0: none of the rows
+  bool operator==(const MaglevBackend&) const = default;
 };
 
 // Rows for that many backends: a prime, at least 100 for each, by which shares differ

@@ -8,7 +8,6 @@
 #include <utility>
 
 #include "bpf/abi/hash.h"
-#include "userspace/base/maglev.h"
 
 namespace mizar {
 
@@ -38,7 +37,7 @@ Result<> Vips::recover() {
   for (const auto& [id, b] : backends_) last_backend_ = std::max(last_backend_, id);
   for (const auto& [key, v] : vips_) {
     last_vip_ = std::max(last_vip_, v.id);
-    Ids& rows = rows_[key];
+    Ids& rows = rows_[key].rows;
     for (std::uint32_t i = 0; i < v.size; i++) {
       rows.push_back(dp_.vip_rows().get(v.first + i).value_or(0));
       const auto backend = backends_.find(rows.back());
@@ -80,7 +79,7 @@ std::set<Addr> Vips::standing(const ServiceSpec& s, const Addr& vip) const {
   for (const ServicePortSpec& port : s.ports) {
     const auto rows = rows_.find(vip_key(s.vni, vip, port.port, port.protocol));
     if (rows == rows_.end()) continue;
-    for (const std::uint32_t id : std::set(rows->second.begin(), rows->second.end()))
+    for (const std::uint32_t id : std::set(rows->second.rows.begin(), rows->second.rows.end()))
       if (const auto b = backends_.find(id); b != backends_.end()) out.emplace(b->second.ip);
   }
   return out;
@@ -101,8 +100,8 @@ Vips::Wanted Vips::want(const Goal& goal, unsigned hz, bool all_well) const {
     if (const auto at = spare.find(m.backend); at != spare.end()) return spare.extract(at).mapped();
     return ++out.last_backend;
   };
-  const auto rows_of = [&](const mz_vip_key& key, const ServiceSpec& s, const ServicePortSpec& port, Family family,
-                           const std::set<Addr>& out_of_it) {
+  const auto table_of = [&](const mz_vip_key& key, const ServiceSpec& s, const ServicePortSpec& port, Family family,
+                            const std::set<Addr>& out_of_it) {
     std::vector<MaglevBackend> some;
     for (const BackendSpec& b : s.backends) {
       const auto& ip = b.address.of(family);
@@ -116,8 +115,12 @@ Vips::Wanted Vips::want(const Goal& goal, unsigned hz, bool all_well) const {
       out.backends.emplace(id, entry);
       some.push_back({id, maglev_key(entry), weight});
     }
+    const auto stands = rows_.find(key);
+    if (!some.empty() && stands != rows_.end() && stands->second.of == some) return stands->second;
+    made_++;
     // Those without a weight keep the size: one that goes moves only its own clients.
-    return maglev_table(some, maglev_size(some.size()));
+    auto rows = maglev_table(some, maglev_size(some.size()));
+    return Maglev{std::move(some), std::move(rows)};
   };
   for (const auto& [name, s] : goal.services) {
     for (const Addr& vip : s.address.all()) {
@@ -125,7 +128,7 @@ Vips::Wanted Vips::want(const Goal& goal, unsigned hz, bool all_well) const {
       out.vips.emplace(vip_key(s.vni, vip, 0, 0), WantedVip{});
       for (const ServicePortSpec& port : s.ports) {
         const mz_vip_key key = vip_key(s.vni, vip, port.port, port.protocol);
-        out.vips.emplace(key, WantedVip{rows_of(key, s, port, vip.family(), unwell), s.sticky_seconds * hz});
+        out.vips.emplace(key, WantedVip{table_of(key, s, port, vip.family(), unwell), s.sticky_seconds * hz});
       }
     }
   }
@@ -161,7 +164,7 @@ Result<> Vips::check(const Goal& goal) const {
   for (const auto& [key, v] : w.vips) {
     vips += !vips_.contains(key);
     const auto stands = rows_.find(key);
-    if (stands == rows_.end() || stands->second != v.rows) rows += v.rows.size();
+    if (stands == rows_.end() || stands->second.rows != v.table.rows) rows += v.table.rows.size();
   }
   for (const auto& [id, b] : w.backends) backends += !backends_.contains(id);
   MZ_CHECK(fits("vips", vips, dp_.vips().capacity()));
@@ -172,15 +175,17 @@ Result<> Vips::check(const Goal& goal) const {
 Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted, Changes& n) {
   const auto stands = vips_.find(key);
   const bool known = stands != vips_.end();
-  mz_vip v{0, static_cast<__u32>(wanted.rows.size()), wanted.sticky, known ? stands->second.id : last_vip_ + 1};
-  if (known && rows_[key] == wanted.rows) {
+  const Ids& rows = wanted.table.rows;
+  mz_vip v{0, static_cast<__u32>(rows.size()), wanted.sticky, known ? stands->second.id : last_vip_ + 1};
+  if (known && rows_[key].rows == rows) {
     v.first = stands->second.first;
+    rows_[key] = wanted.table;  // others may have made the same
     if (same_bytes(stands->second, v)) return {};
-  } else if (!wanted.rows.empty()) {
+  } else if (!rows.empty()) {
     const auto first = free_rows(v.size);
     if (!first) return tl::unexpected(first.error());
     v.first = *first;
-    for (std::uint32_t i = 0; i < v.size; i++) MZ_CHECK(dp_.vip_rows().put(v.first + i, wanted.rows[i]));
+    for (std::uint32_t i = 0; i < v.size; i++) MZ_CHECK(dp_.vip_rows().put(v.first + i, rows[i]));
   }
   MZ_CHECK(dp_.vips().put(key, v));
   known ? n.vips.changed++ : n.vips.added++;
@@ -188,7 +193,7 @@ Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted, Changes& 
   if (known && stands->second.size != 0 && stands->second.first != v.first)
     left_.push_back({stands->second.first, stands->second.size});
   vips_.insert_or_assign(key, v);
-  rows_.insert_or_assign(key, wanted.rows);
+  rows_.insert_or_assign(key, wanted.table);
   return {};
 }
 

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "userspace/base/maglev.h"
 #include "userspace/dataplane/rows.h"
 #include "userspace/transitd/goal.h"
 
@@ -51,6 +52,8 @@ class Vips {
   // Whose ids these are, for traces; nothing if nobody's.
   [[nodiscard]] std::optional<mz_vip_key> vip_of(std::uint32_t vip) const;
   [[nodiscard]] std::optional<mz_backend> backend_of(std::uint32_t backend) const;
+  // Maglev tables made so far: those of ports whose backends are others than before.
+  [[nodiscard]] std::uint64_t made() const { return made_; }
   // Entries in use, by table name.
   [[nodiscard]] std::map<std::string, std::uint64_t> used() const;
 
@@ -61,8 +64,13 @@ class Vips {
     mz_vip_key vip;
     mz_backend backend;
   };
+  // A Maglev table, and whom it was made for; nobody: that is not known.
+  struct Maglev {
+    std::vector<MaglevBackend> of;
+    Ids rows;  // of backend ids
+  };
   struct WantedVip {
-    Ids rows;                  // of backend ids
+    Maglev table;
     std::uint32_t sticky = 0;  // jiffies
   };
   struct Wanted {
@@ -87,11 +95,12 @@ class Vips {
   Dataplane& dp_;
   Well well_ = [](const ServiceSpec&, const BackendSpec&, Family) { return std::optional<bool>(); };
   Rows<mz_vip_key, mz_vip> vips_;
-  Rows<mz_vip_key, Ids> rows_;  // of those in vips_
+  Rows<mz_vip_key, Maglev> rows_;  // of those in vips_
   Rows<std::uint32_t, mz_backend> backends_;
   Rows<Member, std::uint32_t> members_;  // -> backend id
   std::uint32_t last_vip_ = 0, last_backend_ = 0;  // highest ids ever handed out
   std::vector<Piece> left_;  // by the apply() under way: a packet may still read there
+  mutable std::uint64_t made_ = 0;
   bool doubtful_ = false;    // flows stand that nobody has looked at yet
 };
 
