@@ -436,13 +436,17 @@ TEST_F(DaemonTest, ServicesComeStayAndGo) {
   EXPECT_EQ(daemon_->remove(gone).error().code, Code::not_found);
 }
 
-// Who serves is what the responders say; nobody but a plan takes flows away.
-TEST_F(DaemonTest, HealthDecidesWhoServes) {
-  std::string probed = std::string(kState) + kServices;
-  probed.replace(probed.find("backends: [{name: a, address: 10.0.1.5}, {name: b, address: 10.0.1.6}]"), 70,
-                 "health: {protocol: tcp}, backends: [{name: a, address: 10.0.1.5, host: w1}, "
-                 "{name: b, address: 10.0.1.6, host: w1}]");
-  const auto report = [this](const char* address, bool healthy) {
+// kServices with health; b lives on `host`.
+std::string probed(const char* host = "w1") {
+  std::string s = std::string(kState) + kServices;
+  return s.replace(s.find("backends: [{name: a, address: 10.0.1.5}, {name: b, address: 10.0.1.6}]"), 70,
+                   "health: {protocol: tcp}, backends: [{name: a, address: 10.0.1.5, host: w1}, "
+                   "{name: b, address: 10.0.1.6, host: " + std::string(host) + "}]");
+}
+
+class HealthDaemonTest : public DaemonTest {
+ protected:
+  Result<v1::ReportHealthReply> report(const char* address, bool healthy) {
     v1::ReportHealthRequest r;
     auto* v = r.add_verdicts();
     v->set_service("red/www");
@@ -450,9 +454,9 @@ TEST_F(DaemonTest, HealthDecidesWhoServes) {
     v->set_healthy(healthy);
     v->set_problem(static_cast<std::uint32_t>(healthy ? Problem::none : Problem::refused));
     return daemon_->report_health(r);
-  };
+  }
   // "a+ b-": who is healthy, and in brackets who serves.
-  const auto told = [this] {
+  std::string told() {
     std::string all;
     const auto reply = daemon_->services();
     for (const auto& b : reply.services(0).backends()) {
@@ -460,9 +464,24 @@ TEST_F(DaemonTest, HealthDecidesWhoServes) {
       all += b.serving() ? "[" + b.name() + state + "]" : b.name() + state;
     }
     return all;
-  };
+  }
+  // What the daemon does by itself, until `done`; once in a test.
+  bool until(const std::function<bool()>& done) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
+    bool met = false;
+    EXPECT_OK(loop_->every(std::chrono::milliseconds(5), [&] {
+      met = done();
+      if (met || std::chrono::steady_clock::now() > end) loop_->stop();
+    }));
+    loop_->run();
+    return met;
+  }
+};
+
+// Who serves is what the responders say; nobody but a plan takes flows away.
+TEST_F(HealthDaemonTest, HealthDecidesWhoServes) {
   EXPECT_EQ(report("10.0.1.5", true).error().code, Code::failed_precondition) << "there is no goal yet";
-  ASSERT_OK(apply(probed));
+  ASSERT_OK(apply(probed()));
   EXPECT_EQ(told(), "a?b?");
   EXPECT_EQ(dp_.vips().get(www())->size, 0u);
   ASSERT_OK(report("10.0.1.5", true));
@@ -480,6 +499,43 @@ TEST_F(DaemonTest, HealthDecidesWhoServes) {
   ASSERT_OK(apply(std::string(kState) + kServices));
   EXPECT_EQ(told(), "") << "nobody asks";
   EXPECT_EQ(dp_.vips().get(www())->size, 251u);
+}
+
+// The verdicts are those of the goal in force, whatever was tried.
+TEST_F(HealthDaemonTest, APlanThatFailsForgetsNoVerdict) {
+  ASSERT_OK(apply(probed()));
+  ASSERT_OK(report("10.0.1.5", true));
+  ASSERT_OK(report("10.0.1.6", true));
+  EXPECT_EQ(told(), "[a+][b+]");
+  std::string less = probed();
+  less.replace(less.find(", {name: b, address: 10.0.1.6, host: w1}"), 40, "");
+  less.replace(less.find("host: w1,\n"), 9, "host: w1, label: 9,");
+  dp_.ports().fail_next = 1;  // behind the services
+  EXPECT_FALSE(apply(less));
+  EXPECT_EQ(told(), "[a+][b+]");
+  ASSERT_OK(apply(less));
+  EXPECT_EQ(told(), "[a+]");
+  ASSERT_OK(apply(probed()));
+  EXPECT_EQ(told(), "[a+]b?") << "who comes back is a stranger";
+}
+
+TEST_F(HealthDaemonTest, WhatDidNotGetIntoTheTablesIsTriedAgain) {
+  ASSERT_OK(apply(probed()));
+  dp_.vips().fail_next = 1;
+  EXPECT_FALSE(report("10.0.1.5", true));
+  EXPECT_EQ(told(), "a+b?");
+  EXPECT_TRUE(until([this] { return told() == "[a+]b?"; }));
+}
+
+// w2 answers no probe. Nobody but the daemon tells of that.
+TEST_F(HealthDaemonTest, SoIsWhatLivenessSays) {
+  ASSERT_OK(apply(probed("w2")));
+  ASSERT_OK(report("10.0.1.5", true));
+  ASSERT_OK(report("10.0.1.6", true));
+  EXPECT_EQ(told(), "[a+][b+]");
+  dp_.vip_rows().fail_next = 1;
+  EXPECT_TRUE(until([this] { return told() == "[a+]b+"; }));
+  EXPECT_EQ(dp_.vip_rows().fail_next, 0);
 }
 
 // The next packet of a flow to a backend that is none any more chooses anew.

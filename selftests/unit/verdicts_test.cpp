@@ -40,7 +40,8 @@ class VerdictsTest : public ::testing::Test {
     v->set_since_ms(5000);
     v->set_problem(static_cast<std::uint32_t>(trouble.what));
     v->set_detail(trouble.detail);
-    return verdicts.take(goal, r, now);
+    verdicts.take(goal, r, now);
+    return verdicts.news(goal, now);
   }
   // "+", "-", or "?" where nobody knows; by backend.
   std::string well() {
@@ -56,7 +57,7 @@ class VerdictsTest : public ::testing::Test {
   Goal goal = goal_of(kTwo);
   std::set<std::uint32_t> down;
   Verdicts verdicts{[this](std::uint32_t host) { return down.contains(host); }};
-  const Verdicts::Clock::time_point now = Verdicts::Clock::now();
+  Verdicts::Clock::time_point now = Verdicts::Clock::now();
   using Lines = std::vector<std::string>;
 };
 
@@ -74,6 +75,29 @@ TEST_F(VerdictsTest, ALineForEveryChangeAndNoOther) {
   EXPECT_EQ(now - v->since, 5s);
 }
 
+// One that comes and goes with every probe fills no log, and its last word is in it.
+TEST_F(VerdictsTest, NoMoreThanALineAMinuteOfABackend) {
+  EXPECT_EQ(hear("198.18.1.1", true).size(), 1u);
+  for (int i = 0; i < 25; i++) {
+    now += 1s;
+    EXPECT_EQ(hear("198.18.1.1", false, {Problem::refused}), Lines{});
+    now += 1s;
+    EXPECT_EQ(hear("198.18.1.1", true), Lines{});
+  }
+  EXPECT_EQ(hear("198.18.1.2", true).size(), 1u) << "another one";
+  now += 5s;
+  EXPECT_EQ(hear("198.18.1.1", false, {Problem::silent}), Lines{});
+  EXPECT_EQ(well(), "-+") << "what is not told holds all the same";
+  now += 4s;
+  EXPECT_EQ(verdicts.news(goal, now), Lines{}) << "59 s";
+  now += 1s;
+  EXPECT_EQ(verdicts.news(goal, now),
+            Lines{"service red/web: backend a (198.18.1.1) is unhealthy: no answer in time (51 changes)"});
+  EXPECT_EQ(verdicts.news(goal, now + 1h), Lines{});
+  now += 1min;
+  EXPECT_EQ(hear("198.18.1.1", true), Lines{"service red/web: backend a (198.18.1.1) is healthy"});
+}
+
 // What is said of a backend is a code; no process puts words into the log.
 TEST_F(VerdictsTest, ProblemsAreCodes) {
   v1::ReportHealthRequest r;
@@ -82,7 +106,9 @@ TEST_F(VerdictsTest, ProblemsAreCodes) {
   v->set_address("198.18.1.1");
   v->set_problem(0x10001);  // would be "connection refused", cut off
   v->set_detail(0x10000);
-  EXPECT_EQ(verdicts.take(goal, r, now), Lines{"service red/web: backend a (198.18.1.1) is unhealthy: problem 255"});
+  EXPECT_TRUE(verdicts.take(goal, r, now));
+  EXPECT_FALSE(verdicts.take(goal, r, now));
+  EXPECT_EQ(verdicts.news(goal, now), Lines{"service red/web: backend a (198.18.1.1) is unhealthy: problem 255"});
   EXPECT_EQ(verdicts.find(service(), *Addr::parse("198.18.1.1"))->trouble.detail, 0xffff);
 }
 

@@ -187,6 +187,7 @@ Result<> Daemon::watch() {
   return loop_.every(std::chrono::seconds(10), [this] {
     underlay_.refresh();
     recent_events_.clear();
+    log_verdicts();
     if (auto rc = tables_.expire(); !rc) log::warning("{}", rc.error().what);
   });
 }
@@ -260,6 +261,7 @@ Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied,
   applied_ = applied;
   added_ = added;
   generation_++;
+  verdicts_.prune(goal_);
   if (!moved)
     for (const EndpointSpec* e : left) disconnect(*e);
   retry_pending();  // what waited for their place
@@ -421,14 +423,30 @@ Result<> Daemon::ensure_programs() {
 }
 
 Result<Vips::Changes> Daemon::ensure_vips() {
-  verdicts_.prune(goal_);
+  verdicts_met_ = false;
   auto changes = vips_.apply(goal_, hz_);
-  if (!changes || !changes->doubtful) return changes;
-  const auto forgotten =
-      flows_.forget_unless([this](const mz_flow_key& key, const mz_flow& flow) { return vips_.serves(key, flow); });
-  if (!forgotten) return tl::unexpected(forgotten.error());
-  ask_where_they_stand(*forgotten);
+  if (!changes) return changes;
+  if (changes->doubtful) {
+    const auto forgotten =
+        flows_.forget_unless([this](const mz_flow_key& key, const mz_flow& flow) { return vips_.serves(key, flow); });
+    if (!forgotten) return tl::unexpected(forgotten.error());
+    ask_where_they_stand(*forgotten);
+  }
+  verdicts_met_ = true;
   return changes;
+}
+
+// Who gets new flows is another; what fails is tried again by retry_pending().
+Result<> Daemon::meet_verdicts() {
+  const auto rc = ensure_vips();
+  const std::string problem = rc ? "" : rc.error().what;
+  if (!rc && problem != verdicts_problem_) log::error("services: {}; tried again", problem);
+  verdicts_problem_ = problem;
+  return rc ? Result<>() : tl::unexpected(rc.error());
+}
+
+void Daemon::log_verdicts() {
+  for (const auto& line : verdicts_.news(goal_)) log::info("{}", line);
 }
 
 // The answer to this is a packet of a flow that nobody knows: it goes to the next backend,

@@ -124,6 +124,8 @@ class Daemon {
   void ensure_host();
   void drop_host();
   Result<Vips::Changes> ensure_vips();
+  Result<> meet_verdicts();
+  void log_verdicts();
   // Endpoints that only listen have to hear that who sent is no more.
   void ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) const;
   [[nodiscard]] Result<> check_outside(const Goal& goal) const;
@@ -195,6 +197,7 @@ class Daemon {
   TableSync tables_;
   Verdicts verdicts_;
   bool verdicts_met_ = true;  // the tables are as they say
+  std::string verdicts_problem_;  // why not, last logged
   Vips vips_;
   Gateways gateways_;
   Flows flows_;

@@ -34,8 +34,7 @@ void Daemon::on_liveness(std::uint32_t id, bool down) {
   if (watched)
     log::warning("host {} of backends {}", host_label(id), down ? "does not answer: they are out as long as others are well" : "answers again");
   on_host_changed(id);
-  if (watched)
-    if (const auto rc = ensure_vips(); !rc) log::error("{}", rc.error().what);
+  if (watched) (void)meet_verdicts();
   if (down) return;
   groups_.tell_again(id);  // it may come without what it knew
   groups_.changed();

@@ -128,6 +128,7 @@ void Daemon::retry_pending() {
   if (!prober_ && !goal_.self.name.empty()) ensure_prober();
   if (!problems_.empty()) connect_pending();
   if (!services_problem_.empty()) connect_services();
+  if (!verdicts_met_) (void)meet_verdicts();
   if (!options_.host_ports.empty() && host_ == 0 && dp_.loaded()) connect_host();
   functions_.look_for_interfaces();
 }

@@ -72,9 +72,8 @@ v1::GetLocalReply Daemon::local(std::uint64_t known) const {
 
 v1::ListServicesReply Daemon::services() const {
   v1::ListServicesReply reply;
-  const v1::GoalState all = state();
   const auto now = Verdicts::Clock::now();
-  for (const auto& m : all.services()) {
+  for (const auto& m : applied_.services()) {  // none is added here
     auto* out = reply.add_services();
     *out->mutable_service() = m;
     const ServiceSpec& s = goal_.services.find(object_key(m.vpc(), m.name()))->second;
@@ -104,12 +103,9 @@ v1::ListServicesReply Daemon::services() const {
 // Flows that stand are left alone: only a plan takes a backend's flows away.
 Result<v1::ReportHealthReply> Daemon::report_health(const v1::ReportHealthRequest& request) {
   if (!dp_.loaded()) return fail(Code::failed_precondition, "no goal state yet: nobody's health is asked");
-  const auto changed = verdicts_.take(goal_, request);
-  if (changed.empty() && verdicts_met_) return v1::ReportHealthReply();
-  for (const auto& line : changed) log::info("{}", line);
-  const auto rc = ensure_vips();
-  verdicts_met_ = rc.has_value();
-  if (!rc) return tl::unexpected(rc.error());
+  if (!verdicts_.take(goal_, request) && verdicts_met_) return v1::ReportHealthReply();
+  log_verdicts();
+  MZ_CHECK(meet_verdicts());
   return v1::ReportHealthReply();
 }
 

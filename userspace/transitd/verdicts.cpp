@@ -7,6 +7,8 @@ namespace mizar {
 
 namespace {
 
+constexpr auto kLogEvery = std::chrono::minutes(1);  // of one backend
+
 std::string key_of(const ServiceSpec& s) { return object_key(s.vpc, s.name); }
 
 const BackendSpec* backend_of(const ServiceSpec& s, const Addr& address) {
@@ -23,23 +25,40 @@ Trouble trouble_of(const v1::HealthVerdict& v) {
 
 }  // namespace
 
-std::vector<std::string> Verdicts::take(const Goal& goal, const v1::ReportHealthRequest& report,
-                                        Clock::time_point now) {
-  std::vector<std::string> changed;
+bool Verdicts::take(const Goal& goal, const v1::ReportHealthRequest& report, Clock::time_point now) {
+  bool changed = false;
   for (const auto& r : report.verdicts()) {
     const auto s = goal.services.find(r.service());
     const auto address = Addr::parse(r.address());
     if (s == goal.services.end() || !s->second.health || !address) continue;  // of another goal
-    const BackendSpec* b = backend_of(s->second, *address);
-    if (!b) continue;
-    Verdict& v = verdicts_[{r.service(), *address}];
-    const bool other = v.since == Clock::time_point() || v.healthy != r.healthy();
-    if (!other) continue;
-    v = {r.healthy(), now - std::chrono::milliseconds(std::min<std::uint64_t>(r.since_ms(), 1u << 30)), trouble_of(r)};
-    changed.push_back(fmt::format("service {}: backend {} ({}) is {}", r.service(), b->name, address->text(),
-                                  v.healthy ? "healthy" : "unhealthy: " + text_of(v.trouble)));
+    if (!backend_of(s->second, *address)) continue;
+    const auto [at, fresh] = verdicts_.try_emplace({r.service(), *address});
+    Verdict& v = at->second;
+    if (!fresh && v.healthy == r.healthy()) continue;
+    v.healthy = r.healthy();
+    v.since = now - std::chrono::milliseconds(std::min<std::uint64_t>(r.since_ms(), 1u << 30));
+    v.trouble = trouble_of(r);
+    v.untold++;
+    changed = true;
   }
   return changed;
+}
+
+// A backend may come and go with every probe; that it does so is worth a line, too.
+std::vector<std::string> Verdicts::news(const Goal& goal, Clock::time_point now) {
+  std::vector<std::string> lines;
+  for (auto& [key, v] : verdicts_) {
+    if (v.untold == 0 || (v.told && now - *v.told < kLogEvery)) continue;
+    const auto s = goal.services.find(key.first);
+    const BackendSpec* b = s == goal.services.end() ? nullptr : backend_of(s->second, key.second);
+    if (!b) continue;
+    const std::string often = v.untold > 1 ? fmt::format(" ({} changes)", v.untold) : "";
+    lines.push_back(fmt::format("service {}: backend {} ({}) is {}{}", key.first, b->name, key.second.text(),
+                                v.healthy ? "healthy" : "unhealthy: " + text_of(v.trouble), often));
+    v.told = now;
+    v.untold = 0;
+  }
+  return lines;
 }
 
 void Verdicts::prune(const Goal& goal) {

@@ -23,15 +23,20 @@ class Verdicts {
     bool healthy = false;
     Clock::time_point since;
     Trouble trouble;  // what made it unhealthy
+    std::optional<Clock::time_point> told;  // in the log
+    unsigned untold = 0;                    // changes since
   };
   // Whether liveness says that a host is down.
   using Down = std::function<bool(std::uint32_t host)>;
 
   explicit Verdicts(Down down) : down_(std::move(down)) {}
 
-  // Keeps what is about backends that the goal has probed; the rest stands. Returns a
-  // line for each verdict that is another now.
-  std::vector<std::string> take(const Goal& goal, const v1::ReportHealthRequest& report, Clock::time_point now = Clock::now());
+  // Keeps what is about backends that the goal has probed; the rest stands. Is any verdict
+  // another now?
+  bool take(const Goal& goal, const v1::ReportHealthRequest& report, Clock::time_point now = Clock::now());
+  // What there is to log: a line for each verdict that is another than when it was last
+  // asked for, and for none twice in a minute. To be called now and then.
+  std::vector<std::string> news(const Goal& goal, Clock::time_point now = Clock::now());
   // Forgets backends that the goal does not have: they come back as strangers.
   void prune(const Goal& goal);
 
