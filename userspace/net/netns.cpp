@@ -7,9 +7,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-#include <system_error>
-#include <thread>
-
+#include "userspace/net/inside.h"
 #include "userspace/net/wire.h"
 
 namespace mizar::net {
@@ -41,19 +39,8 @@ Result<NetnsRef> NetnsRef::open(const std::string& name_or_path) {
 Result<NetnsRef> NetnsRef::current() { return open_path("/proc/thread-self/ns/net", "current"); }
 
 Result<> run_in(const NetnsRef& ns, const std::function<Result<>()>& step) {
-  Result<> out;
-  const auto body = [&] {
-    if (::setns(ns.fd(), CLONE_NEWNET) != 0)
-      out = fail_errno(wire::code_of(errno), errno, "enter network namespace");
-    else
-      out = step();
-  };
-  try {
-    std::thread(body).join();
-  } catch (const std::system_error& e) {  // no thread to be had
-    return fail_errno(Code::resource_exhausted, e.code().value(), "enter network namespace");
-  }
-  return out;
+  auto inside = Inside::enter(ns);
+  return inside ? (*inside)->run(step) : tl::unexpected(inside.error());
 }
 
 }  // namespace mizar::net
