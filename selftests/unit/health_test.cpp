@@ -125,8 +125,8 @@ class HealthTest : public ::testing::Test {
     up.up = true;
     ASSERT_OK(nl.set_link(must(nl.link("lo")).index, up));
   }
-  static HealthTarget target(const char* name, const Target& at, HealthSpec how) {
-    how.port = at.port;
+  static HealthTarget target(const char* name, const std::optional<Target>& at, HealthSpec how) {
+    how.port = at ? at->port : 80;
     return {{std::string("red/web"), addr(name)}, at, how};
   }
   static HealthSpec quick(bool http = false) {
@@ -241,12 +241,69 @@ TEST_F(HealthTest, OwnTroubleIsNoVerdict) {
   EXPECT_TRUE(until([&] { return verdict("10.0.1.5") == "+"; }));
   unsigned tries = 0;
   there([&] { return cannot = "no descriptors left", 0; });
-  probe({target("10.0.1.5", kAt, quick()), target("10.0.1.6", {addr("203.0.113.9"), 80}, quick())});  // no route there
+  probe({target("10.0.1.5", kAt, quick()), target("10.0.1.6", {{addr("203.0.113.9"), 80}}, quick())});  // no route there
   EXPECT_TRUE(until([&] { return ++tries > 50; }));
   there([&] { return cannot.clear(), 0; });
   EXPECT_TRUE(until([&, before = there([&] { return passed; })] { return passed > before + 3; }));
   EXPECT_EQ(there([&] { return verdict("10.0.1.5") + verdict("10.0.1.6"); }), "+?");
   EXPECT_EQ(there([&] { return failed; }), 0u);
+}
+
+// One backend's trouble is said once, however well others are.
+TEST_F(HealthTest, OwnTroubleIsLoggedOnce) {
+  const Says server(kAt);
+  ::testing::internal::CaptureStderr();
+  probe({target("10.0.1.5", kAt, quick()), target("10.0.1.6", {{addr("203.0.113.9"), 80}}, quick())});  // no route there
+  EXPECT_TRUE(until([&] { return passed >= 5; }));
+  const std::string log = ::testing::internal::GetCapturedStderr();
+  const std::string line = "service red/web: backend 10.0.1.6 cannot be probed: ";
+  EXPECT_NE(log.find(line), std::string::npos) << log;
+  EXPECT_EQ(log.find(line), log.rfind(line)) << log;
+}
+
+// An endpoint whose interface is gone answers nobody.
+TEST_F(HealthTest, WhoHasNoInterfaceFails) {
+  probe({target("10.0.1.5", {}, quick())});
+  EXPECT_TRUE(until([&] { return verdict("10.0.1.5") == "- it has no interface"; }));
+  EXPECT_GE(there([&] { return failed; }), 2u);
+  const Says server(kAt);
+  HealthSpec how = quick();
+  probe({target("10.0.1.5", kAt, how)});
+  EXPECT_TRUE(until([&] { return verdict("10.0.1.5") == "+"; }));
+  how.port = kAt.port;
+  there([&] {
+    health.set_targets({HealthTarget{{"red/web", addr("10.0.1.5")}, {}, how}});
+    health.tick(Clock::now());
+    EXPECT_EQ(verdict("10.0.1.5"), "+") << "one failure is none";
+    return 0;
+  });
+  EXPECT_TRUE(until([&] { return verdict("10.0.1.5") == "- it has no interface"; }));
+}
+
+// The loop may look late; what has come by then has come in time.
+TEST_F(HealthTest, AnAnswerThatWaitsIsHeardBeforeItIsLate) {
+  const Says server(kAt);
+  HealthSpec how = quick();
+  how.interval_ms = 60000;
+  there([&] {
+    const auto now = Clock::now();
+    health.set_targets({target("10.0.1.5", kAt, how)});
+    health.tick(now + 1ms);
+    health.tick(now + 10s);
+    return 0;
+  });
+  EXPECT_EQ(there([&] { return verdict("10.0.1.5"); }), "+");
+  EXPECT_EQ(there([&] { return failed; }), 0u);
+  how.http = true;  // a connection alone is no answer
+  there([&] {
+    const auto now = Clock::now();
+    health.set_targets({target("10.0.1.5", kAt, how)});
+    health.tick(now + 1ms);
+    health.tick(now + 10s);
+    return 0;
+  });
+  EXPECT_EQ(there([&] { return failed; }), 1u);
+  EXPECT_EQ(there([&] { return health.open(); }), 0u);
 }
 
 TEST_F(HealthTest, NotMoreAtOnceThanAllowed) {
@@ -270,7 +327,7 @@ TEST_F(HealthTest, VerdictsGoWithTheirTargets) {
   EXPECT_EQ(there([&] { return health.findings("red/other", Clock::now()).size(); }), 0u);
   HealthSpec other = quick();
   other.passes = 100;
-  probe({target("10.0.1.5", {addr("127.0.0.1"), 8081}, quick())});
+  probe({target("10.0.1.5", {{addr("127.0.0.1"), 8081}}, quick())});
   EXPECT_EQ(there([&] { return health.findings("red/web", Clock::now()).size(); }), 0u) << "another port is another question";
   probe({target("10.0.1.6", kAt, other)});
   EXPECT_EQ(there([&] { return verdict("10.0.1.5") + verdict("10.0.1.6"); }), "??");
@@ -332,6 +389,21 @@ TEST_F(AskerTest, AsksOnUntilItHasHeardOfAll) {
   const auto told = there([&] { return heard; });
   EXPECT_TRUE(told.at(Addr::v4(0x0a000000)));
   EXPECT_FALSE(told.at(Addr::v4(0x0a000001)));
+}
+
+// Who says the same page again and again is not asked again and again.
+TEST_F(AskerTest, AnotherPageThanAskedForLeadsNowhere) {
+  const UniqueFd peer = must(listen_at({addr("127.0.0.1"), 6082}, SOCK_DGRAM, ""));
+  there([&] { return asker.set_asks({addr("127.0.0.1"), {}}, {ask}), asker.tick(Clock::now()), 0; });
+  const auto [q, from] = question(peer.get());
+  answer(peer.get(), from, write_answer(q, all));
+  auto [next, same] = question(peer.get());
+  EXPECT_EQ(next.first, 50u);
+  next.first = 0;
+  answer(peer.get(), same, write_answer(next, all));
+  EXPECT_TRUE(until([&] { return answers == 100; })) << "what it says is heard";
+  std::array<std::uint8_t, 2048> buffer;
+  EXPECT_LT(::recv(peer.get(), buffer.data(), buffer.size(), 0), 0) << "and nothing asked";
 }
 
 TEST_F(AskerTest, OthersAreNotHeard) {

@@ -165,6 +165,8 @@ TEST(Snapshot, WhomToProbeAndWhomToAsk) {
      health: {protocol: http, interval_ms: 500},
      backends: [{name: web, address: 10.0.1.5, address6: "fd00:1:0:1::5", host: w1}, {name: db, address: 10.0.1.6, host: d1},
                 {name: front, address: 10.0.1.8, host: w1}]}
+  - {name: rare, vpc: red, address: 10.0.9.5, ports: [{protocol: tcp, port: 80}], health: {protocol: tcp, interval_ms: 30000},
+     backends: [{name: db, address: 10.0.1.6, host: d1}]}
   - {name: api, vpc: blue, address: 10.0.9.4, ports: [{protocol: tcp, port: 81}], health: {protocol: tcp},
      backends: [{name: web, address: 10.0.1.5, host: w1}]}
 )", "more", more);
@@ -174,11 +176,12 @@ TEST(Snapshot, WhomToProbeAndWhomToAsk) {
   const auto s = snapshot(r);
   std::vector<std::string> targets;
   for (const auto& t : s->health_targets())
-    targets.push_back(t.key.service + " " + t.key.address.text() + " at " + t.at.text());
+    targets.push_back(t.key.service + " " + t.key.address.text() + " at " + (t.at ? t.at->text() : "none"));
   EXPECT_EQ(targets, (std::vector<std::string>{"blue/api 10.0.1.5 at 100.64.0.6:81", "red/api 10.0.1.5 at 100.64.0.5:8080",
-                                               "red/api fd00:1:0:1::5 at [fd4d:5a00::5]:8080"}))
-      << "front has no interface yet";
-  EXPECT_EQ(s->health_asks(), std::vector<HealthAsk>({{"red/api", 7, "api", addr("192.0.2.2"), {addr("10.0.1.6")}, 500ms}}));
+                                               "red/api fd00:1:0:1::5 at [fd4d:5a00::5]:8080", "red/api 10.0.1.8 at none"}))
+      << "front has no interface";
+  EXPECT_EQ(s->health_asks(), std::vector<HealthAsk>({{"red/api", 7, "api", addr("192.0.2.2"), {addr("10.0.1.6")}, 500ms},
+                                                           {"red/rare", 7, "rare", addr("192.0.2.2"), {addr("10.0.1.6")}, 1000ms}}));
   EXPECT_EQ(s->service(7, "api"), "red/api");
   EXPECT_EQ(s->service(7, "www"), std::nullopt) << "nobody asks how it is";
   EXPECT_TRUE(s->has_backend({"red/api", addr("10.0.1.8")}));

@@ -14,6 +14,7 @@ std::string text_of(const Trouble& t) {
     case Problem::closed: return "connection closed without an answer";
     case Problem::not_http: return "the answer is not HTTP";
     case Problem::status: return fmt::format("HTTP status {}", t.detail);
+    case Problem::absent: return "it has no interface";
   }
   return fmt::format("problem {}", static_cast<int>(t.what));  // of a newer host
 }

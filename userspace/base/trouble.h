@@ -8,7 +8,7 @@
 namespace mizar {
 
 // Numbers stand on the wire: append only.
-enum class Problem : std::uint8_t { none, refused, silent, reset, closed, not_http, status };
+enum class Problem : std::uint8_t { none, refused, silent, reset, closed, not_http, status, absent };
 
 struct Trouble {
   Problem what = Problem::none;

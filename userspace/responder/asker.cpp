@@ -2,23 +2,15 @@
 #include "userspace/responder/asker.h"
 
 #include <array>
-#include <random>
 
 #include "userspace/base/log.h"
+#include "userspace/base/random.h"
 
 namespace mizar::responder {
 
 namespace {
 
 constexpr int kBatch = 64;  // datagrams of one socket before others get their turn
-
-// Not to be guessed: who is not asked must not answer.
-std::uint64_t random_id() {
-  static std::random_device device;
-  std::uint64_t id = 0;
-  while (id == 0) id = static_cast<std::uint64_t>(device()) << 32 | device();
-  return id;
-}
 
 }  // namespace
 
@@ -47,7 +39,7 @@ void Asker::set_asks(const Addrs& self, const std::vector<HealthAsk>& asks) {
     const Key key{ask.service, ask.host};
     const auto was = open_.find(key);
     const bool same = was != open_.end() && was->second.ask == ask;
-    fresh.emplace(key, same ? was->second : Open{ask, Clock::now(), 0});
+    fresh.emplace(key, same ? was->second : Open{ask, Clock::now()});
   }
   open_ = std::move(fresh);
   std::erase_if(by_id_, [this](const auto& q) {
@@ -60,7 +52,8 @@ void Asker::set_asks(const Addrs& self, const std::vector<HealthAsk>& asks) {
 
 void Asker::send(Open& o, std::uint16_t first) {
   by_id_.erase(o.id);
-  o.id = random_id();
+  while ((o.id = random_number<std::uint64_t>()) == 0) continue;
+  o.first = first;
   by_id_[o.id] = {o.ask.service, o.ask.host};
   const Bytes message = write_question({o.id, o.ask.vni, first, o.ask.name});
   const auto s = sockets_.find(o.ask.host.family());
@@ -100,7 +93,8 @@ void Asker::take(const Target& from, View message) {
   by_id_.erase(asked);
   o.id = 0;
   const std::size_t known = answer->first + answer->findings.size();
-  if (!answer->findings.empty() && known < answer->total) send(o, static_cast<std::uint16_t>(known));
+  // Only what was asked for leads on, so that there is an end to it.
+  if (answer->first == o.first && known > o.first && known < answer->total) send(o, static_cast<std::uint16_t>(known));
   const HealthAsk ask = o.ask;
   for (const Finding& f : answer->findings)
     if (ask.backends.contains(f.address)) heard_(ask.service, f);

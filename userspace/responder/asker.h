@@ -47,7 +47,8 @@ class Asker {
   struct Open {
     HealthAsk ask;
     Clock::time_point due;
-    std::uint64_t id = 0;  // of the question under way; 0: none
+    std::uint64_t id = 0;     // of the question under way; 0: none
+    std::uint16_t first = 0;  // what it asks for from
   };
   using Key = std::pair<std::string, Addr>;  // service, host
   struct Socket {

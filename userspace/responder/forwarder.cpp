@@ -2,21 +2,15 @@
 #include "userspace/responder/forwarder.h"
 
 #include <netinet/in.h>
-#include <sys/random.h>
 
 #include <array>
 #include <cerrno>
 
+#include "userspace/base/random.h"
+
 namespace mizar::responder {
 
 namespace {
-
-std::uint16_t random_id() {
-  std::uint16_t id = 0;
-  // Never short for so few bytes once the kernel's pool is ready (getrandom(2)).
-  [[maybe_unused]] const auto n = ::getrandom(&id, sizeof id, 0);
-  return id;
-}
 
 bool connect_to(const UniqueFd& fd, const Target& to) {
   const SocketAddress address(to);
@@ -57,7 +51,7 @@ void Forwarder::try_next(std::uint64_t key) {
 }
 
 bool Forwarder::begin(std::uint64_t key, Question& q) {
-  q.id = random_id();
+  q.id = random_number<std::uint16_t>();
   q.tcp = false;
   q.until = Clock::now() + settings_.patience;
   auto fd = make_socket(server(q), SOCK_DGRAM);
@@ -98,7 +92,7 @@ bool Forwarder::begin_tcp(std::uint64_t key, Question& q) {
   q.tcp = true;
   q.sent = false;
   q.received.clear();
-  q.id = random_id();
+  q.id = random_number<std::uint16_t>();
   q.until = Clock::now() + settings_.patience;
   auto fd = make_socket(server(q), SOCK_STREAM);
   if (!fd || !connect_to(*fd, server(q))) return false;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/responder/health.h"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
@@ -41,7 +43,7 @@ void Health::set_targets(const std::vector<HealthTarget>& targets) {
       ++at;
       continue;
     }
-    if (s.fd.valid()) close(s);
+    close(s);
     due_.erase({s.due, at->first});
     at = states_.erase(at);
   }
@@ -53,7 +55,7 @@ void Health::set_targets(const std::vector<HealthTarget>& targets) {
     const bool elsewhere = s.target.at != t.at;
     if (!otherwise && !elsewhere) continue;
     s.target = t;
-    if (s.fd.valid()) close(s);
+    close(s);
     due_.erase({s.due, t.key});
     s.passes = s.failures = 0;
     if (otherwise) s.healthy.reset();
@@ -68,7 +70,7 @@ void Health::tick(Clock::time_point now) {
     const State& s = states_.at(key);
     if (now >= s.begun + milliseconds(s.target.how.timeout_ms)) late.push_back(key);
   }
-  for (const auto& key : late) fail_with(states_.at(key), {Problem::silent});
+  for (const auto& key : late) end_late(states_.at(key));
   while (!due_.empty() && due_.begin()->first <= now && open_.size() < most_) {
     const HealthKey key = due_.begin()->second;
     due_.erase(due_.begin());
@@ -81,18 +83,26 @@ void Health::begin(State& s, Clock::time_point now) {
   s.due = now + milliseconds(s.target.how.interval_ms);
   s.connected = false;
   s.received.clear();
-  auto fd = make_(s.target.at.ip.family());
+  if (!s.target.at) return fail_with(s, {Problem::absent});
+  auto fd = make_(s.target.at->ip.family());
   if (!fd) return give_up(s, fd.error().what);
   s.fd = std::move(*fd);
   open_.insert(s.target.key);
-  const SocketAddress to(s.target.at);
+  const SocketAddress to(*s.target.at);
   if (::connect(s.fd.get(), to.raw(), to.length) != 0 && errno != EINPROGRESS) {
     const int error = errno;
     if (const auto why = problem_of(error)) return fail_with(s, {*why});
-    return give_up(s, fmt::format("connect to {}: {}", s.target.at.text(), std::generic_category().message(error)));
+    return give_up(s, fmt::format("connect to {}: {}", s.target.at->text(), std::generic_category().message(error)));
   }
   const auto rc = loop_.watch(s.fd.get(), [this, key = s.target.key] { on_ready(key); }, EventLoop::For::writing);
   if (!rc) give_up(s, rc.error().what);
+}
+
+// The loop may have been kept from it: what came in time is heard, and nothing else.
+void Health::end_late(State& s) {
+  pollfd ready{s.fd.get(), static_cast<short>(s.connected ? POLLIN : POLLOUT), 0};
+  if (::poll(&ready, 1, 0) > 0) on_ready(s.target.key);
+  if (s.fd.valid()) fail_with(s, {Problem::silent});
 }
 
 void Health::on_ready(const HealthKey& key) {
@@ -107,7 +117,7 @@ void Health::on_connected(State& s) {
   if (::getsockopt(s.fd.get(), SOL_SOCKET, SO_ERROR, &error, &size) != 0) error = errno;
   if (error != 0) {
     if (const auto why = problem_of(error)) return fail_with(s, {*why});
-    return give_up(s, fmt::format("connect to {}: {}", s.target.at.text(), std::generic_category().message(error)));
+    return give_up(s, fmt::format("connect to {}: {}", s.target.at->text(), std::generic_category().message(error)));
   }
   if (!s.target.how.http) return pass(s);
   const std::string request = http_request(s.target.how, s.target.key.address);
@@ -134,15 +144,22 @@ void Health::on_bytes(State& s) {
 }
 
 void Health::close(State& s) {
+  if (!s.fd.valid()) return;
   loop_.unwatch(s.fd.get());
   s.fd.reset();
   open_.erase(s.target.key);
 }
 
-void Health::pass(State& s) {
+// Its next turn: an interval after it began, and not before now.
+void Health::end(State& s) {
   close(s);
+  s.due = std::max(s.due, Clock::now());
   due_.insert({s.due, s.target.key});
-  problem_.clear();
+}
+
+void Health::pass(State& s) {
+  end(s);
+  s.problem.clear();
   s.failures = 0;
   s.passes++;
   probed_(true);
@@ -150,9 +167,8 @@ void Health::pass(State& s) {
 }
 
 void Health::fail_with(State& s, Trouble why) {
-  close(s);
-  s.due = std::max(s.due, Clock::now());
-  due_.insert({s.due, s.target.key});
+  end(s);
+  s.problem.clear();
   s.passes = 0;
   s.failures++;
   probed_(false);
@@ -160,10 +176,11 @@ void Health::fail_with(State& s, Trouble why) {
 }
 
 void Health::give_up(State& s, const std::string& problem) {
-  if (s.fd.valid()) close(s);
-  due_.insert({s.due, s.target.key});
-  if (problem != problem_) log::warning("backends cannot be probed: {}; their verdicts stand", problem);
-  problem_ = problem;
+  end(s);
+  if (problem != s.problem)
+    log::warning("service {}: backend {} cannot be probed: {}; its verdict stands", s.target.key.service,
+                 s.target.key.address.text(), problem);
+  s.problem = problem;
 }
 
 void Health::judge(State& s, bool healthy, Trouble why) {

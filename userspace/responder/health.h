@@ -28,7 +28,7 @@ struct HealthKey {
 };
 struct HealthTarget {
   HealthKey key;
-  Target at;  // where it is reached from here
+  std::optional<Target> at;  // where it is reached from here; nothing: nowhere, which is a failure
   HealthSpec how;
 };
 
@@ -69,6 +69,7 @@ class Health {
     UniqueFd fd;
     bool connected = false;
     std::string received;
+    std::string problem;  // of this host, last logged
   };
   using States = std::map<HealthKey, State>;
 
@@ -76,10 +77,13 @@ class Health {
   void on_ready(const HealthKey& key);
   void on_connected(State& s);
   void on_bytes(State& s);
+  // Is it known now, of what came while nobody looked? It ends here.
+  void end_late(State& s);
   // Each ends the probe under way.
   void pass(State& s);
   void fail_with(State& s, Trouble why);
   void give_up(State& s, const std::string& problem);  // nobody's failure but ours
+  void end(State& s);
   void close(State& s);
   void judge(State& s, bool healthy, Trouble why);
   [[nodiscard]] Finding finding(const State& s, Clock::time_point now) const;
@@ -92,7 +96,6 @@ class Health {
   States states_;
   std::set<HealthKey> open_;
   std::set<std::pair<Clock::time_point, HealthKey>> due_;  // all others
-  std::string problem_;  // last logged
 };
 
 }  // namespace mizar::responder

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/responder/snapshot.h"
 
+#include <algorithm>
+
 #include "bpf/abi/local.h"
 
 namespace mizar::responder {
 
 namespace {
+
+// A verdict is to be heard soon also where probes are rare.
+constexpr std::chrono::milliseconds kAskAtLeast{1000};
 
 // Names of objects may have what DNS cannot say: "a..b".
 bool sayable(const std::string& name) { return name.find("..") == std::string::npos; }
@@ -122,22 +127,26 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::from(const v1::GetLocalReply& 
   return std::shared_ptr<const Snapshot>(s);
 }
 
-// An endpoint that has no interface yet is nobody's failure: it is not probed.
+// An endpoint that has no interface, yet or any more, cannot be reached: it is a target
+// all the same, or its last verdict would stand for ever.
 void Snapshot::add_health(const Goal& goal, const std::map<HealthSlot, std::uint32_t>& slots) {
   for (const auto& [key, s] : goal.services) {
     if (!s.health) continue;
     services_[{s.vni, s.name}] = key;
     std::map<Addr, HealthAsk> asks;  // by host
+    const auto interval = std::min<std::chrono::milliseconds>(std::chrono::milliseconds(s.health->interval_ms), kAskAtLeast);
     for (const BackendSpec& b : s.backends) {
       const auto host = b.host_id == goal.self.id ? std::nullopt : goal.reach(b.host_id);
       for (const Addr& ip : b.address.all()) {
         backends_.insert({key, ip});
         const auto slot = slots.find({s.vni, ip});
-        if (b.host_id == goal.self.id && slot != slots.end())
-          targets_.push_back({{key, ip}, {client_address(ip.family(), slot->second), s.health->port}, *s.health});
+        if (b.host_id == goal.self.id) {
+          auto& target = targets_.emplace_back(HealthTarget{{key, ip}, {}, *s.health});
+          if (slot != slots.end()) target.at = {client_address(ip.family(), slot->second), s.health->port};
+        }
         if (!host) continue;
         auto& ask = asks[*host];
-        ask = {key, s.vni, s.name, *host, std::move(ask.backends), std::chrono::milliseconds(s.health->interval_ms)};
+        ask = {key, s.vni, s.name, *host, std::move(ask.backends), interval};
         ask.backends.insert(ip);
       }
     }
