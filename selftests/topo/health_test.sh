@@ -89,6 +89,8 @@ ok "a service whose backends never answered is refused at once" refused red-a $V
 for s in s1 s2 s3; do
 	ok "... and the client's host hears why of $s" wait_for 15 is_so w1 red/web $s "UNHEALTHY connection refused"
 done
+logged() { grep -q "service red/web: backend s1 .* is unhealthy: connection refused" "$TOPO_DIR/w1/log"; }
+ok "... and logs it" wait_for 5 logged
 listed() { transit w1 service list > "$TOPO_DIR/list"; grep -qE '^red/web .* tcp/80->8080 +3 +0 +0/3$' "$TOPO_DIR/list" && grep -qE '^red/web: s2 .* on w2: unhealthy: connection refused, since [0-9]+ s$' "$TOPO_DIR/list"; }
 ok "service list says so" listed
 up red-s1
@@ -112,8 +114,7 @@ down red-$LOST
 ok "who is killed is out within the limit" wait_for 10 serve_now w1 red/web $LEFT
 ok "... and new connections go to the others" served_by red-a $VIP 120 $(printf 'red/%s ' $LEFT)
 ok "... while one with another backend goes on" steady
-logged() { grep -q "service red/web: backend $LOST .* is unhealthy: connection refused" "$TOPO_DIR/w1/log"; }
-ok "... and the change is logged" logged
+ok "... and the service says why" is_so w1 red/web $LOST "UNHEALTHY connection refused"
 up red-$LOST
 ok "it is back when it answers" wait_for 15 serve_now w1 red/web s1 s2 s3
 

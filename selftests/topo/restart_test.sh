@@ -79,7 +79,11 @@ end = json.load(open(sys.argv[1]))["end"]
 megabytes, again = end["sum_received"]["bytes"] >> 20, end["sum_sent"]["retransmits"]
 needless = int(sys.argv[2])
 print("# %d MB, %d segments sent again, %d of them needlessly" % (megabytes, again, needless))
-sys.exit(again > needless or megabytes < 100)' "$TOPO_DIR/tcp" "$needless"
+sys.exit(again > needless or megabytes < 100)' "$TOPO_DIR/tcp" "$needless" && return
+	# Who lost it, or only its acknowledgement.
+	for e in red-a red-b; do on $e nstat -asz | awk -v e=$e '/Retrans|LossProbe|DSACK/ && $2 { print "# " e, $1, $2 }'; done
+	for h in w1 w2; do on $h ip -s -o link show | sed -n 's/^[0-9]*: \([^:@]*\).*RX: [^\\]*\\ *\([0-9 ]*\)\\.*TX: [^\\]*\\ *\([0-9 ]*\).*/# '$h' \1 RX bytes packets errors dropped \2 TX \3/p'; done
+	return 1
 }
 ok "TCP loses no segment in kill -9, restart and replacement" tcp_whole
 
