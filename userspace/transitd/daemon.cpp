@@ -125,7 +125,7 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
                     return p && p->ifindex != 0 && p->ifindex != ifindex;
                   }),
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
-              std::max(options_.path_ttl, kPathTtl), options_.max_flows),
+              kPathTtl, options_.max_flows),
       verdicts_([this](std::uint32_t host) {
         const auto d = down_.find(host);
         return d != down_.end() && d->second;

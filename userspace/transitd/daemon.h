@@ -40,8 +40,8 @@ constexpr std::array<std::uint32_t, MZ_FLOW_TIMER_COUNT> default_flow_seconds() 
   };
 }
 
-// A host that gives up a bouncer's part keeps it as long as others may send there: as long
-// as paths stand on hosts that do not say.
+// Paths stand no longer on any host: one that gives up a network keeps it as long, because
+// others may send there.
 inline constexpr std::chrono::seconds kPathTtl{30};
 
 struct DaemonOptions {

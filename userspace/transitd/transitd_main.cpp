@@ -114,7 +114,7 @@ int parse(int argc, char** argv, Options& o) {
          "--path-seconds", [&o](unsigned s) { o.daemon.path_ttl = std::chrono::seconds(s); },
          "Seconds a direct path stands without a packet from there; 0: none, every packet goes by its bouncer")
       ->default_str(std::to_string(o.daemon.path_ttl.count()))
-      ->check(CLI::Range(0, 3600));
+      ->check(CLI::Range(0u, static_cast<unsigned>(kPathTtl.count())));
   app.add_option("--group-packets", o.daemon.group_packets, "Packets to multicast and broadcast addresses an endpoint may send a second; 0: any number")->capture_default_str();
   app.add_option("--query-interval", o.daemon.query_seconds, "Seconds between two questions which multicast groups an endpoint is in")->capture_default_str()->check(CLI::Range(1, 3600));
   app.add_option("--answers", o.daemon.answers, "Answers (ARP, ND, ICMP, services) an endpoint gets a second; 0: any number")->capture_default_str();
