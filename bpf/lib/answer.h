@@ -4,6 +4,7 @@
 #ifndef MZ_LIB_ANSWER_H
 #define MZ_LIB_ANSWER_H
 
+#include "bpf/lib/eth.h"
 #include "bpf/lib/function.h"
 #include "bpf/lib/refuse.h"
 #include "bpf/lib/too_big.h"
@@ -11,7 +12,7 @@
 /* p->why says what there is to tell; it stays a drop where that cannot be told. */
 static __always_inline int mz_answer_stages(struct mz_pkt *p)
 {
-	const struct mz_port *port = mz_port_again(p);
+	const struct mz_port *port = mz_port_of(mz_in_ifindex(p));
 	struct mz_teller by;
 
 	if (!port)

@@ -5,14 +5,22 @@
 
 #include "bpf/lib/count.h"
 
+/* The endpoint behind an interface, or NULL: its slot may be another's. */
+static __always_inline const struct mz_port *mz_port_of(__u32 ifindex)
+{
+	__u32 slot = ifindex & (MZ_PORTS - 1);
+	const struct mz_port *port = mz_lookup(mz_ports, &slot);
+
+	return port && port->ifindex == ifindex ? port : NULL;
+}
+
 /* Finds the endpoint by the interface its packet came from. */
 static __always_inline int mz_stage_port(struct mz_pkt *p, const struct mz_port **port)
 {
 	__u32 ifindex = mz_in_ifindex(p);
-	__u32 slot = ifindex & (MZ_PORTS - 1);
-	const struct mz_port *found = mz_lookup(mz_ports, &slot);
+	const struct mz_port *found = mz_port_of(ifindex);
 
-	if (!found || found->ifindex != ifindex) {
+	if (!found) {
 		mz_note(p, MZ_ST_PORT, MZ_OBJ_MISS, ifindex, 0);
 		return mz_drop(p, MZ_R_NO_PORT);
 	}

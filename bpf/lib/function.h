@@ -75,15 +75,6 @@ static __always_inline int mz_to_answer(struct mz_pkt *p, enum mz_reason why)
 	return MZ_END;
 }
 
-/* The port a saved packet came by, or NULL if it is another's by now. */
-static __always_inline const struct mz_port *mz_port_again(struct mz_pkt *p)
-{
-	__u32 slot = mz_in_ifindex(p) & (MZ_PORTS - 1);
-	const struct mz_port *port = mz_lookup(mz_ports, &slot);
-
-	return port && port->ifindex == mz_in_ifindex(p) ? port : NULL;
-}
-
 /* Some bits of a field as a value of its own: were the field in a jump, the verifier
  * would know it on both ways, and walk all that follows twice. */
 static __always_inline int mz_function_bits(__u32 field, __u32 bits)

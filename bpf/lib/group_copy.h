@@ -5,6 +5,7 @@
 #ifndef MZ_LIB_GROUP_COPY_H
 #define MZ_LIB_GROUP_COPY_H
 
+#include "bpf/lib/eth.h"
 #include "bpf/lib/group.h"
 #include "bpf/lib/inner.h"
 #include "bpf/lib/rewrite.h"
@@ -57,14 +58,6 @@ int mz_copy_to_host(mz_ctx_t *ctx, __u32 id, __u32 v6);
 int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6);
 int mz_count_hosts(struct mz_group *g, struct mz_group_work *w, __u32 except);
 
-static __always_inline int mz_is_port_of(__u32 ifindex, __u32 vni)
-{
-	__u32 slot = ifindex & (MZ_PORTS - 1);
-	const struct mz_port *port = mz_lookup(mz_ports, &slot);
-
-	return port && port->ifindex == ifindex && port->vni == vni;
-}
-
 /* The frame as it lies there, to every member of its VPC but one. Described packets
  * count whom it would reach. */
 __noinline int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w,
@@ -74,10 +67,12 @@ __noinline int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_g
 		return 0;
 	for (__u32 i = 0; i < MZ_GROUP_ROWS; i++) {
 		__u32 id = g->row[i].id;
+		const struct mz_port *port;
 
 		if (!id || id == to->except)
 			continue;
-		if (!mz_is_port_of(id, to->vni) || (!to->trace && mz_clone(ctx, id)))
+		port = mz_port_of(id);
+		if (!port || port->vni != to->vni || (!to->trace && mz_clone(ctx, id)))
 			w->lost++;
 		else
 			w->made++;
@@ -367,7 +362,7 @@ static __always_inline int mz_group_is_report(struct mz_pkt *p)
 
 static __always_inline int mz_group_egress(struct mz_pkt *p, __u32 *network, __u32 *from)
 {
-	const struct mz_port *port = mz_port_again(p);
+	const struct mz_port *port = mz_port_of(mz_in_ifindex(p));
 	const struct mz_network *net;
 
 	if (!port)

@@ -5,6 +5,7 @@
 #ifndef MZ_LIB_GROUP_MEMBER_H
 #define MZ_LIB_GROUP_MEMBER_H
 
+#include "bpf/lib/eth.h"
 #include "bpf/lib/group.h"
 
 /* Types of records (RFC 3376 4.2.12, RFC 3810 5.2.12). */
@@ -307,7 +308,7 @@ static __noinline void mz_group_tell(struct mz_pkt *p)
 /* All an endpoint says of groups ends here. */
 static __always_inline int mz_member_report(struct mz_pkt *p)
 {
-	const struct mz_port *port = mz_port_again(p);
+	const struct mz_port *port = mz_port_of(mz_in_ifindex(p));
 	const struct mz_network *net;
 	struct mz_say s = { .id = mz_in_ifindex(p), .v6 = p->v6, .trace = p->trace };
 	struct mz_report r = { 0 };

@@ -5,6 +5,7 @@
 #define MZ_LIB_RESUME_H
 
 #include "bpf/lib/egress.h"
+#include "bpf/lib/eth.h"
 #include "bpf/lib/function.h"
 #include "bpf/lib/ingress.h"
 
@@ -152,7 +153,7 @@ static __always_inline int mz_chain_begin(struct mz_pkt *p)
 
 static __always_inline int mz_resume_egress(struct mz_pkt *p)
 {
-	const struct mz_port *port = mz_port_again(p);
+	const struct mz_port *port = mz_port_of(mz_in_ifindex(p));
 
 	if (!port)
 		return mz_drop(p, MZ_R_NO_PORT);
