@@ -125,7 +125,8 @@
 	X(GROUP_HOSTS, DROP, "a host told us of members of a group that has them on too many hosts", "128 hosts a group; divide the network") \
 	X(GROUP_QUERY, DROP, "an endpoint asks who is in a group, which the network does", "take the multicast router out of the endpoint") \
 	X(IGMP_INVALID, DROP, "IGMP that RFC 3376 says to discard", "the sender builds broken packets") \
-	X(MLD_INVALID, DROP, "MLD that RFC 3810 says to discard", "the sender builds broken packets")
+	X(MLD_INVALID, DROP, "MLD that RFC 3810 says to discard", "the sender builds broken packets") \
+	X(ICMP_INVALID, DROP, "an ICMP error that quotes no packet: cut short, or a later fragment", "the sender builds broken packets")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */

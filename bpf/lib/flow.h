@@ -462,14 +462,14 @@ __noinline int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 ho
 		return 0;
 	q->icmp = icmp & MZ_OFF_MASK;
 	q->v6 = how & MZ_REL_V6;
-	if (!mz_read_quote(ctx, q)) {
-		t->flow.proto = q->proto;
-		t->flow.local = out ? q->dst : q->src;
-		t->flow.remote = out ? q->src : q->dst;
-		t->flow.local_port = (__be16)(out ? q->ports >> 16 : q->ports);
-		t->flow.remote_port = (__be16)(out ? q->ports : q->ports >> 16);
-		f = mapped ? mz_snat_back(t) : mz_lookup(mz_flows, &t->flow);
-	}
+	if (mz_read_quote(ctx, q))
+		return MZ_R_ICMP_INVALID;
+	t->flow.proto = q->proto;
+	t->flow.local = out ? q->dst : q->src;
+	t->flow.remote = out ? q->src : q->dst;
+	t->flow.local_port = (__be16)(out ? q->ports >> 16 : q->ports);
+	t->flow.remote_port = (__be16)(out ? q->ports : q->ports >> 16);
+	f = mapped ? mz_snat_back(t) : mz_lookup(mz_flows, &t->flow);
 	if (t->trace)
 		mz_note_slow(MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, !out);
 	if (!f || f->ifindex != ifindex)

@@ -41,7 +41,9 @@ static __always_inline int mz_read_quoted_ports(mz_ctx_t *ctx, struct mz_quote *
 	return 0;
 }
 
-/* The packet that an ICMP error quotes, as it stands. Not 0 where it cannot be told. */
+/* The packet that an ICMP error quotes, as it stands. Not 0 where there is none: too few
+ * bytes (RFC 792, RFC 4443 3: the header and 8 more at least), another version, or a
+ * later fragment, which no error is sent about (RFC 1122 3.2.2). */
 static __noinline int mz_read_quote(mz_ctx_t *ctx, struct mz_quote *q)
 {
 	union {
@@ -50,7 +52,8 @@ static __noinline int mz_read_quote(mz_ctx_t *ctx, struct mz_quote *q)
 	} h;
 
 	if (q->v6) {
-		if (mz_ctx_load(ctx, q->icmp + MZ_ICMP_LEN, &h.ip6, sizeof(h.ip6)))
+		if (mz_ctx_load(ctx, q->icmp + MZ_ICMP_LEN, &h.ip6, sizeof(h.ip6)) ||
+		    *(const __u8 *)&h.ip6 >> 4 != 6)
 			return -1;
 		q->src = h.ip6.src;
 		q->dst = h.ip6.dst;
@@ -58,7 +61,8 @@ static __noinline int mz_read_quote(mz_ctx_t *ctx, struct mz_quote *q)
 		q->l4 = sizeof(h.ip6);
 	} else {
 		if (mz_ctx_load(ctx, q->icmp + MZ_ICMP_LEN, &h.ip4, sizeof(h.ip4)) ||
-		    (h.ip4.frag_off & mz_htons(MZ_IP4_OFFSET)))
+		    (h.ip4.frag_off & mz_htons(MZ_IP4_OFFSET)) ||
+		    *(const __u8 *)&h.ip4 < 0x45 || *(const __u8 *)&h.ip4 > 0x4f)
 			return -1;
 		q->src = mz_addr4(h.ip4.saddr);
 		q->dst = mz_addr4(h.ip4.daddr);

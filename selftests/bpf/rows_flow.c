@@ -411,8 +411,10 @@ void test_flow_errors(void **state)
 		 { "about another flow", IN, in_tunnel(make_error(TO_R(.sport = 9), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
 		 { "about what another sent", IN, in_tunnel(make_error(TO_R(.src = EP_B), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
 		 { "about what A was sent", IN, in_tunnel(make_error(FROM_R(), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
-		 { "about a later fragment", IN, in_tunnel(make_error(TO_R(LATER), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
-		 { "quotes too little", IN, in_tunnel(make_error(TO_R(), 26, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 },
+		 { "about a later fragment", IN, in_tunnel(make_error(TO_R(LATER), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2, MZ_R_ICMP_INVALID },
+		 { "792 quotes too little", IN, in_tunnel(make_error(TO_R(), 27, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2, MZ_R_ICMP_INVALID },
+		 { "quotes a header too short", IN, in_tunnel(make_error(TO_R(.version_ihl = 0x44), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2, MZ_R_ICMP_INVALID },
+		 { "quotes another version", IN, in_tunnel(make_error(TO_R(.version_ihl = 0x65), 28, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2, MZ_R_ICMP_INVALID },
 		 { "behind IP options", IN, in_tunnel(make_error(TO_R(.version_ihl = 0x47), 36, 3, EP_R, EP_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 3 });
 	SCENARIO("by A, about what it was sent", key_of(6, 0),
 		 { "in", IN, TO_A(.proto = 6), MZ_FLOW_OPENING, MZ_TIMER_TCP_OPENING, 0, 1 },
@@ -423,7 +425,8 @@ void test_flow_errors(void **state)
 	SCENARIO("8201 4, 4443 3.2 IPv6: too big", key_of(17, 1),
 		 { "out", OUT, TO_R6(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 },
 		 { "too big", IN, in_tunnel(make_error(TO_R6(), 48, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
-		 { "quotes too little", IN, in_tunnel(make_error(TO_R6(), 46, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1 },
+		 { "4443 3 quotes too little", IN, in_tunnel(make_error(TO_R6(), 47, 2, EP6_R, EP6_A)), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1, MZ_R_ICMP_INVALID },
+		 { "by A, quotes too little", OUT, make_error(FROM_R6(), 47, 1, EP6_A, EP6_R), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 1, MZ_R_ICMP_INVALID },
 		 { "by A", OUT, make_error(FROM_R6(), 48, 1, EP6_A, EP6_R), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0, 2 });
 	SCENARIO("none opens a flow", key_of(17, 0),
 		 { "unreachable", IN, in_tunnel(make_error(TO_R(), 28, 3, EP_R, EP_A)), NO_FLOW });
