@@ -129,6 +129,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_ingress_malformed), cmocka_unit_test(test_control),
 		cmocka_unit_test(test_ip6_egress),       cmocka_unit_test(test_nd),
 		cmocka_unit_test(test_ip6_ingress),      cmocka_unit_test(test_ip6_underlay),
+		cmocka_unit_test(test_ecn_out),          cmocka_unit_test(test_ecn_in),
 		cmocka_unit_test(test_flow_tcp),         cmocka_unit_test(test_flow_others),
 		cmocka_unit_test(test_flow_ends),        cmocka_unit_test(test_flow_quota),
 		cmocka_unit_test(test_flow_local),       cmocka_unit_test(test_flow_fragments),

@@ -20,6 +20,9 @@ void test_ip6_egress(void **state);
 void test_nd(void **state);
 void test_ip6_ingress(void **state);
 void test_ip6_underlay(void **state);
+// rows_ecn.c
+void test_ecn_out(void **state);
+void test_ecn_in(void **state);
 // rows_local.c
 void test_local_requests(void **state);
 void test_local_replies(void **state);
