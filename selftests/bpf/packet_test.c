@@ -140,6 +140,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_vip_clashes),      cmocka_unit_test(test_vip_errors),
 		cmocka_unit_test(test_nat_mapping),      cmocka_unit_test(test_nat_filter),
 		cmocka_unit_test(test_nat_ports),        cmocka_unit_test(test_nat_errors),
+		cmocka_unit_test(test_nat_errors_end_nothing), cmocka_unit_test(test_flow_timers),
 		cmocka_unit_test(test_nat_functions),    cmocka_unit_test(test_gateway_functions),
 		cmocka_unit_test(test_gateway_out),      cmocka_unit_test(test_gateway_in),
 		cmocka_unit_test(test_entry),            cmocka_unit_test(test_entry_answers),
