@@ -136,6 +136,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_flow_errors),      cmocka_unit_test(test_flow_trace),
 		cmocka_unit_test(test_local_requests),   cmocka_unit_test(test_local_replies),
 		cmocka_unit_test(test_vip_ways),         cmocka_unit_test(test_vip_stays),
+		cmocka_unit_test(test_vip_sctp),         cmocka_unit_test(test_vip_fragments),
+		cmocka_unit_test(test_nat_fragments),
 		cmocka_unit_test(test_vip_sticky),       cmocka_unit_test(test_vip_local),
 		cmocka_unit_test(test_vip_clashes),      cmocka_unit_test(test_vip_errors),
 		cmocka_unit_test(test_nat_mapping),      cmocka_unit_test(test_nat_filter),

@@ -52,6 +52,7 @@ void test_flow_trace(void **state);
 // rows_nat.c
 void test_nat_mapping(void **state);
 void test_nat_filter(void **state);
+void test_nat_fragments(void **state);
 void test_nat_ports(void **state);
 void test_nat_errors(void **state);
 void test_nat_errors_end_nothing(void **state);
@@ -69,6 +70,8 @@ void test_entry_answers(void **state);
 void test_entry_refused(void **state);
 // rows_vip.c
 void test_vip_ways(void **state);
+void test_vip_sctp(void **state);
+void test_vip_fragments(void **state);
 void test_vip_stays(void **state);
 void test_vip_sticky(void **state);
 void test_vip_local(void **state);

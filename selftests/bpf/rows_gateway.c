@@ -35,6 +35,7 @@ static void gateway_world(void)
 	put_pool(addr4(FLOAT), 16, 0);
 }
 
+#define SCTP(chunk) .proto = 132, .flags = (chunk), .sums = 0
 #define FROM_R(...)  TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .sums = 1, ##__VA_ARGS__ })
 #define FROM_R6(...) TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = OUT6_R, .sums = 1, ##__VA_ARGS__ })
 #define SENT_OUT(...) \
@@ -123,6 +124,10 @@ void test_gateway_out(void **state)
 	out("one above", FROM_R(.sport = LAST + 1), MZ_R_NAT_SOURCE, NOTHING);
 	out("a forwarded port", FROM_R(.proto = 6, .sport = 80), MZ_R_TO_OUTSIDE, SENT_OUT(.proto = 6, .sport = 8080));
 	out("of another protocol", FROM_R(.sport = 80), MZ_R_NAT_SOURCE, NOTHING);
+	put_forward(addr4(EP_R), 90, 132, addr4(SHARED), 90);
+	out("SCTP from a forwarded port: its checksum covers no address", FROM_R(SCTP(2), .sport = 90), MZ_R_TO_OUTSIDE,
+	    SENT_OUT(SCTP(2), .sport = 90));
+	out("UDP without a checksum stays so", FROM_R(.sport = 2024, .sums = 0), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024, .sums = 0));
 	out("4787 REQ-14 a later fragment", FROM_R(.frag = 0x2001, .frag_id = 9), MZ_R_TO_OUTSIDE, NOTHING);
 	out("no ports", FROM_R(.proto = 47), MZ_R_NAT_PROTOCOL, NOTHING);
 	out("an address of its own", FROM_R(.src = EP_B, .sport = 5), MZ_R_TO_OUTSIDE, SENT_OUT(.src = FLOAT, .sport = 5));
@@ -256,6 +261,12 @@ void test_gateway_in(void **state)
 	in("behind them", COMES(.dport = LAST + 1), MZ_R_NAT_UNKNOWN, NOTHING);
 	in("a forwarded port", COMES(.proto = 6, .dport = 8080), MZ_R_FROM_OUTSIDE, SENT_IN(FROM_OUTSIDE, .proto = 6, .dport = 80));
 	in("of another protocol", COMES(.dport = 8080), MZ_R_NAT_UNKNOWN, NOTHING);
+	put_forward(addr4(EP_R), 90, 132, addr4(SHARED), 90);
+	in("SCTP to a forwarded port: its checksum covers no address", COMES(SCTP(1), .dport = 90), MZ_R_FROM_OUTSIDE,
+	   SENT_IN(FROM_OUTSIDE, SCTP(1), .dport = 90));
+	in("UDP without a checksum stays so", COMES(.sums = 0), MZ_R_FROM_OUTSIDE, SENT_IN(TO_MAPPED, .sums = 0));
+	put_forward(addr4(EP_R), 53, 17, addr4(SHARED), 5353);
+	in("... to a forwarded port", COMES(.sums = 0, .dport = 5353), MZ_R_FROM_OUTSIDE, SENT_IN(FROM_OUTSIDE, .sums = 0, .dport = 53));
 	put_piece(addr4(SHARED), 0, addr4(EP_B));
 	in("no ports", COMES(.proto = 47), MZ_R_NAT_UNKNOWN, NOTHING);
 	in("a later fragment whose first did not come", COMES(.frag = 0x2001, .frag_id = 9), MZ_R_NAT_UNKNOWN, NOTHING);

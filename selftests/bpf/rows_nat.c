@@ -73,6 +73,9 @@ static void inside_world(uint32_t world)
 #define GOT(...)  as_delivered(INNER(.src = OUT_R, .dst = EP_A, .sport = 2000, .sums = 1, ##__VA_ARGS__), MAC_A)
 #define GOT6(...) as_delivered(INNER(.v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .sport = 2000, .sums = 1, ##__VA_ARGS__), MAC_A)
 
+#define FIRST_FRAGMENT .frag = 0x2000, .frag_id = 9
+#define LATER_FRAGMENT .frag = 0x0002, .frag_id = 9, .sport = 7, .dport = 8, .sums = 0
+
 // The outside port that a port has, 0 = none.
 static uint16_t mapped(uint16_t port, uint8_t proto)
 {
@@ -213,6 +216,24 @@ void test_nat_filter(void **state)
 	pass("of the address's owner before", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
 }
 
+// Later fragments are of their first one's flow, on both ways.
+void test_nat_fragments(void **state)
+{
+	(void)state;
+	inside_world(0);
+	pass("a first fragment", OUT, LEAVES(FIRST_FRAGMENT), MZ_R_TO_GATEWAY, AS(2024, FIRST_FRAGMENT));
+	pass("... a later one: what stands in the place of ports is data", OUT, LEAVES(LATER_FRAGMENT), MZ_R_TO_GATEWAY,
+	     AS(7, LATER_FRAGMENT));
+	pass("a first fragment of the answer", IN, ARRIVES(TO_MAPPED, FIRST_FRAGMENT, .dport = 2024), MZ_R_DELIVERED,
+	     GOT(FIRST_FRAGMENT, .dport = 1000));
+	pass("... a later one", IN, ARRIVES(TO_MAPPED, LATER_FRAGMENT), MZ_R_DELIVERED, GOT(LATER_FRAGMENT));
+	pass("4787 REQ-8 a first fragment that answers nothing", IN, ARRIVES(TO_MAPPED, FIRST_FRAGMENT, .frag_id = 10, .dport = 2025),
+	     MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("4787 REQ-8 ... a later one", IN, ARRIVES(TO_MAPPED, LATER_FRAGMENT, .frag_id = 10), MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("zero checksum stays", OUT, LEAVES(.sums = 0), MZ_R_TO_GATEWAY, AS(2024, .sums = 0));
+	pass("... of the answer, too", IN, ARRIVES(TO_MAPPED, .sums = 0, .dport = 2024), MZ_R_DELIVERED, GOT(.sums = 0, .dport = 1000));
+}
+
 void test_nat_ports(void **state)
 {
 	(void)state;
@@ -243,6 +264,11 @@ void test_nat_ports(void **state)
 	pass("from a forwarded port: it has its outside port", OUT, LEAVES(.proto = 6, .sport = 80), MZ_R_TO_GATEWAY, AS(80, .proto = 6));
 	assert_int_equal(mapped(80, 6), 0);
 	pass("... of that protocol", OUT, LEAVES(.sport = 80), MZ_R_TO_GATEWAY, AS(FIRST + 80));
+	put_forward(addr4(EP_A), 90, 132, addr4(SHARED), 90);
+	pass("SCTP to a forwarded port, by a gateway", IN, ARRIVES(FROM_OUTSIDE, .proto = 132, .dport = 90, .flags = 1, .sums = 0),
+	     MZ_R_DELIVERED, GOT(.proto = 132, .dport = 90, .flags = 1, .sums = 0));
+	pass("... is answered", OUT, LEAVES(.proto = 132, .sport = 90, .flags = 2, .sums = 0), MZ_R_TO_GATEWAY,
+	     AS(90, .proto = 132, .flags = 2, .sums = 0));
 	pass("inside the VPC ports stay", OUT, INNER(.dst = EP_R, .sums = 1), MZ_R_TO_BOUNCER,
 	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = EP_R, .sums = 1));
 	put_way_out(MZ_NET_F_SERVED);
