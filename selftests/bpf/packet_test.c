@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "selftests/bpf/bpffs.h"
 #include "selftests/bpf/row.h"
 #include "selftests/bpf/rows.h"
 
@@ -167,6 +168,8 @@ int main(int argc, char **argv)
 		printf("1..0 # SKIP needs root: it loads BPF programs\n");
 		return 4;
 	}
+	if (!bpffs_there("packet_test"))
+		return 1;
 	if (private_network()) {
 		perror("packet_test: network namespace");
 		return 1;
@@ -176,7 +179,7 @@ int main(int argc, char **argv)
 		T = targets[i];
 		memset(reached, 0, sizeof(reached));
 		if (T->open()) {
-			fprintf(stderr, "packet_test: cannot load programs for %s\n", T->name);
+			fprintf(stderr, "packet_test: cannot load programs for %s, see above\n", T->name);
 			failed++;
 			break;
 		}
