@@ -357,10 +357,11 @@ void test_nat_errors(void **state)
 // An error about `seen`, which A sent as `sent`, comes in and is A's.
 static void error_in(const char *name, struct frame sent, struct frame seen, int type)
 {
-	struct frame error = make_error(seen, 28, type, OUT_R2, EP_A);
+	uint32_t quote = (seen.b[14] & 15u) * 4 + 8;
+	struct frame error = make_error(seen, quote, type, OUT_R2, EP_A);
 
 	pass(name, IN, TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
-	     MZ_R_DELIVERED, as_delivered(make_error(sent, 28, type, OUT_R2, EP_A), MAC_A));
+	     MZ_R_DELIVERED, as_delivered(make_error(sent, quote, type, OUT_R2, EP_A), MAC_A));
 }
 
 // No error ends what it is about, or keeps it.
@@ -381,7 +382,8 @@ void test_nat_errors_end_nothing(void **state)
 	pass("... stands", OUT, LEAVES(.proto = 6), MZ_R_TO_GATEWAY, AS(2024, .proto = 6));
 	error_in("5382 REQ-9 destination unreachable about it", LEAVES(.proto = 6), LEAVES(.proto = 6, .sport = 2024), 3);
 	error_in("5508 REQ-10a time exceeded about it", LEAVES(.proto = 6), LEAVES(.proto = 6, .sport = 2024), 11);
-	error_in("5508 REQ-10b a parameter problem about it", LEAVES(.proto = 6), LEAVES(.proto = 6, .sport = 2024), 12);
+	error_in("5508 REQ-3b, REQ-10b a parameter problem about it: what it quotes has IP options", LEAVES(.proto = 6, .version_ihl = 0x47, .sums = 0),
+		 LEAVES(.proto = 6, .version_ihl = 0x47, .sums = 0, .sport = 2024), 12);
 	assert_int_equal(T->lookup("mz_flows", &tcp, &f), 0);
 	assert_int_equal(f.errors, 3);
 	assert_int_equal(f.state, MZ_FLOW_ESTABLISHED);

@@ -54,6 +54,8 @@ static void vip_world(uint32_t backend, uint32_t sticky)
 #define SCTP(chunk) .proto = 132, .flags = (chunk), .sums = 0
 #define FIRST .frag = 0x2000, .frag_id = 9
 #define LATER .frag = 0x0002, .frag_id = 9, .sport = 7, .dport = 8, .sums = 0
+#define FIRST6 .ext = "\x2c", .exts = 1, .frag = 0x0001, .frag_id = 9
+#define LATER6 .ext = "\x2c", .exts = 1, .frag = 0x0010, .frag_id = 9, .sport = 7, .dport = 8
 
 static struct mz_flow flow_of(uint32_t proto, uint16_t local_port)
 {
@@ -128,6 +130,12 @@ void test_vip_fragments(void **state)
 	pass("... a later one", OUT, TO_VIP(LATER), MZ_R_DIRECT, TO_BACKEND(LATER));
 	pass("a first fragment back", IN, ANSWER(FIRST), MZ_R_DELIVERED, ANSWERED_BY_VIP(FIRST));
 	pass("... a later one back", IN, ANSWER(LATER), MZ_R_DELIVERED, ANSWERED_BY_VIP(LATER));
+	put_backend(B_R6, addr6(EP6_R), 2000, 0);
+	put_vip_rows(ROWS_OF(B_R6));
+	pass("a first fragment of IPv6", OUT, TO_VIP6(SCTP(1), FIRST6), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, SCTP(1), FIRST6));
+	pass("... a later one of IPv6", OUT, TO_VIP6(SCTP(1), LATER6), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, SCTP(1), LATER6));
 	pass("a later one whose first did not come: to whoever has that address, which is nobody", OUT, TO_VIP(LATER, .frag_id = 10),
 	     MZ_R_TO_BOUNCER, SENT_TO(BOUNCE_IP, .src = EP_A, .dst = VIP, LATER, .frag_id = 10));
 }
