@@ -45,7 +45,7 @@ enum mz_flow_state {
 	X(SCTP_CLOSING, "sctp-closing", 60, "as nf_conntrack") \
 	X(UDP_OPENING, "udp-opening", 120, "RFC 4787 REQ-5: at least 2 min") \
 	X(UDP_ESTABLISHED, "udp-established", 300, "RFC 4787 REQ-5: 5 min recommended") \
-	X(ICMP, "icmp", 60, "RFC 5508 REQ-1: a query, at least 60 s") \
+	X(ICMP, "icmp", 60, "RFC 5508 REQ-2: a query, at least 60 s") \
 	X(OTHER, "other", 600, "as nf_conntrack") \
 	X(FRAGMENT, "fragment", 30, "a first fragment's ports, for the later ones: as nf_conntrack reassembles")
 

@@ -11,7 +11,7 @@
  *
  *	char LICENSE[] SEC("license") = "Dual BSD/GPL";
  *
- *	clang -O2 -g -target bpf -mcpu=v3 -isystem /usr/include/$(gcc -print-multiarch) -c no_telnet.bpf.c
+ *	clang-19 -O2 -g -target bpf -mcpu=v3 -isystem /usr/include/$(gcc -print-multiarch) -c no_telnet.bpf.c
  *	transit function load no_telnet.bpf.o --at egress --vpc blue
  *
  * A function may read and write the packet by every helper its kind of program

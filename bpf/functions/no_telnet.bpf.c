@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* The smallest function there is: what goes to one TCP port is dropped.
  *
- *	clang -O2 -g -target bpf -mcpu=v3 -isystem /usr/include/$(gcc -print-multiarch) -c no_telnet.bpf.c
+ *	clang-19 -O2 -g -target bpf -mcpu=v3 -isystem /usr/include/$(gcc -print-multiarch) -c no_telnet.bpf.c
  *	transit function load no_telnet.bpf.o --at egress --vpc blue --set port=23 */
 #include <mizar/function.h>
 

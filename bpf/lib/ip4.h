@@ -10,6 +10,7 @@
 #define MZ_IP4_MF_OR_OFFSET 0x3fff
 #define MZ_IP4_DF           0x4000
 #define MZ_ECN_MASK         0x03
+#define MZ_ECN_ECT1         0x01 /* a bit of CE, too */
 #define MZ_ECN_CE           0x03
 
 /* Reads the IPv4 header behind the Ethernet header at p->l2.

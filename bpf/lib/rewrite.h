@@ -255,18 +255,21 @@ static __always_inline int mz_mark_ip6(struct mz_pkt *p)
 
 	if (!ip)
 		return mz_drop(p, MZ_R_INNER_TRUNCATED);
-	ip->flow |= mz_htonl((__u32)MZ_ECN_CE << 20);
+	ip->flow = (ip->flow & ~mz_htonl((__u32)MZ_ECN_MASK << 20)) | mz_htonl((__u32)(p->tos & MZ_ECN_MASK) << 20);
 	return MZ_NEXT;
 }
 
-/* Congestion marked on the underlay reaches the endpoint (RFC 6040 4.2). */
+/* What the underlay marked reaches the endpoint (RFC 6040 4.2): CE, and ECT(1) over
+ * ECT(0). Where something changes it becomes what stands outside. */
 static __always_inline int mz_stage_ecn(struct mz_pkt *p)
 {
-	if ((p->outer_tos & MZ_ECN_MASK) != MZ_ECN_CE || (p->tos & MZ_ECN_MASK) == MZ_ECN_CE)
+	__u8 out = p->outer_tos & MZ_ECN_MASK, in = p->tos & MZ_ECN_MASK;
+
+	if (!(out & MZ_ECN_ECT1) || in == out || in == MZ_ECN_CE)
 		return MZ_NEXT;
-	if (!(p->tos & MZ_ECN_MASK))
-		return mz_drop(p, MZ_R_ECN_LOST);
-	p->tos |= MZ_ECN_CE;
+	if (!in)
+		return out == MZ_ECN_CE ? mz_drop(p, MZ_R_ECN_LOST) : MZ_NEXT;
+	p->tos ^= in ^ out;
 	return p->v6 ? mz_mark_ip6(p) : mz_mark_ip4(p);
 }
 

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "selftests/bpf/bpffs.h"
 #include "selftests/bpf/row.h"
 #include "selftests/bpf/rows.h"
 
@@ -129,16 +130,20 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_ingress_malformed), cmocka_unit_test(test_control),
 		cmocka_unit_test(test_ip6_egress),       cmocka_unit_test(test_nd),
 		cmocka_unit_test(test_ip6_ingress),      cmocka_unit_test(test_ip6_underlay),
+		cmocka_unit_test(test_ecn_out),          cmocka_unit_test(test_ecn_in),
 		cmocka_unit_test(test_flow_tcp),         cmocka_unit_test(test_flow_others),
 		cmocka_unit_test(test_flow_ends),        cmocka_unit_test(test_flow_quota),
 		cmocka_unit_test(test_flow_local),       cmocka_unit_test(test_flow_fragments),
 		cmocka_unit_test(test_flow_errors),      cmocka_unit_test(test_flow_trace),
 		cmocka_unit_test(test_local_requests),   cmocka_unit_test(test_local_replies),
 		cmocka_unit_test(test_vip_ways),         cmocka_unit_test(test_vip_stays),
+		cmocka_unit_test(test_vip_sctp),         cmocka_unit_test(test_vip_fragments),
+		cmocka_unit_test(test_nat_fragments),
 		cmocka_unit_test(test_vip_sticky),       cmocka_unit_test(test_vip_local),
 		cmocka_unit_test(test_vip_clashes),      cmocka_unit_test(test_vip_errors),
 		cmocka_unit_test(test_nat_mapping),      cmocka_unit_test(test_nat_filter),
 		cmocka_unit_test(test_nat_ports),        cmocka_unit_test(test_nat_errors),
+		cmocka_unit_test(test_nat_errors_end_nothing), cmocka_unit_test(test_flow_timers),
 		cmocka_unit_test(test_nat_functions),    cmocka_unit_test(test_gateway_functions),
 		cmocka_unit_test(test_gateway_out),      cmocka_unit_test(test_gateway_in),
 		cmocka_unit_test(test_entry),            cmocka_unit_test(test_entry_answers),
@@ -163,6 +168,8 @@ int main(int argc, char **argv)
 		printf("1..0 # SKIP needs root: it loads BPF programs\n");
 		return 4;
 	}
+	if (!bpffs_there("packet_test"))
+		return 1;
 	if (private_network()) {
 		perror("packet_test: network namespace");
 		return 1;
@@ -172,7 +179,7 @@ int main(int argc, char **argv)
 		T = targets[i];
 		memset(reached, 0, sizeof(reached));
 		if (T->open()) {
-			fprintf(stderr, "packet_test: cannot load programs for %s\n", T->name);
+			fprintf(stderr, "packet_test: cannot load programs for %s, see above\n", T->name);
 			failed++;
 			break;
 		}

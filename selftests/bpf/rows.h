@@ -20,6 +20,9 @@ void test_ip6_egress(void **state);
 void test_nd(void **state);
 void test_ip6_ingress(void **state);
 void test_ip6_underlay(void **state);
+// rows_ecn.c
+void test_ecn_out(void **state);
+void test_ecn_in(void **state);
 // rows_local.c
 void test_local_requests(void **state);
 void test_local_replies(void **state);
@@ -40,6 +43,7 @@ void test_functions_returned(void **state);
 void test_flow_tcp(void **state);
 void test_flow_others(void **state);
 void test_flow_ends(void **state);
+void test_flow_timers(void **state);
 void test_flow_quota(void **state);
 void test_flow_local(void **state);
 void test_flow_fragments(void **state);
@@ -48,8 +52,10 @@ void test_flow_trace(void **state);
 // rows_nat.c
 void test_nat_mapping(void **state);
 void test_nat_filter(void **state);
+void test_nat_fragments(void **state);
 void test_nat_ports(void **state);
 void test_nat_errors(void **state);
+void test_nat_errors_end_nothing(void **state);
 void test_nat_functions(void **state);
 void test_gateway_functions(void **state);
 void test_peer_out(void **state);
@@ -64,6 +70,8 @@ void test_entry_answers(void **state);
 void test_entry_refused(void **state);
 // rows_vip.c
 void test_vip_ways(void **state);
+void test_vip_sctp(void **state);
+void test_vip_fragments(void **state);
 void test_vip_stays(void **state);
 void test_vip_sticky(void **state);
 void test_vip_local(void **state);

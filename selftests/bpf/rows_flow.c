@@ -139,6 +139,11 @@ static void make_elderly(struct mz_flow *f)
 	f->seen = T->now() - f->timeout / 2;
 }
 
+static void make_almost_old(struct mz_flow *f)
+{
+	f->seen = T->now() - f->timeout + 1000;
+}
+
 static void make_others(struct mz_flow *f)
 {
 	f->ifindex = 77;
@@ -214,7 +219,7 @@ void test_flow_others(void **state)
 	SCENARIO("UDP, IPv6, asked by the other side", key_of(17, 1),
 		 { "is asked", IN, TO_A6(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 0, 1 },
 		 { "answers", OUT, TO_R6(), MZ_FLOW_ESTABLISHED, MZ_TIMER_UDP_ESTABLISHED, 1, 1 });
-	SCENARIO("5508 REQ-1 ping", key_of(1, 0),
+	SCENARIO("5508 REQ-1, REQ-2 ping", key_of(1, 0),
 		 { "request", OUT, INNER(.dst = EP_R, .proto = 1, .sport = 0x0800), MZ_FLOW_OPENING, MZ_TIMER_ICMP, 1, 0 },
 		 { "reply", IN, TUNNEL(.in = { .proto = 1, .zero_sport = 1 }), MZ_FLOW_ESTABLISHED, MZ_TIMER_ICMP, 1, 1 },
 		 { "next reply", IN, TUNNEL(.in = { .proto = 1, .zero_sport = 1 }), MZ_FLOW_ESTABLISHED, MZ_TIMER_ICMP, 1, 2 });
@@ -255,6 +260,44 @@ void test_flow_ends(void **state)
 		 { "out", OUT, TO_R(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 1, 0 },
 		 { "back", IN, TO_A(), MZ_FLOW_ESTABLISHED, MZ_TIMER_UDP_ESTABLISHED, 1, 1 },
 		 { "the new one's", IN, TO_A(), MZ_FLOW_OPENING, MZ_TIMER_UDP_OPENING, 0, 1, .before = make_others });
+}
+
+// What flows have unless transitd is told otherwise, and that it is waited for.
+void test_flow_timers(void **state)
+{
+	(void)state;
+	static const uint32_t seconds[] = {
+#define X(name, option, secs, text) [MZ_TIMER_##name] = (secs),
+		MZ_FLOW_TIMERS(X)
+#undef X
+	};
+	static const struct {
+		const char *name;
+		enum mz_flow_timer timer;
+		uint32_t least;
+	} rows[] = {
+		{ "5382 REQ-5 an established connection: 2 h 4 min", MZ_TIMER_TCP_ESTABLISHED, 7440 },
+		{ "5382 REQ-5 one partly open: 4 min", MZ_TIMER_TCP_OPENING, 240 },
+		{ "5382 REQ-5 one that closes: 4 min", MZ_TIMER_TCP_CLOSING, 240 },
+		{ "4787 REQ-5 UDP: 2 min", MZ_TIMER_UDP_OPENING, 120 },
+		{ "4787 REQ-5c ... 5 min recommended", MZ_TIMER_UDP_ESTABLISHED, 300 },
+		{ "5508 REQ-2 a query: 60 s", MZ_TIMER_ICMP, 60 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		print_message("# %s: %s\n", T->name, rows[i].name);
+		assert_in_range(seconds[rows[i].timer], rows[i].least, UINT32_MAX);
+	}
+	SCENARIO("5382 REQ-5 silent almost as long: the same connection", key_of(6, 0),
+		 { "SYN", OUT, TO_R(.proto = 6, .flags = TCP_SYN), MZ_FLOW_OPENING, MZ_TIMER_TCP_OPENING, 1, 0 },
+		 { "SYN ACK, late", IN, TO_A(.proto = 6, .flags = TCP_SYN_ACK), MZ_FLOW_ANSWERED, MZ_TIMER_TCP_OPENING, 1, 1, .before = make_almost_old },
+		 { "ACK, late", OUT, TO_R(.proto = 6), MZ_FLOW_ESTABLISHED, MZ_TIMER_TCP_ESTABLISHED, 2, 1, .before = make_almost_old },
+		 { "data, late", IN, TO_A(.proto = 6), MZ_FLOW_ESTABLISHED, MZ_TIMER_TCP_ESTABLISHED, 2, 2, .before = make_almost_old },
+		 { "FIN, late", OUT, TO_R(.proto = 6, .flags = TCP_FIN), MZ_FLOW_CLOSING, MZ_TIMER_TCP_CLOSING, 3, 2, .before = make_almost_old },
+		 { "data, late", IN, TO_A(.proto = 6), MZ_FLOW_CLOSING, MZ_TIMER_TCP_CLOSING, 3, 3, .before = make_almost_old });
+	SCENARIO("5508 REQ-2 silent almost as long: the same query", key_of(1, 0),
+		 { "request", OUT, INNER(.dst = EP_R, .proto = 1, .sport = 0x0800), MZ_FLOW_OPENING, MZ_TIMER_ICMP, 1, 0 },
+		 { "reply, late", IN, TUNNEL(.in = { .proto = 1, .zero_sport = 1 }), MZ_FLOW_ESTABLISHED, MZ_TIMER_ICMP, 1, 1, .before = make_almost_old });
 }
 
 static void set_used(uint32_t n)

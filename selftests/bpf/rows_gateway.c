@@ -35,6 +35,7 @@ static void gateway_world(void)
 	put_pool(addr4(FLOAT), 16, 0);
 }
 
+#define SCTP(chunk) .proto = 132, .flags = (chunk), .sums = 0
 #define FROM_R(...)  TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .sums = 1, ##__VA_ARGS__ })
 #define FROM_R6(...) TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = OUT6_R, .sums = 1, ##__VA_ARGS__ })
 #define SENT_OUT(...) \
@@ -109,8 +110,7 @@ static void passes(const char *name, int gateway, struct frame in)
 void test_gateway_out(void **state)
 {
 	(void)state;
-	struct frame got = INNER(.src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 2024, .sums = 1),
-		     was = INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1), error, want, in;
+	struct frame got, was, error, want, in;
 
 	gateway_world();
 	out("UDP", FROM_R(.sport = 2024), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024));
@@ -118,18 +118,22 @@ void test_gateway_out(void **state)
 	out("a ping", FROM_R(.proto = 1, .sport = PING, .id = 1031), MZ_R_TO_OUTSIDE, SENT_OUT(.proto = 1, .sport = PING, .id = 1031));
 	out("IPv6", FROM_R6(.sport = 2024), MZ_R_TO_OUTSIDE, SENT_OUT6(.sport = 2024));
 	out("a ping of IPv6", FROM_R6(.proto = 58, .sport = PING6, .id = 1031), MZ_R_TO_OUTSIDE, SENT_OUT6(.proto = 58, .sport = PING6, .id = 1031));
-	out("the first of its ports", FROM_R(.sport = FIRST), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = FIRST));
-	out("the last", FROM_R(.sport = LAST), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = LAST));
+	out("4787 REQ-2 the first of its ports", FROM_R(.sport = FIRST), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = FIRST));
+	out("4787 REQ-2 ... and the last have one address", FROM_R(.sport = LAST), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = LAST));
 	out("one below them", FROM_R(.sport = FIRST - 1), MZ_R_NAT_SOURCE, NOTHING);
 	out("one above", FROM_R(.sport = LAST + 1), MZ_R_NAT_SOURCE, NOTHING);
 	out("a forwarded port", FROM_R(.proto = 6, .sport = 80), MZ_R_TO_OUTSIDE, SENT_OUT(.proto = 6, .sport = 8080));
 	out("of another protocol", FROM_R(.sport = 80), MZ_R_NAT_SOURCE, NOTHING);
+	put_forward(addr4(EP_R), 90, 132, addr4(SHARED), 90);
+	out("SCTP from a forwarded port: its checksum covers no address", FROM_R(SCTP(2), .sport = 90), MZ_R_TO_OUTSIDE,
+	    SENT_OUT(SCTP(2), .sport = 90));
+	out("UDP without a checksum stays so", FROM_R(.sport = 2024, .sums = 0), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024, .sums = 0));
 	out("4787 REQ-14 a later fragment", FROM_R(.frag = 0x2001, .frag_id = 9), MZ_R_TO_OUTSIDE, NOTHING);
 	out("no ports", FROM_R(.proto = 47), MZ_R_NAT_PROTOCOL, NOTHING);
 	out("an address of its own", FROM_R(.src = EP_B, .sport = 5), MZ_R_TO_OUTSIDE, SENT_OUT(.src = FLOAT, .sport = 5));
 	out("... without ports", FROM_R(.src = EP_B, .proto = 47, .sums = 0), MZ_R_TO_OUTSIDE, SENT_OUT(.src = FLOAT, .proto = 47, .sums = 0));
 	out("no outside address", FROM_R(.src = EP_G), MZ_R_NAT_NONE, NOTHING);
-	tells("1812 5.3.1 TTL 1", FROM_R(.sport = 2024, .ttl = 1), SENT_OUT(.sport = 2024, .ttl = 1), MZ_R_TTL_REPLY, 28, 11 << 8, 0);
+	tells("5508 REQ-10a, 1812 5.3.1 TTL 1", FROM_R(.sport = 2024, .ttl = 1), SENT_OUT(.sport = 2024, .ttl = 1), MZ_R_TTL_REPLY, 28, 11 << 8, 0);
 	tells("4443 3.3 hop limit 1", FROM_R6(.sport = 2024, .ttl = 1), SENT_OUT6(.sport = 2024, .ttl = 1), MZ_R_TTL_REPLY, 48,
 	      3 << 8, 0);
 	tells("... of a ping", FROM_R(.proto = 1, .sport = PING, .id = 1031, .ttl = 1),
@@ -138,20 +142,36 @@ void test_gateway_out(void **state)
 	out("TTL 2", FROM_R(.sport = 2024, .ttl = 2), MZ_R_TO_OUTSIDE, SENT_OUT(.sport = 2024, .ttl = 1));
 	out("no route", FROM_R(.sport = 2024, .dst = OUT_NO), MZ_R_OUTSIDE_ROUTE, NOTHING);
 	out("as much as the way out takes", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 28), MZ_R_TO_OUTSIDE, NOTHING);
-	out("one byte more, that may be in fragments", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
-	tells("1191 4 ... that may not", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27, .frag = 0x4000),
+	out("4787 REQ-13a is not kept: one byte more, that may be in fragments", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
+	tells("4787 REQ-13, 1191 4 ... that may not", FROM_R(.sport = 2024, .payload = OUTSIDE_MTU - 27, .frag = 0x4000),
 	      SENT_OUT(.sport = 2024, .payload = OUTSIDE_MTU - 27, .frag = 0x4000, .ttl = 63), MZ_R_OUTSIDE_MTU_REPLY, 548, 3 << 8 | 4,
 	      OUTSIDE_MTU);
 	tells("8201 3 ... of IPv6", FROM_R6(.sport = 2024, .payload = OUTSIDE_MTU - 47),
 	      SENT_OUT6(.sport = 2024, .payload = OUTSIDE_MTU - 47), MZ_R_OUTSIDE_MTU_REPLY, 1232, 2 << 8, OUTSIDE_MTU);
 	in = TUNNEL(.in = { .src = EP_R, .dst = SHARED, .proto = 6, .sport = 2024, .dport = 8080, .sums = 1 }, .label = 0xabc);
-	out_as("4787 REQ-9a to an outside address of ours: straight to its endpoint, from the sender's", in, MZ_R_FROM_OUTSIDE,
+	out_as("4787 REQ-9a, 5382 REQ-8 to an outside address of ours: straight to its endpoint, from the sender's", in, MZ_R_FROM_OUTSIDE,
 	       TUNNEL(.in = { .src = SHARED, .dst = EP_R, .proto = 6, .sport = 2024, .dport = 80, .ttl = 63, .sums = 1 },
 		      .sport = (uint16_t)(in.b[34] << 8 | in.b[35]), .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT,
 		      .smac = MAC_SELF, .ttl = 63, .hops = 1, .flags = FROM_OUTSIDE, .sender = SELF));
 	assert_int_equal(pass_by("4787 REQ-9a ... which is here", GW_OUT, OUT, FROM_R(.sport = 2024, .dst = FLOAT, .dport = 7), MZ_R_DELIVERED,
 				 as_delivered(INNER(.src = SHARED, .dst = EP_B, .sport = 2024, .dport = 7, .ttl = 63, .sums = 1), MAC_B)),
 			 V_REDIRECT);
+	assert_int_equal(pass_by("5508 REQ-7 ... a ping", GW_OUT, OUT, FROM_R(.proto = 1, .sport = PING, .id = 1031, .dst = FLOAT), MZ_R_DELIVERED,
+				 as_delivered(INNER(.src = SHARED, .dst = EP_B, .proto = 1, .sport = PING, .id = 1031, .ttl = 63, .sums = 1), MAC_B)),
+			 V_REDIRECT);
+	got = INNER(.src = SHARED, .dst = EP_B, .sport = 2024, .dport = 7, .sums = 1);
+	was = INNER(.src = EP_R, .dst = FLOAT, .sport = 2024, .dport = 7, .sums = 1);
+	memcpy(was.b + 40, got.b + 40, 2); // the quoted checksum stays
+	error = make_error(got, 28, 3, EP_B, SHARED);
+	want = make_error(was, 28, 3, FLOAT, EP_R);
+	want.b[22]--; // TTL
+	want.b[24]++;
+	memcpy(want.b, error.b, 12);
+	in = TUNNEL(.in = { .src = EP_B, .dst = SHARED, .proto = 1, .sport = 0x0300 }, .frame = &error);
+	out_as("5508 REQ-7a ... an error about what came so", in, MZ_R_FROM_OUTSIDE,
+	       TUNNEL(.in = { .src = FLOAT, .dst = EP_R, .proto = 1, .sport = 0x0300 }, .frame = &want,
+		      .sport = (uint16_t)(in.b[34] << 8 | in.b[35]), .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT, .smac = MAC_SELF,
+		      .ttl = 63, .hops = 1, .flags = TO_MAPPED, .sender = SELF));
 	struct mz_outside_key blue = { .ip = addr4(SHARED), .port = htons(3) };
 	struct mz_outside blues = { .vni = VNI + 1, .ip = addr4(EP_R) };
 	struct mz_ep_key blue_r = { .vni = VNI + 1, .ip = addr4(EP_R) };
@@ -167,6 +187,8 @@ void test_gateway_out(void **state)
 	out("... to a port that is nobody's", FROM_R(.sport = 2024, .dst = SHARED, .dport = 5), MZ_R_NAT_UNKNOWN, NOTHING);
 	out("... by a stack that does not know our option",
 	    TUNNEL(.in = { .src = EP_R, .dst = SHARED, .proto = 6, .sport = 2024, .dport = 8080 }, .no_option = 1), MZ_R_OPTION_INVALID, NOTHING);
+	got = INNER(.src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 2024, .sums = 1);
+	was = INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1);
 	memcpy(was.b + 40, got.b + 40, 2);
 	error = make_error(got, 28, 3, EP_R, OUT_R);
 	want = make_error(was, 28, 3, SHARED, OUT_R);
@@ -239,6 +261,12 @@ void test_gateway_in(void **state)
 	in("behind them", COMES(.dport = LAST + 1), MZ_R_NAT_UNKNOWN, NOTHING);
 	in("a forwarded port", COMES(.proto = 6, .dport = 8080), MZ_R_FROM_OUTSIDE, SENT_IN(FROM_OUTSIDE, .proto = 6, .dport = 80));
 	in("of another protocol", COMES(.dport = 8080), MZ_R_NAT_UNKNOWN, NOTHING);
+	put_forward(addr4(EP_R), 90, 132, addr4(SHARED), 90);
+	in("SCTP to a forwarded port: its checksum covers no address", COMES(SCTP(1), .dport = 90), MZ_R_FROM_OUTSIDE,
+	   SENT_IN(FROM_OUTSIDE, SCTP(1), .dport = 90));
+	in("UDP without a checksum stays so", COMES(.sums = 0), MZ_R_FROM_OUTSIDE, SENT_IN(TO_MAPPED, .sums = 0));
+	put_forward(addr4(EP_R), 53, 17, addr4(SHARED), 5353);
+	in("... to a forwarded port", COMES(.sums = 0, .dport = 5353), MZ_R_FROM_OUTSIDE, SENT_IN(FROM_OUTSIDE, .sums = 0, .dport = 53));
 	put_piece(addr4(SHARED), 0, addr4(EP_B));
 	in("no ports", COMES(.proto = 47), MZ_R_NAT_UNKNOWN, NOTHING);
 	in("a later fragment whose first did not come", COMES(.frag = 0x2001, .frag_id = 9), MZ_R_NAT_UNKNOWN, NOTHING);
@@ -254,7 +282,7 @@ void test_gateway_in(void **state)
 	in("as if of the link", COMES(.src = IP4(169, 254, 169, 254)), MZ_R_OUTSIDE_SOURCE, NOTHING);
 	in("as if a service of the host, of IPv6", COMES6(.src6 = SVC6(0x53)), MZ_R_OUTSIDE_SOURCE, NOTHING);
 	in("as if an endpoint's outside address", COMES(.dst = FLOAT, .src = SHARED), MZ_R_OUTSIDE_SOURCE, NOTHING);
-	in("as if an endpoint of the VPC", COMES(.dst = FLOAT, .src = EP_R), MZ_R_OUTSIDE_SOURCE, NOTHING);
+	in("4787 REQ-7 as if an endpoint of the VPC", COMES(.dst = FLOAT, .src = EP_R), MZ_R_OUTSIDE_SOURCE, NOTHING);
 	in("... of IPv6", COMES6(.src6 = EP6_B), MZ_R_OUTSIDE_SOURCE, NOTHING);
 	in("... to a forwarded port", COMES(.src = EP_G, .proto = 6, .dport = 8080), MZ_R_OUTSIDE_SOURCE, NOTHING);
 	put_piece(addr4(SHARED), 4, addr4(EP_G));
@@ -266,7 +294,7 @@ void test_gateway_in(void **state)
 	in("... of an error", COMES(.proto = 1, .sport = 0x0b00, .ttl = 1), MZ_R_TTL_EXCEEDED, NOTHING);
 	in("a cut header", COMES(.cut = 14, .total_delta = -14), MZ_R_L4_TRUNCATED, NOTHING);
 	in("as much as a tunnel carries", COMES(.payload = 1434 - 28), MZ_R_FROM_OUTSIDE, NOTHING);
-	in("4787 REQ-13 more, and may be in fragments", COMES(.payload = 1434 - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
+	in("4787 REQ-13a is not kept: more, and may be in fragments", COMES(.payload = 1434 - 27), MZ_R_OUTSIDE_TOO_BIG, NOTHING);
 	run.frame = COMES(.payload = 1434 - 27, .frag = 0x4000, .dmac = MAC_SELF, .smac = MAC_NEXT);
 	assert_int_equal(in("4787 REQ-13 more, and may not: its sender is told", run.frame, MZ_R_TOO_BIG_REPLY, NOTHING), T->same_interface);
 	assert_int_equal(T->run(&run), 0);

@@ -73,6 +73,9 @@ static void inside_world(uint32_t world)
 #define GOT(...)  as_delivered(INNER(.src = OUT_R, .dst = EP_A, .sport = 2000, .sums = 1, ##__VA_ARGS__), MAC_A)
 #define GOT6(...) as_delivered(INNER(.v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .sport = 2000, .sums = 1, ##__VA_ARGS__), MAC_A)
 
+#define FIRST_FRAGMENT .frag = 0x2000, .frag_id = 9
+#define LATER_FRAGMENT .frag = 0x0002, .frag_id = 9, .sport = 7, .dport = 8, .sums = 0
+
 // The outside port that a port has, 0 = none.
 static uint16_t mapped(uint16_t port, uint8_t proto)
 {
@@ -97,7 +100,7 @@ void test_nat_mapping(void **state)
 	uint16_t other;
 
 	inside_world(0);
-	pass("4787 REQ-4a even ports stay even, in their order", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
+	pass("4787 REQ-4 even ports stay even, in their order", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
 	pass("4787 REQ-1 the same port to another port: one mapping", OUT, LEAVES(.dport = 2001), MZ_R_TO_GATEWAY,
 	     AS(2024, .dport = 2001));
 	pass("4787 REQ-1 ... to another address", OUT, INNER(.dst = OUT_R2, .sums = 1), MZ_R_TO_GATEWAY,
@@ -119,6 +122,11 @@ void test_nat_mapping(void **state)
 	assert_int_equal(other % 2, 0);
 	pass("and what comes for it is told apart", IN, ARRIVES(TO_MAPPED, .dport = other), MZ_R_DELIVERED, GOT(.dport = 2024));
 	pass("... from the first", IN, ARRIVES(TO_MAPPED, .dport = 2024), MZ_R_DELIVERED, GOT(.dport = 1000));
+	pass("4787 REQ-11 one found by chance is as any other: to another port it is the same", OUT, LEAVES(.sport = 2024, .dport = 2001),
+	     MZ_R_TO_GATEWAY, AS(other, .dport = 2001));
+	pass("4787 REQ-11 ... and what comes for it is filtered as for any other", IN,
+	     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .sport = 2000, .dport = other, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_NAT_UNSOLICITED, NOTHING);
 	struct mz_mapping_key mk = { .vni = VNI, .ip = addr4(EP_A), .port = htons(1000), .proto = 17 };
 	struct mz_mapping m = { .port = htons(2024), .idle = 1 };
 
@@ -136,12 +144,29 @@ void test_nat_mapping(void **state)
 	     AS(PING, .proto = 1, .id = 1031));
 	pass("its answer", IN, TUNNEL(.in = { .src = OUT_R, .dst = EP_A, .proto = 1, PONG, .id = 1031, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
 	     MZ_R_DELIVERED, as_delivered(INNER(.src = OUT_R, .dst = EP_A, .proto = 1, PONG, .id = 7, .sums = 1), MAC_A));
+	pass("5508 REQ-1a the same identifier to another host: one mapping", OUT,
+	     INNER(.dst = OUT_R2, .proto = 1, .sport = PING, .id = 7, .sums = 1), MZ_R_TO_GATEWAY,
+	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R2, .proto = 1, .sport = PING, .id = 1031, .sums = 1));
 	pass("IPv6", OUT, LEAVES6(.proto = 6, .flags = TCP_SYN), MZ_R_TO_GATEWAY, AS6(2024, .proto = 6, .flags = TCP_SYN));
 	pass("its answer", IN, ARRIVES6(TO_MAPPED, .proto = 6, .flags = TCP_SYNACK, .dport = 2024), MZ_R_DELIVERED,
 	     GOT6(.proto = 6, .flags = TCP_SYNACK, .dport = 1000));
 	pass("a ping of IPv6", OUT, LEAVES6(.proto = 58, .sport = PING6, .id = 7), MZ_R_TO_GATEWAY, AS6(PING6, .proto = 58, .id = 1031));
 	pass("its answer", IN, TUNNEL(.in = { .v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .proto = 58, .sport = PONG6, .id = 1031, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
 	     MZ_R_DELIVERED, as_delivered(INNER(.v6 = 1, .src6 = OUT6_R, .dst6 = EP6_A, .proto = 58, .sport = PONG6, .id = 7, .sums = 1), MAC_A));
+	inside_world(0);
+	pass("a connection", OUT, LEAVES(.proto = 6, .flags = TCP_SYN), MZ_R_TO_GATEWAY, AS(2024, .proto = 6, .flags = TCP_SYN));
+	pass("5382 REQ-1 ... its port to another address: one mapping", OUT, INNER(.dst = OUT_R2, .proto = 6, .flags = TCP_SYN, .sums = 1),
+	     MZ_R_TO_GATEWAY, SENT_TO(BOUNCE_IP, .src = EP_A, .dst = OUT_R2, .proto = 6, .flags = TCP_SYN, .sums = 1, .sport = 2024));
+	pass("5382 REQ-7 a number that is taken is not given twice", OUT, LEAVES(.proto = 6, .sport = 2024, .flags = TCP_SYN), MZ_R_TO_GATEWAY,
+	     NOTHING);
+	other = mapped(2024, 6);
+	assert_in_range(other, FIRST, LAST);
+	assert_int_not_equal(other, 2024);
+	pass("5382 REQ-7 ... and what comes for it is told apart", IN,
+	     ARRIVES(TO_MAPPED, .proto = 6, .flags = TCP_SYNACK, .dport = other), MZ_R_DELIVERED,
+	     GOT(.proto = 6, .flags = TCP_SYNACK, .dport = 2024));
+	pass("5382 REQ-7 ... from the first's", IN, ARRIVES(TO_MAPPED, .proto = 6, .flags = TCP_SYNACK, .dport = 2024), MZ_R_DELIVERED,
+	     GOT(.proto = 6, .flags = TCP_SYNACK, .dport = 1000));
 }
 
 void test_nat_filter(void **state)
@@ -191,6 +216,24 @@ void test_nat_filter(void **state)
 	pass("of the address's owner before", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_NAT_UNSOLICITED, NOTHING);
 }
 
+// Later fragments are of their first one's flow, on both ways.
+void test_nat_fragments(void **state)
+{
+	(void)state;
+	inside_world(0);
+	pass("a first fragment", OUT, LEAVES(FIRST_FRAGMENT), MZ_R_TO_GATEWAY, AS(2024, FIRST_FRAGMENT));
+	pass("... a later one: what stands in the place of ports is data", OUT, LEAVES(LATER_FRAGMENT), MZ_R_TO_GATEWAY,
+	     AS(7, LATER_FRAGMENT));
+	pass("a first fragment of the answer", IN, ARRIVES(TO_MAPPED, FIRST_FRAGMENT, .dport = 2024), MZ_R_DELIVERED,
+	     GOT(FIRST_FRAGMENT, .dport = 1000));
+	pass("... a later one", IN, ARRIVES(TO_MAPPED, LATER_FRAGMENT), MZ_R_DELIVERED, GOT(LATER_FRAGMENT));
+	pass("4787 REQ-8 a first fragment that answers nothing", IN, ARRIVES(TO_MAPPED, FIRST_FRAGMENT, .frag_id = 10, .dport = 2025),
+	     MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("4787 REQ-8 ... a later one", IN, ARRIVES(TO_MAPPED, LATER_FRAGMENT, .frag_id = 10), MZ_R_NAT_UNSOLICITED, NOTHING);
+	pass("zero checksum stays", OUT, LEAVES(.sums = 0), MZ_R_TO_GATEWAY, AS(2024, .sums = 0));
+	pass("... of the answer, too", IN, ARRIVES(TO_MAPPED, .sums = 0, .dport = 2024), MZ_R_DELIVERED, GOT(.sums = 0, .dport = 1000));
+}
+
 void test_nat_ports(void **state)
 {
 	(void)state;
@@ -221,6 +264,11 @@ void test_nat_ports(void **state)
 	pass("from a forwarded port: it has its outside port", OUT, LEAVES(.proto = 6, .sport = 80), MZ_R_TO_GATEWAY, AS(80, .proto = 6));
 	assert_int_equal(mapped(80, 6), 0);
 	pass("... of that protocol", OUT, LEAVES(.sport = 80), MZ_R_TO_GATEWAY, AS(FIRST + 80));
+	put_forward(addr4(EP_A), 90, 132, addr4(SHARED), 90);
+	pass("SCTP to a forwarded port, by a gateway", IN, ARRIVES(FROM_OUTSIDE, .proto = 132, .dport = 90, .flags = 1, .sums = 0),
+	     MZ_R_DELIVERED, GOT(.proto = 132, .dport = 90, .flags = 1, .sums = 0));
+	pass("... is answered", OUT, LEAVES(.proto = 132, .sport = 90, .flags = 2, .sums = 0), MZ_R_TO_GATEWAY,
+	     AS(90, .proto = 132, .flags = 2, .sums = 0));
 	pass("inside the VPC ports stay", OUT, INNER(.dst = EP_R, .sums = 1), MZ_R_TO_BOUNCER,
 	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = EP_R, .sums = 1));
 	put_way_out(MZ_NET_F_SERVED);
@@ -272,12 +320,12 @@ void test_nat_errors(void **state)
 	pass("one of IPv6", OUT, LEAVES6(), MZ_R_TO_GATEWAY, NOTHING);
 	error = make_error(seen, 28, 3, OUT_R2, EP_A);
 	want = make_error(sent, 28, 3, OUT_R2, EP_A);
-	pass("5508 REQ-4 an error about it, by a router", IN,
+	pass("5508 REQ-4, 4787 REQ-12a an error about it, by a router", IN,
 	     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
 	     MZ_R_DELIVERED, as_delivered(want, MAC_A));
 	error = make_error(ping_seen, 28, 11, OUT_R2, EP_A);
 	want = make_error(ping, 28, 11, OUT_R2, EP_A);
-	pass("5508 REQ-4 ... about a ping", IN,
+	pass("5508 REQ-4, REQ-10a ... about a ping: time exceeded", IN,
 	     TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
 	     MZ_R_DELIVERED, as_delivered(want, MAC_A));
 	error = make_error(seen6, 48, 2, OUT6_R, EP6_A);
@@ -287,7 +335,9 @@ void test_nat_errors(void **state)
 	     MZ_R_DELIVERED, as_delivered(want, MAC_A));
 	assert_int_equal(T->lookup("mz_flows", &k, &f), 0);
 	assert_int_equal(f.errors, 1);
-	assert_int_equal(f.state, MZ_FLOW_OPENING); // 4787 REQ-10, 5508 REQ-6: it ends nothing
+	assert_int_equal(f.state, MZ_FLOW_OPENING);
+	pass("4787 REQ-12 the mapping stands: what leaves has its port", OUT, LEAVES(), MZ_R_TO_GATEWAY, AS(2024));
+	pass("4787 REQ-12 ... and is answered", IN, ARRIVES(TO_MAPPED, .dport = 2024), MZ_R_DELIVERED, GOT(.dport = 1000));
 	seen = LEAVES(.sport = 2025);
 	error = make_error(seen, 28, 3, OUT_R2, EP_A);
 	pass("5508 REQ-4 about nothing that was sent", IN,
@@ -302,6 +352,62 @@ void test_nat_errors(void **state)
 	pass("5508 REQ-5 an error by the endpoint", OUT, make_error(got, 28, 3, EP_A, OUT_R), MZ_R_TO_GATEWAY,
 	     TUNNEL(.in = { .src = EP_A, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &want, .src = SELF_IP, .dst = BOUNCE_IP,
 		    .dmac = MAC_NEXT, .smac = MAC_SELF, .label = 0xabc, .qos_class = 9, .origin = SELF, .sender = SELF));
+}
+
+// An error about `seen`, which A sent as `sent`, comes in and is A's.
+static void error_in(const char *name, struct frame sent, struct frame seen, int type)
+{
+	uint32_t quote = (seen.b[14] & 15u) * 4 + 8;
+	struct frame error = make_error(seen, quote, type, OUT_R2, EP_A);
+
+	pass(name, IN, TUNNEL(.in = { .src = OUT_R2, .dst = EP_A, .proto = 1, .sport = 0x0300 }, .frame = &error, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(make_error(sent, quote, type, OUT_R2, EP_A), MAC_A));
+}
+
+// No error ends what it is about, or keeps it.
+void test_nat_errors_end_nothing(void **state)
+{
+	(void)state;
+	struct mz_flow_key tcp = { .vni = VNI, .proto = 6, .local = addr4(EP_A), .remote = addr4(OUT_R),
+				   .local_port = htons(1000), .remote_port = htons(2000) };
+	struct mz_flow_key query = { .vni = VNI, .proto = 1, .local = addr4(EP_A), .remote = addr4(OUT_R),
+				     .local_port = htons(7), .remote_port = htons(7) };
+	struct frame ping = LEAVES(.proto = 1, .sport = PING, .id = 7), seen = LEAVES(.proto = 1, .sport = PING, .id = 1031);
+	struct mz_flow f, g;
+
+	memcpy(ping.b + 36, seen.b + 36, 2); // the quoted checksum stays
+	inside_world(0);
+	pass("a connection", OUT, LEAVES(.proto = 6, .flags = TCP_SYN), MZ_R_TO_GATEWAY, AS(2024, .proto = 6, .flags = TCP_SYN));
+	pass("... answered", IN, ARRIVES(TO_MAPPED, .proto = 6, .flags = TCP_SYNACK, .dport = 2024), MZ_R_DELIVERED, NOTHING);
+	pass("... stands", OUT, LEAVES(.proto = 6), MZ_R_TO_GATEWAY, AS(2024, .proto = 6));
+	error_in("5382 REQ-9 destination unreachable about it", LEAVES(.proto = 6), LEAVES(.proto = 6, .sport = 2024), 3);
+	error_in("5508 REQ-10a time exceeded about it", LEAVES(.proto = 6), LEAVES(.proto = 6, .sport = 2024), 11);
+	error_in("5508 REQ-3b, REQ-10b a parameter problem about it: what it quotes has IP options", LEAVES(.proto = 6, .version_ihl = 0x47, .sums = 0),
+		 LEAVES(.proto = 6, .version_ihl = 0x47, .sums = 0, .sport = 2024), 12);
+	assert_int_equal(T->lookup("mz_flows", &tcp, &f), 0);
+	assert_int_equal(f.errors, 3);
+	assert_int_equal(f.state, MZ_FLOW_ESTABLISHED);
+	pass("5382 REQ-10 the connection goes on", IN, ARRIVES(TO_MAPPED, .proto = 6, .dport = 2024), MZ_R_DELIVERED,
+	     GOT(.proto = 6, .dport = 1000));
+	pass("5382 REQ-10 ... under its port", OUT, LEAVES(.proto = 6), MZ_R_TO_GATEWAY, AS(2024, .proto = 6));
+
+	pass("a ping", OUT, LEAVES(.proto = 1, .sport = PING, .id = 7), MZ_R_TO_GATEWAY, AS(PING, .proto = 1, .id = 1031));
+	assert_int_equal(T->lookup("mz_flows", &query, &f), 0);
+	f.seen -= 5000;
+	put("mz_flows", &query, &f);
+	error_in("5508 REQ-6 an error about a query", ping, seen, 3);
+	assert_int_equal(T->lookup("mz_flows", &query, &g), 0);
+	assert_int_equal(g.seen, f.seen); // not refreshed
+	assert_int_equal(g.timeout, f.timeout);
+	pass("5508 REQ-6 ... ends it not: its answer", IN,
+	     TUNNEL(.in = { .src = OUT_R, .dst = EP_A, .proto = 1, PONG, .id = 1031, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(INNER(.src = OUT_R, .dst = EP_A, .proto = 1, PONG, .id = 7, .sums = 1), MAC_A));
+	pass("5508 REQ-10b a timestamp request", OUT, LEAVES(.proto = 1, .sport = 0x0d00, .id = 9), MZ_R_TO_GATEWAY, NOTHING);
+	assert_int_equal(mapped(9, 1), 1033);
+	pass("5508 REQ-10b ... its answer", IN,
+	     TUNNEL(.in = { .src = OUT_R, .dst = EP_A, .proto = 1, .sport = 0x0e00, .id = 1033, .sums = 1 }, FROM_BOUNCER, .flags = TO_MAPPED),
+	     MZ_R_DELIVERED, as_delivered(INNER(.src = OUT_R, .dst = EP_A, .proto = 1, .sport = 0x0e00, .id = 9, .sums = 1), MAC_A));
+	pass("5508 REQ-11 what neither asks, answers nor tells of an error", OUT, LEAVES(.proto = 1, .sport = 0x0900), MZ_R_NAT_PROTOCOL, NOTHING);
 }
 
 // Functions see what comes from the outside as the network sees it, and behind the flow

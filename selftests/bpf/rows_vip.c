@@ -8,6 +8,9 @@
 
 #include "selftests/bpf/vips.h"
 
+// Rows name what differs from the usual packet.
+#pragma GCC diagnostic ignored "-Woverride-init"
+
 #define EP_R2 IP4(198, 18, 1, 10) // on PEER, too
 #define OUT MZ_DIR_EGRESS
 #define IN  MZ_DIR_INGRESS
@@ -48,6 +51,12 @@ static void vip_world(uint32_t backend, uint32_t sticky)
 #define ANSWERED_BY_VIP(...) \
 	as_delivered(INNER(.src = VIP, .dst = EP_A, .sport = 2000, .dport = 1000, .sums = 1, ##__VA_ARGS__), MAC_A)
 
+#define SCTP(chunk) .proto = 132, .flags = (chunk), .sums = 0
+#define FIRST .frag = 0x2000, .frag_id = 9
+#define LATER .frag = 0x0002, .frag_id = 9, .sport = 7, .dport = 8, .sums = 0
+#define FIRST6 .ext = "\x2c", .exts = 1, .frag = 0x0001, .frag_id = 9
+#define LATER6 .ext = "\x2c", .exts = 1, .frag = 0x0010, .frag_id = 9, .sport = 7, .dport = 8
+
 static struct mz_flow flow_of(uint32_t proto, uint16_t local_port)
 {
 	struct mz_flow_key k = { .vni = VNI, .proto = proto, .local = addr4(EP_A), .remote = addr4(VIP),
@@ -76,6 +85,7 @@ void test_vip_ways(void **state)
 	pass("UDP: back", IN, ANSWER(), MZ_R_DELIVERED, ANSWERED_BY_VIP());
 	pass("UDP: zero checksum stays", OUT, INNER(.dst = VIP), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .dport = 2001));
+	pass("UDP: zero checksum stays, back", IN, ANSWER(.sums = 0), MZ_R_DELIVERED, ANSWERED_BY_VIP(.sums = 0));
 	put_vip_rows(ROWS_OF(B_R6));
 	pass("TCP of IPv6", OUT, TO_VIP6(.proto = 6, .flags = TCP_SYN), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, .dport = 2001, .proto = 6, .flags = TCP_SYN, .sums = 1));
@@ -86,6 +96,48 @@ void test_vip_ways(void **state)
 	pass("a direct packet to the backend is not the service's", OUT,
 	     INNER(.dst = EP_R, .sport = 1001, .dport = 2001, .sums = 1), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R, .sport = 1001, .dport = 2001, .sums = 1));
+}
+
+// SCTP's checksum, a CRC, covers its ports and no address (RFC 9260 6.8): a service of it
+// has its backends' port, and no byte of its packets changes but addresses.
+void test_vip_sctp(void **state)
+{
+	(void)state;
+	struct mz_flow f;
+
+	vip_world(B_R, 0);
+	put_backend(B_R, addr4(EP_R), 2000, 0);
+	put_backend(B_R6, addr6(EP6_R), 2000, 0);
+	pass("SCTP: INIT to the VIP", OUT, TO_VIP(SCTP(1)), MZ_R_DIRECT, TO_BACKEND(SCTP(1), .dport = 2000));
+	pass("SCTP: INIT ACK", IN, ANSWER(SCTP(2), .sport = 2000), MZ_R_DELIVERED, ANSWERED_BY_VIP(SCTP(2)));
+	pass("SCTP: COOKIE ECHO", OUT, TO_VIP(SCTP(10)), MZ_R_DIRECT, TO_BACKEND(SCTP(10), .dport = 2000));
+	pass("SCTP: DATA back", IN, ANSWER(SCTP(0), .sport = 2000), MZ_R_DELIVERED, ANSWERED_BY_VIP(SCTP(0)));
+	f = flow_of(132, 1000);
+	assert_int_equal(f.state, MZ_FLOW_ESTABLISHED);
+	put_vip_rows(ROWS_OF(B_R6));
+	pass("SCTP of IPv6", OUT, TO_VIP6(SCTP(1)), MZ_R_DIRECT, SENT_TO(PEER_IP, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, SCTP(1)));
+	pass("SCTP of IPv6: back", IN, TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = EP6_A, .sport = 2000, .dport = 1000, SCTP(2) }),
+	     MZ_R_DELIVERED, as_delivered(INNER(.v6 = 1, .src6 = VIP6, .dst6 = EP6_A, .sport = 2000, .dport = 1000, SCTP(2)), MAC_A));
+}
+
+// Later fragments go where their first went; what stands in the place of ports is data.
+void test_vip_fragments(void **state)
+{
+	(void)state;
+
+	vip_world(B_R, 0);
+	pass("a first fragment to the VIP", OUT, TO_VIP(FIRST), MZ_R_DIRECT, TO_BACKEND(FIRST));
+	pass("... a later one", OUT, TO_VIP(LATER), MZ_R_DIRECT, TO_BACKEND(LATER));
+	pass("a first fragment back", IN, ANSWER(FIRST), MZ_R_DELIVERED, ANSWERED_BY_VIP(FIRST));
+	pass("... a later one back", IN, ANSWER(LATER), MZ_R_DELIVERED, ANSWERED_BY_VIP(LATER));
+	put_backend(B_R6, addr6(EP6_R), 2000, 0);
+	put_vip_rows(ROWS_OF(B_R6));
+	pass("a first fragment of IPv6", OUT, TO_VIP6(SCTP(1), FIRST6), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, SCTP(1), FIRST6));
+	pass("... a later one of IPv6", OUT, TO_VIP6(SCTP(1), LATER6), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, SCTP(1), LATER6));
+	pass("a later one whose first did not come: to whoever has that address, which is nobody", OUT, TO_VIP(LATER, .frag_id = 10),
+	     MZ_R_TO_BOUNCER, SENT_TO(BOUNCE_IP, .src = EP_A, .dst = VIP, LATER, .frag_id = 10));
 }
 
 // What backends come and go: a flow stays where it is.

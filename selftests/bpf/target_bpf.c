@@ -5,6 +5,7 @@
 #include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -35,6 +36,7 @@
 #include "bpf/function_resume.skel.h"
 #include "bpf/hop_resume.skel.h"
 #include "selftests/bpf/function_reply_xdp.skel.h"
+#include "selftests/bpf/bpffs.h"
 #include "selftests/bpf/target.h"
 
 static struct {
@@ -118,7 +120,7 @@ static int open_all(void)
 {
 	if (s.tc_ingress)
 		return 0;
-	snprintf(s.pins, sizeof(s.pins), "/sys/fs/bpf/mz-selftest-%d", getpid());
+	snprintf(s.pins, sizeof(s.pins), BPFFS "/mz-selftest-%d", getpid());
 	LOAD(tc_ingress, mz_uplink_deliver);
 	LOAD(tc_egress, mz_endpoint_egress);
 	LOAD(xdp_ingress, mz_uplink_hop);
@@ -238,10 +240,22 @@ static struct mz_function_packet seen(uint32_t slot)
 	return p;
 }
 
+static void remove_pins(void)
+{
+	DIR *d = opendir(s.pins);
+	struct dirent *e;
+
+	while (d && (e = readdir(d)))
+		if (e->d_name[0] != '.')
+			unlinkat(dirfd(d), e->d_name, 0);
+	if (d)
+		closedir(d);
+	rmdir(s.pins);
+}
+
+// As far as it was opened.
 static void close_all(void)
 {
-	struct bpf_map *m;
-
 	if (!s.tc_ingress)
 		return;
 	for (size_t i = 0; i < MZ_FUNCTION_SLOTS; i++)
@@ -250,15 +264,13 @@ static void close_all(void)
 	mz_answer_xdp__destroy(s.xdp_answer);
 	mz_group_copy__destroy(s.tc_copy);
 	mz_group_member__destroy(s.tc_member);
-	close(s.capture);
+	if (s.capture > 0)
+		close(s.capture);
 	mz_function_resume__destroy(s.tc_resume);
 	mz_hop_resume__destroy(s.xdp_resume);
 	mz_function_reply__destroy(s.tc_returned);
 	mz_function_reply_xdp__destroy(s.xdp_returned);
-	bpf_object__for_each_map(m, s.tc_in->obj)
-		if (bpf_map__is_pinned(m))
-			bpf_map__unpin(m, NULL);
-	rmdir(s.pins);
+	remove_pins();
 	ring_buffer__free(s.ring);
 	mz_uplink_deliver__destroy(s.tc_ingress);
 	mz_endpoint_egress__destroy(s.tc_egress);

@@ -22,7 +22,7 @@ vpcs:
   - {name: red, vni: 100, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32"}
   - {name: blue, vni: 200, cidr: 10.0.0.0/16, cidr6: "fd00:10::/32", domain: corp.example}
 networks:
-  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64", dns: [10.77.1.254]}
+  - {name: front, vpc: red, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64", dns: [10.77.1.254], routes: [{prefix: 172.16.0.0/12, via: $2}]}
   - {name: front, vpc: blue, cidr: 10.0.1.0/24, cidr6: "fd00:10:1::/64"}
 endpoints:
   - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns red-a), user_data: "hello red"}
@@ -30,7 +30,7 @@ endpoints:
   - {name: a, vpc: blue, network: front, $(both 1 5), host: w1, netns: $(ns blue-a)}
 R
 }
-region 1 | topo_apply
+region 1 10.0.1.9 | topo_apply
 on router ip addr add 10.77.1.253/32 dev lo
 start router "$TOPO_DIR/resolver" python3 "$(dirname "$0")/resolver.py" 10.77.1.254
 chmod 711 "$TOPO_DIR"
@@ -88,10 +88,55 @@ lease() { sed -n "s/^$1='\(.*\)'$/\1/p" "$TOPO_DIR/udhcpc.bound"; }
 ok "... of its address" is "$(lease ip)/$(lease mask)" 10.0.1.5/24
 ok "... with router, DNS server and domain" is "$(lease router) $(lease dns) $(lease domain)" "10.0.1.1 169.254.169.253 red.internal"
 ok "... and MTU" is "$(lease mtu)" 1434
+ok "3442 ... and routes, the default one among them" is "$(lease staticroutes)" "172.16.0.0/12 10.0.1.9 0.0.0.0/0 10.0.1.1"
 ok "it reaches its neighbour" on red-a ping -qc 2 -i 0.05 -W 1 10.0.1.6
 ok "... and the resolver it was told" is "$(ask red-a a.red.internal)" 10.0.1.5
 ok "one that cannot be reached by unicast yet gets it by broadcast" \
 	on red-a udhcpc -i eth0 -n -q -f -B -t 5 -T 1 -s "$TOPO_DIR/lease"
+# ---- clients that stay, and renew: what changed meanwhile they are told then -------------
+rm -f "$TOPO_DIR/udhcpc.bound"
+start red-a "$TOPO_DIR/udhcpc.log" udhcpc -i eth0 -f -t 5 -T 1 -O mtu -O staticroutes -s "$TOPO_DIR/lease"
+RENEWS=$STARTED
+wait_for 5 test -s "$TOPO_DIR/udhcpc.bound"
+bare red-b
+cat > "$TOPO_DIR/dhclient.conf" << C
+option rfc3442-classless-static-routes code 121 = array of unsigned integer 8;
+request subnet-mask, routers, rfc3442-classless-static-routes;
+supersede dhcp-renewal-time 2;
+C
+cat > "$TOPO_DIR/dhclient.sh" << S
+#!/bin/sh
+echo "\$new_rfc3442_classless_static_routes" > $TOPO_DIR/dhclient.\$reason
+case \$reason in
+BOUND|RENEW) ip addr replace \$new_ip_address/24 dev \$interface; ip route replace default via \$new_routers dev \$interface ;;
+esac
+S
+chmod +x "$TOPO_DIR/dhclient.sh"
+on red-b timeout 20 dhclient -4 -1 -cf "$TOPO_DIR/dhclient.conf" -sf "$TOPO_DIR/dhclient.sh" -lf "$TOPO_DIR/leases-b" \
+	-pf "$TOPO_DIR/dhclient-b" eth0
+ok "3442 dhclient has the routes" is "$(cat "$TOPO_DIR/dhclient.BOUND")" "12 172 16 10 0 1 9 0 10 0 1 1"
+region 2 10.0.1.8 | topo_apply
+renewed() { # FILE: of the routes by now
+	rm -f "$1"
+	[[ $1 != *udhcpc* ]] || kill -USR1 "$RENEWS"
+	wait_for 3 test -s "$1"
+	cat "$1"
+}
+told() { renewed "$TOPO_DIR/udhcpc.renew" | grep -q "^staticroutes='172.16.0.0/12 10.0.1.8 "; }
+ok "2131 4.4.5 udhcpc renews, and has the new route" wait_for 5 told
+ok "... by unicast" grep -q 'renew to server 169.254.169.252' "$TOPO_DIR/udhcpc.log"
+ok "... and the address it had" is "$(sed -n "s/^ip='\(.*\)'$/\1/p" "$TOPO_DIR/udhcpc.renew")" 10.0.1.5
+told() { [[ $(renewed "$TOPO_DIR/dhclient.RENEW") == "12 172 16 10 0 1 8 0 10 0 1 1" ]]; }
+ok "2131 4.4.5 dhclient renews by itself when its time has come, and has the new route" wait_for 8 told
+only_renewed() {
+	local f
+	for f in udhcpc.nak dhclient.{REBIND,EXPIRE,FAIL}; do [[ ! -e $TOPO_DIR/$f ]] || return 1; done
+}
+ok "... neither was refused, or had to ask everybody" only_renewed
+kill "$RENEWS" "$(< "$TOPO_DIR/dhclient-b")"
+on red-a ip addr replace 10.0.1.5/24 dev eth0 # udhcpc leaves with its lease
+on red-a ip route replace default via 10.0.1.1 dev eth0
+
 bare blue-a
 dhclient_() { # FAMILY
 	on blue-a timeout 20 dhclient "$1" -1 -sf /bin/true -lf "$TOPO_DIR/leases$1" -pf "$TOPO_DIR/dhclient$1" eth0
@@ -124,7 +169,7 @@ ok "... its neighbour is" is "$(ask red-a b.red.internal)" 10.0.1.6
 topo_daemon_stop w1 KILL
 ok "with transitd away the last known endpoints are served" is "$(ask red-a b.red.internal)" 10.0.1.6
 topo_daemon w1 --services "$(ns services)" --local-group nogroup
-region 2 | sed 's/domain: corp.example/domain: new.example/' | topo_apply
+region 3 10.0.1.8 | sed 's/domain: corp.example/domain: new.example/' | topo_apply
 renamed() { is "$(ask blue-a a.new.example)" 10.0.1.5; }
 on blue-a ip addr replace 10.0.1.5/24 dev eth0
 on blue-a ip route replace default via 10.0.1.1 dev eth0
