@@ -9,16 +9,14 @@
 #include "bpf/lib/refuse.h"
 #include "bpf/lib/too_big.h"
 
-/* Where it cannot be told at length. */
+/* That nobody serves it, of a packet whose tail cannot be cut. (What is too big was found so
+ * before any function saw it.) */
 static __noinline int mz_answer_short(struct mz_pkt *p, const struct mz_teller *by, __u32 why)
 {
 	__u32 kind = p->v6 ? MZ_ICMP6_UNREACHABLE << 8 | MZ_ICMP6_PORT_UNREACHABLE :
 			     MZ_ICMP4_UNREACHABLE << 8 | MZ_ICMP4_PORT_UNREACHABLE;
 
-	if (why != MZ_R_TOO_BIG)
-		return mz_icmp_short(p, by, kind, 0, (enum mz_reason)why);
-	kind = p->v6 ? MZ_ICMP6_TOO_BIG << 8 : MZ_ICMP4_UNREACHABLE << 8 | MZ_ICMP4_FRAG_NEEDED;
-	return mz_icmp_short(p, by, kind, by->mtu, MZ_R_TOO_BIG_REPLY);
+	return mz_icmp_short(p, by, kind, 0, (enum mz_reason)why);
 }
 
 /* p->why says what there is to tell; it stays a drop where that cannot be told. */
@@ -32,9 +30,8 @@ static __always_inline int mz_answer_stages(struct mz_pkt *p)
 		return MZ_END;
 	mz_teller_of(&by, port);
 	if (why == MZ_R_TOO_BIG)
-		mz_too_big(p, &by);
-	else
-		mz_refuse(p, &by, why);
+		return mz_too_big(p, &by);
+	mz_refuse(p, &by, why);
 	return p->why == MZ_R_NO_ROOM ? mz_answer_short(p, &by, why) : MZ_END;
 }
 

@@ -217,6 +217,7 @@ fi
 # A service that is closed until its backends serve, and the hosts' own processes, which
 # have an address for each endpoint.
 for vpc in red blue; do ok "$vpc's probed service refuses until somebody is well" refused $vpc-a $WEB 80 tcp; done
+for vpc in red blue; do ok "... and a port that it has not" refused $vpc-a $WEB 7 udp; done
 declare -A SERVER
 for vpc in red blue; do
 	for e in a:w1 b:w2 c:w2; do
