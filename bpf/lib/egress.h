@@ -86,6 +86,15 @@ static __noinline void mz_stage_peer(struct mz_pkt *p)
 	p->opt_flags |= MZ_OPT_F_PEERED;
 }
 
+/* To a peer's endpoint on this host: only an address of a part is let in, as at another
+ * host, where the receiver looks. */
+static __always_inline int mz_stage_peers_source(struct mz_pkt *p, const struct mz_port *port)
+{
+	if (mz_unlikely(p->opt_flags & MZ_OPT_F_PEERED) && mz_source_vni(p) != port->vni)
+		return mz_drop(p, MZ_R_PEER_SOURCE);
+	return MZ_NEXT;
+}
+
 /* The second half, also of a packet that comes back from functions. */
 static __always_inline int mz_egress_onward(struct mz_pkt *p, const struct mz_port *port)
 {
@@ -101,6 +110,7 @@ static __always_inline int mz_egress_onward(struct mz_pkt *p, const struct mz_po
 	p->vpc ^= zero;
 	MZ_TRY(mz_egress_route(p));
 	if (p->out_ifindex) {
+		MZ_TRY(mz_stage_peers_source(p, port));
 		MZ_TRY(mz_stage_functions(p, MZ_POINT_INGRESS));
 		MZ_TRY(mz_receivers_flow(p));
 		MZ_TRY(mz_stage_translate(p));

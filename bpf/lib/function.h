@@ -8,6 +8,7 @@
 #include "bpf/abi/functions.h"
 #include "bpf/lib/count.h"
 #include "bpf/lib/l4.h"
+#include "bpf/lib/network.h"
 #include "bpf/lib/rewrite.h"
 
 /* All of struct mz_pkt but its pointers. It stands in a pinned table, which a new
@@ -117,6 +118,9 @@ static __always_inline int mz_stage_arriving(struct mz_pkt *p)
 {
 	if (!mz_has_functions(p, MZ_EP_F_INGRESS))
 		return MZ_NEXT;
+	/* Another VPC's packets are nothing to this one's functions. */
+	if (mz_unlikely(p->opt_flags & MZ_OPT_F_PEERED) && !mz_source_vni(p))
+		return mz_drop(p, MZ_R_PEER_SOURCE);
 	MZ_TRY(mz_function_bare(p));
 	return mz_to_functions(p, MZ_POINT_INGRESS);
 }

@@ -12,30 +12,12 @@
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/sender.h"
 
-/* With the shortest quote, where no tail can be cut: the kernel does not do that to a
- * packet that it knows for a tunnel's (skb->encapsulation), as it does if the sender's
- * host is one of the same kernel. */
 static __noinline int mz_tell_short(struct mz_pkt *p, __u32 why)
 {
-	__u32 zero = 0, kind = mz_error_kind(p, why), word = why == MZ_R_OUTSIDE_TOO_BIG ? p->size : 0;
-	__u8 *quote = mz_lookup(mz_new_flow, &zero); /* a place for 48 bytes: the stack has none */
 	struct mz_teller by;
 
-	if (!MZ_CAN_REFIT || !quote)
-		return mz_drop(p, MZ_R_NO_ROOM);
 	mz_complainer(&by, 0);
-	if (p->v6) {
-		if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE6_MIN) || mz_refit(p, ETH_HLEN + 48 + MZ_QUOTE6_MIN) ||
-		    mz_ctx_store(p->ctx, ETH_HLEN + 48, quote, MZ_QUOTE6_MIN))
-			return mz_drop(p, MZ_R_NO_ROOM);
-		mz_reload(p);
-		return mz_icmp6_fill(p, &by, MZ_QUOTE6_MIN, (__u8)(kind >> 8), (__u8)kind, word, MZ_R_TTL_REPLY);
-	}
-	if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE4_MIN) || mz_refit(p, ETH_HLEN + 28 + MZ_QUOTE4_MIN) ||
-	    mz_ctx_store(p->ctx, ETH_HLEN + 28, quote, MZ_QUOTE4_MIN))
-		return mz_drop(p, MZ_R_NO_ROOM);
-	mz_reload(p);
-	return mz_icmp4_fill(p, &by, MZ_QUOTE4_MIN, (__u8)(kind >> 8), (__u8)kind, word, MZ_R_TTL_REPLY);
+	return mz_icmp_short(p, &by, mz_error_kind(p, why), why == MZ_R_OUTSIDE_TOO_BIG ? p->size : 0, MZ_R_TTL_REPLY);
 }
 
 /* The endpoint is told as a router outside would tell it: the error comes in where

@@ -6,6 +6,7 @@
 #define MZ_LIB_ICMP_H
 
 #include "bpf/lib/checksum.h"
+#include "bpf/lib/maps.h"
 #include "bpf/lib/rewrite.h"
 
 #define MZ_ICMP4_UNREACHABLE 3
@@ -130,6 +131,32 @@ static __always_inline int mz_icmp6_fill(struct mz_pkt *p, const struct mz_telle
 				     mz_htons((__u16)(8 + quote)) + (__u32)mz_htons(MZ_ICMP6)));
 	mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, by->ifindex, word);
 	return mz_end(p, MZ_ACT_ANSWER, why);
+}
+
+/* The same with the shortest quote, where no tail can be cut: the kernel does not do that
+ * to a packet that it knows for a tunnel's (skb->encapsulation), as it does one that a
+ * function has put headers on and taken them off (a mirror), or one from a host of the same
+ * kernel. `kind`: type and code. */
+static __always_inline int mz_icmp_short(struct mz_pkt *p, const struct mz_teller *by, __u32 kind, __u32 word,
+					 enum mz_reason why)
+{
+	__u32 zero = 0;
+	__u8 *quote = mz_lookup(mz_new_flow, &zero); /* a place for 48 bytes: the stack has none */
+
+	if (!MZ_CAN_REFIT || !quote)
+		return mz_drop(p, MZ_R_NO_ROOM);
+	if (p->v6) {
+		if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE6_MIN) || mz_refit(p, ETH_HLEN + 48 + MZ_QUOTE6_MIN) ||
+		    mz_ctx_store(p->ctx, ETH_HLEN + 48, quote, MZ_QUOTE6_MIN))
+			return mz_drop(p, MZ_R_NO_ROOM);
+		mz_reload(p);
+		return mz_icmp6_fill(p, by, MZ_QUOTE6_MIN, (__u8)(kind >> 8), (__u8)kind, word, why);
+	}
+	if (mz_load(p, ETH_HLEN, quote, MZ_QUOTE4_MIN) || mz_refit(p, ETH_HLEN + 28 + MZ_QUOTE4_MIN) ||
+	    mz_ctx_store(p->ctx, ETH_HLEN + 28, quote, MZ_QUOTE4_MIN))
+		return mz_drop(p, MZ_R_NO_ROOM);
+	mz_reload(p);
+	return mz_icmp4_fill(p, by, MZ_QUOTE4_MIN, (__u8)(kind >> 8), (__u8)kind, word, why);
 }
 
 /* Makes the packet the error about itself. */

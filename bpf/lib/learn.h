@@ -64,14 +64,6 @@ static __always_inline void mz_learn(struct mz_pkt *p, __u32 vni)
 	mz_ask_hint(p, path, now);
 }
 
-/* Which VPC a source that is its peer's belongs to, 0 = there is no such peer. */
-static __noinline __u32 mz_source_vni(struct mz_pkt *p)
-{
-	const struct mz_network *net = mz_network_of(p->vni, &p->src);
-
-	return net && (net->flags & MZ_NET_F_PEER) ? net->peer : 0;
-}
-
 /* The path to a packet's sender, in its own VPC; ends what says to come from a peer
  * that is none. */
 static __always_inline int mz_stage_learn(struct mz_pkt *p)

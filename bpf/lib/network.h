@@ -15,4 +15,12 @@ static __always_inline const struct mz_network *mz_network_of(__u32 vni, const s
 	return mz_lookup(mz_networks, &key);
 }
 
+/* Which VPC a source that is its peer's belongs to, 0 = there is no such peer. */
+static __noinline __u32 mz_source_vni(struct mz_pkt *p)
+{
+	const struct mz_network *net = mz_network_of(p->vni, &p->src);
+
+	return net && (net->flags & MZ_NET_F_PEER) ? net->peer : 0;
+}
+
 #endif

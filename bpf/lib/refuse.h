@@ -48,7 +48,7 @@ static __always_inline int mz_rst4(struct mz_pkt *p, const struct mz_teller *by,
 	struct mz_eth *eth;
 	struct iphdr *ip;
 
-	if (mz_resize(p, ETH_HLEN + 40))
+	if (mz_resize(p, ETH_HLEN + 40) && mz_refit(p, ETH_HLEN + 40))
 		return -1;
 	eth = mz_at(p, 0, ETH_HLEN + 40);
 	if (!eth)
@@ -73,7 +73,7 @@ static __always_inline int mz_rst6(struct mz_pkt *p, const struct mz_teller *by,
 	struct mz_eth *eth;
 	struct mz_ip6 *ip;
 
-	if (mz_resize(p, ETH_HLEN + 60))
+	if (mz_resize(p, ETH_HLEN + 60) && mz_refit(p, ETH_HLEN + 60))
 		return -1;
 	eth = mz_at(p, 0, ETH_HLEN + 60);
 	if (!eth)

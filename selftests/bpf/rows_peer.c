@@ -27,6 +27,15 @@ static void put_part(struct mz_addr ip, uint32_t flags)
 	put("mz_networks", &k, &n);
 }
 
+// What PEER_VNI sees of VNI.
+static void put_peers_part(struct mz_addr ip, uint32_t flags)
+{
+	struct mz_net_key k = { .prefixlen = 32 + 128, .vni = htonl(PEER_VNI), .ip = ip };
+	struct mz_network n = { .shard = 512, .vpc = PEER_SLOT, .flags = flags, .peer = VNI };
+
+	put("mz_networks", &k, &n);
+}
+
 static void put_peers_path(struct mz_addr ip)
 {
 	struct mz_ep_key k = { .vni = PEER_VNI, .ip = ip };
@@ -110,6 +119,10 @@ void test_peer_out(void **state)
 	pass("to the VPC's own", OUT, INNER(.dst = EP_G), MZ_R_TO_BOUNCER,
 	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = EP_G));
 	put_peers_endpoint(addr4(EP_R));
+	pass("to a peer's endpoint on this host, from no part", OUT, INNER(.dst = EP_R), MZ_R_PEER_SOURCE, NOTHING);
+	put_peers_part(addr4(EP_A), 0);
+	pass("... from one of its own networks' addresses", OUT, INNER(.dst = EP_R), MZ_R_PEER_SOURCE, NOTHING);
+	put_peers_part(addr4(EP_A), MZ_NET_F_PEER);
 	pass("to a peer's endpoint on this host", OUT, INNER(.dst = EP_R), MZ_R_LOCAL, as_delivered(INNER(.dst = EP_R), MAC_B));
 	flow = (struct mz_flow_key){ .vni = PEER_VNI, .local = addr4(EP_R), .remote = addr4(EP_A), .local_port = htons(2000),
 				     .remote_port = htons(1000), .proto = 17 };

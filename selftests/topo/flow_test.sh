@@ -112,4 +112,36 @@ topo_ns red-b2
 standard_region 2 w1 red-b2 | topo_apply b1 b2 d1 w1 w2
 ok "flows of an endpoint that left go with it" wait_for 3 gone w2 --port 7 --address $A --vpc red
 ok "... those of the others stay" seen "REPLIED" w2 --endpoint blue/b --port 7 -- state
+
+# ---- a table that is too small ------------------------------------------------------------------
+topo_daemon_stop w1
+on w1 "$BIN/transitd" --instance "$(ns w1)" --state-dir "$TOPO_DIR/w1/state" --reset > "$TOPO_DIR/reset" 2>&1
+topo_daemon w1 --max-flows 1024
+standard_region 3 w1 red-b2 | topo_apply w1
+wait_for 10 hops_up
+evicted() { transit w1 status -o json | python3 -c '
+import json, sys
+print(*(t.get("evicted", 0) for t in json.load(sys.stdin)["tables"] if t["name"] == "flows"))'; }
+ok "a new table has lost nothing" test "$(evicted)" = 0
+tcp_begin red-a red-c $C
+wait_for 5 established
+let_flow 0.5
+on blue-a python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(20000, 26000):
+    try: s.sendto(b"x", (sys.argv[1], port))
+    except ConnectionRefusedError: s.sendto(b"x", (sys.argv[1], port))' $C
+# w2's table is large enough: one begun anew at w1 would have counted less.
+kill -STOP "$STARTED"
+let_flow 0.2
+there=$(flows w2 --vpc red --proto tcp --endpoint red/c -- bytes_in) here=$(flows w1 --vpc red --proto tcp -- bytes_out)
+kill -CONT "$STARTED"
+pressed() { [[ $(evicted) -gt 1000 ]]; }
+ok "another tenant opens six times as many flows as it has room for: the oldest give way" wait_for 12 pressed
+echo "# evicted $(evicted); the connection's bytes: $here here, $there there"
+stays() { [[ $((here * 10)) -gt $((there * 9)) ]] && established; }
+ok "... not one that is in use" stays
+ok "... whose connection is whole" tcp_end
+ok "... and new ones find room" says red-a $C red/c
 finish

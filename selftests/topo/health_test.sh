@@ -15,15 +15,7 @@ topo_host b1 3 hop
 topo_host w3 4
 topo_host d1 5 hop
 WORKERS=(w1 w2 w3)
-chmod 711 "$TOPO_DIR"
-responder() { # HOST
-	start "$1" "$TOPO_DIR/$1/log" "$BIN/transit-responder" --transitd "unix:$TOPO_DIR/$1/local.sock" \
-		--netns "$(ns "services-$1")" --user nobody --stats "$TOPO_DIR/stats/$1"
-	mkdir -p "$TOPO_DIR/$1-responder"
-	echo "$STARTED" > "$TOPO_DIR/$1-responder/pid"
-}
 daemon() { topo_daemon "$1" --services "$(ns "services-$1")" --local-group nogroup; }
-install -d -m 777 "$TOPO_DIR/stats"
 for h in b1 d1; do topo_daemon $h; done
 for h in "${WORKERS[@]}"; do
 	topo_ns "services-$h"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# Divider, bouncer, direct; hints; moves; the loss of a bouncer: under traffic.
+# Divider, bouncer, direct; hints; moves; the loss of a bouncer: under traffic, TCP too.
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/region.sh"
@@ -96,15 +96,38 @@ ok "... and back, direct again" wait_for 5 direct_grows
 ok "... and what it carried is whole" tcp_end
 ok "... with no second of silence" test "$TCP_STALL" -lt 1000
 
-# ---- a bouncer dies -----------------------------------------------------------------
-# One way, with the hints lost: every packet needs its bouncer. Nobody tells w1.
+# ---- a bouncer dies under TCP ----------------------------------------------------------
+# With no direct paths all of a connection, both ways, needs its bouncers.
+grows() { [[ $(count_of "$1" BOUNCED red) -gt $(($2 + 60)) ]]; }
 serve_by() { transit w1 trace red/a $B | awk '/=> SEND/ {print $4; exit}'; }
-path_lost w1 $B
-hints_lost
+for h in w1 w2; do
+	topo_daemon_stop $h
+	topo_daemon $h --path-seconds 0
+done
+wait_for 10 hops_up
 bouncer=$(serve_by)
 case $bouncer in b1) backup=b2 link=r3 ;; *) backup=b1 link=r4 ;; esac
 echo "# red/b is served by $bouncer, its backup is $backup"
-grows() { [[ $(count_of "$1" BOUNCED red) -gt $(($2 + 60)) ]]; }
+before="$(count_of w1 DIRECT red) $(count_of w2 DIRECT red)"
+tcp_begin red-a red-b3 $B
+ok "TCP goes over its bouncer" wait_for 5 grows "$bouncer" "$(count_of "$bouncer" BOUNCED red)"
+on router ip link set $link down
+ok "the bouncer's cable is pulled: the connection goes on over the backup" \
+	wait_for 5 grows $backup "$(count_of $backup BOUNCED red)"
+on router ip link set $link up
+ok "... and over the bouncer when it is back" wait_for 5 grows "$bouncer" "$(count_of "$bouncer" BOUNCED red)"
+ok "... what it carried is whole" tcp_end
+ok "... with less than three seconds of silence" test "$TCP_STALL" -lt 3000
+ok "... none of it went directly" test "$(count_of w1 DIRECT red) $(count_of w2 DIRECT red)" = "$before"
+for h in w1 w2; do
+	topo_daemon_stop $h
+	topo_daemon $h
+done
+
+# ---- a bouncer dies -----------------------------------------------------------------
+# One way, with the hints lost: every packet needs its bouncer. Nobody tells w1.
+path_lost w1 $B
+hints_lost
 flow_begin red-a $C # direct: it does not notice
 oneway_begin red-a red-b3 $B
 ok "a one-way flow goes over its bouncer" wait_for 5 grows "$bouncer" "$(count_of "$bouncer" BOUNCED red)"

@@ -69,6 +69,12 @@ ok "each pays for its own" test "$(count_of w1 DIRECT red)" -gt 10 -a "$(count_o
 # ---- nothing else --------------------------------------------------------------------
 ok "what is no part reaches nothing" test "$(udp red-a $S)" = nobody
 ok "... and says why" test "$(count_of w2 PEER_SOURCE blue)" -gt 0
+start red-p "$TOPO_DIR/tcpdump" tcpdump --immediate-mode -Q in -U -s 0 -ni eth0 -w "$TOPO_DIR/red-p.pcap" udp
+wait_for 5 test -s "$TOPO_DIR/red-p.pcap"
+before=$(count_of w1 PEER_SOURCE blue)
+ok "... on the same host" says blue-a $P nobody
+nothing_came() { [[ $(count_of w1 PEER_SOURCE blue) -ge $((before + 5)) ]] && ! grep -qa blue/a "$TOPO_DIR/red-p.pcap"; }
+ok "... where nothing of it arrives" nothing_came
 ok "an address of both is each one's own" test "$(tcp red-p $A)" != blue/a
 ok "... in both" test "$(tcp blue-s $A)" = blue/a
 traced() { transit w1 trace red/p $S --proto tcp --dport 8080 > "$TOPO_DIR/trace"; grep -q "of vpc blue from here on, by peering trade" "$TOPO_DIR/trace"; }

@@ -33,8 +33,18 @@ standard_hosts() {
 	for h in "${TOPO_HOSTS[@]}"; do
 		# SERVICES=1: with the namespace where endpoints find DHCP, DNS and metadata
 		[[ -z ${SERVICES:-} ]] || topo_ns "services-$h"
-		topo_daemon "$h" ${SERVICES:+--services "$(ns "services-$h")"} "$@"
+		topo_daemon "$h" ${SERVICES:+--services "$(ns "services-$h")" --local-group nogroup} "$@"
 	done
+}
+
+# Who answers a host's endpoints and probes them, where there is that namespace: responder HOST
+responder() {
+	chmod 711 "$TOPO_DIR"
+	install -d -m 777 "$TOPO_DIR/stats"
+	start "$1" "$TOPO_DIR/$1/log" "$BIN/transit-responder" --transitd "unix:$TOPO_DIR/$1/local.sock" \
+		--netns "$(ns "services-$1")" --user nobody --stats "$TOPO_DIR/stats/$1"
+	mkdir -p "$TOPO_DIR/$1-responder"
+	echo "$STARTED" > "$TOPO_DIR/$1-responder/pid"
 }
 
 # Which family the tests' traffic has (endpoints have both), and which the

@@ -22,10 +22,18 @@ def checksum(data):
 
 tap = os.open("/dev/net/tun", os.O_RDWR)
 fcntl.ioctl(tap, TUNSETIFF, struct.pack("16sH", sys.argv[1].encode(), IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
-me = socket.inet_aton(sys.argv[2])
+is6 = ":" in sys.argv[2]
+me = socket.inet_pton(socket.AF_INET6 if is6 else socket.AF_INET, sys.argv[2])
 print("ready", flush=True)
 while True:
     frame = os.read(tap, 4096)[VNET:]
+    if is6:
+        if frame[12:14] == b"\x86\xdd" and frame[20] == 58 and frame[38:54] == me and frame[54] == 128:
+            addresses, rest = frame[38:54] + frame[22:38], frame[58:]
+            pseudo = addresses + struct.pack("!II", 4 + len(rest), 58)
+            icmp = struct.pack("!HH", 129 << 8, checksum(pseudo + b"\x81\0\0\0" + rest)) + rest
+            os.write(tap, b"\0" * VNET + frame[6:12] + frame[0:6] + frame[12:22] + addresses + icmp)
+        continue
     if frame[12:14] != b"\x08\x00" or frame[23] != 1 or frame[30:34] != me or frame[34] != 8:
         continue
     icmp = b"\x00\x00\x00\x00" + frame[38:]

@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Endpoints with an MTU of 9000, on an underlay that has room for it: full-sized packets and
+# TCP, straight and over hops, whose XDP programs see them in several buffers.
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/region.sh"
+need_root
+topo_begin mzt-jumbo
+trap topo_end EXIT
+[[ $UNDERLAY == 4 ]] && TOPO_MTU=9066 || TOPO_MTU=9086
+[[ $FAMILY == 4 ]] && FULL=8972 || FULL=8952
+standard_up
+serve red-c red/c
+ok "the underlay leaves endpoints 9000" test "$(mtu_of red-a eth0) $(mtu_of red-c eth0)" = "9000 9000"
+full() { on red-a ping -qc "$1" -i 0.05 -W 1 -M "do" -s "${2:-$FULL}" $C > "$TOPO_DIR/ping"; }
+tcp() { # 60 MB, of full-sized segments
+	tcp_begin red-a red-c $C 60000000
+	local rc=0
+	wait_for 5 on red-a bash -c "ss -tni dst '[$C]' | grep -qE ' mss:8[89]..'" || rc=1
+	tcp_end && return $rc
+}
+
+# ---- straight --------------------------------------------------------------------------
+ok "a full-sized packet, first over divider and bouncer" full 1
+ok "... which saw it" test "$(count_of d1 DIVIDED red)" -ge 1 -a "$(bounced)" -ge 1
+ok "... passes straight" full 3
+ok "TCP goes straight, whole" tcp
+ok "... straight it was" test "$(count_of w1 DIRECT red)" -gt 100
+
+# ---- one byte more -----------------------------------------------------------------------
+on red-a ip link set eth0 mtu 9001
+too_big() {
+	local before
+	before=$(count_of w1 TOO_BIG_REPLY red)
+	on red-a ip route flush cache
+	on red-a ip -6 route flush cache
+	! full 1 $((FULL + 1)) && on red-a ip route get $C | grep -q 'mtu 9000' && [[ $(count_of w1 TOO_BIG_REPLY red) -gt $before ]]
+}
+ok "one byte more is answered with the MTU" too_big
+on red-a ip link set eth0 mtu 9000
+
+# ---- over a bouncer, both ways -------------------------------------------------------------
+for h in w1 w2; do
+	topo_daemon_stop $h
+	topo_daemon $h --path-seconds 0
+done
+wait_for 10 hops_up
+before=$(bounced) direct="$(count_of w1 DIRECT red) $(count_of w2 DIRECT red)"
+ok "full-sized packets over a bouncer" full 3
+ok "... all of them, and what answers" test $(($(bounced) - before)) -ge 6
+ok "TCP over a bouncer, whole" tcp
+ok "... nothing went straight" test "$(count_of w1 DIRECT red) $(count_of w2 DIRECT red)" = "$direct"
+on red-a ip link set eth0 mtu 9001
+ok "one byte more is answered there, too" too_big
+finish
