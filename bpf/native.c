@@ -92,6 +92,8 @@ static struct mz_native_map *const tables[] = {
 	&mz_groups, &mz_group_hosts, &mz_new_group, &mz_group_use, &mz_group_sent, &mz_group_work,
 	&mz_function_ports, &mz_function_vpcs, &mz_function_chains, &mz_function_slots,
 	&mz_function_counts, &mz_function_packets, &mz_function_states,
+	&mz_policies, &mz_policy_labels, &mz_policy_blocks, &mz_policy_ports, &mz_policy_vectors, &mz_policy_rules,
+	&mz_judging,
 };
 
 struct mz_native_map *mz_native_table(const char *name)
@@ -102,7 +104,7 @@ struct mz_native_map *mz_native_table(const char *name)
 	return NULL;
 }
 
-uint32_t mz_native_event_count(struct mz_event *last)
+uint32_t mz_native_event_count(union mz_any_event *last)
 {
 	if (last)
 		*last = mz_native_last_event;

@@ -75,9 +75,11 @@ struct mz_flow {
 	struct mz_addr to;  /* F_NAT: where its packets go; F_REVERSE: the key's remote */
 	__be16 to_port;     /* address and port in the entry this one leads to */
 	__be16 from_port;   /* F_SELF, F_SOURCE: the port they come from */
+	__u32  policy;      /* the group of the endpoint that allowed it, ... */
+	__u32  label;       /* ... and the other end's label set by then */
 	__u32  pad;
 };
-MZ_ABI_ASSERT(sizeof(struct mz_flow) == 80);
+MZ_ABI_ASSERT(sizeof(struct mz_flow) == 88);
 
 #define MZ_FLOW_F_CLOSED_OUT 0x1 /* 1 << MZ_DIR_EGRESS: the endpoint has closed */
 #define MZ_FLOW_F_CLOSED_IN  0x2 /* 1 << MZ_DIR_INGRESS: the other side has */

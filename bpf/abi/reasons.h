@@ -126,7 +126,12 @@
 	X(GROUP_QUERY, DROP, "an endpoint asks who is in a group, which the network does", "take the multicast router out of the endpoint") \
 	X(IGMP_INVALID, DROP, "IGMP that RFC 3376 says to discard", "the sender builds broken packets") \
 	X(MLD_INVALID, DROP, "MLD that RFC 3810 says to discard", "the sender builds broken packets") \
-	X(ICMP_INVALID, DROP, "an ICMP error that quotes no packet: cut short, or a later fragment", "the sender builds broken packets")
+	X(ICMP_INVALID, DROP, "an ICMP error that quotes no packet: cut short, or a later fragment", "the sender builds broken packets") \
+	/* policy */ \
+	X(POLICY_INGRESS, DROP, "denied by an ingress rule of the receiver's policy", "transit trace; transit policy explain") \
+	X(POLICY_EGRESS, DROP, "denied by an egress rule of the sender's policy", "transit trace; transit policy explain") \
+	X(POLICY_CLOSED, DROP, "the endpoint's policy does not stand yet", "transit policy list; transit endpoint get") \
+	X(POLICY_FRAGMENT, DROP, "a later fragment whose first one policy has not seen", "")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */
@@ -165,7 +170,8 @@ _Static_assert(MZ_REASON_COUNT <= MZ_REASON_SLOTS, "counter slots");
 	X(NEXTHOP, "next hop") \
 	X(REWRITE, "rewrite") \
 	X(FUNCTIONS, "functions") \
-	X(GROUP, "group")
+	X(GROUP, "group") \
+	X(POLICY, "policy")
 
 enum mz_stage {
 #define X(name, text) MZ_ST_##name,
@@ -177,7 +183,8 @@ enum mz_stage {
 #define MZ_OBJECTS(X) \
 	X(NONE, "") X(PORT, "interface") X(ENDPOINT, "endpoint") X(NETWORK, "network") \
 	X(VPC, "vpc") X(BUCKET, "bucket") X(HOST, "host") X(MISS, "no entry") \
-	X(FLOW, "flow") X(VIP, "service") X(BACKEND, "backend") X(FUNCTION, "function")
+	X(FLOW, "flow") X(VIP, "service") X(BACKEND, "backend") X(FUNCTION, "function") \
+	X(RULE, "rule")
 
 enum mz_object {
 #define X(name, text) MZ_OBJ_##name,

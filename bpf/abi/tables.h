@@ -8,11 +8,12 @@
 #include "bpf/abi/flows.h"
 #include "bpf/abi/gateways.h"
 #include "bpf/abi/groups.h"
+#include "bpf/abi/policy.h"
 #include "bpf/abi/types.h"
 #include "bpf/abi/vips.h"
 
 /* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v6"
+#define MZ_ABI_VERSION "v7"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {
@@ -28,8 +29,9 @@ struct mz_endpoint {
 	__u32 vpc;     /* counter slot of its VPC */
 	__u16 flags;   /* MZ_EP_F_* */
 	__u8  mac[MZ_ETH_ALEN];
+	__u32 policy;  /* local: the group it is judged by, 0 = none */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 20);
+MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 24);
 
 #define MZ_EP_F_PEER    0x1  /* behind a veth: deliver with bpf_redirect_peer */
 #define MZ_EP_F_VIPS    0x2  /* of a port: its VPC has services */
@@ -55,8 +57,9 @@ struct mz_port {
 	__be32 gateway4; /* its network's gateways, 0 = none: who answers pings, and */
 	struct mz_addr gateway6; /* from whom ICMP errors come */
 	__u32 max_flows; /* entries it may have in the flows table */
+	__u32 policy; /* as in its endpoint */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_port) == 76);
+MZ_ABI_ASSERT(sizeof(struct mz_port) == 80);
 
 #define MZ_PORTS 65536u /* a power of two */
 
@@ -159,6 +162,41 @@ MZ_ABI_ASSERT(sizeof(struct mz_event) == 48);
 #define MZ_EVENT_NEIGH 3 /* the next hop towards a host is not resolved */
 #define MZ_EVENT_GROUP 4 /* a local endpoint joined or left a group */
 #define MZ_EVENT_NO_MEMBER 5 /* a copy came from a bouncer for a group without members here */
+#define MZ_EVENT_DENIED 6 /* a struct mz_denial */
+
+/* Policy denied a flow. MZ_DENIALS of them a second and CPU are told. */
+struct mz_denial {
+	__u32 type; /* MZ_EVENT_DENIED */
+	__u32 list; /* MZ_POLICY_LIST(): of which endpoint, and whether it was to begin the flow */
+	struct mz_flow_key flow;
+	__u32 rule;  /* MZ_POLICY_RULES: no rule fits */
+	__u32 label; /* of who begins it */
+	__u32 pad;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_denial) == 64);
+
+#define MZ_DENIALS 64u
+
+/* Any of them: `event.type` says which. */
+union mz_any_event {
+	struct mz_event event;
+	struct mz_denial denial;
+};
+
+/* Where a CPU judges, and what it told: the programs' stack is short. */
+struct mz_judging {
+	struct mz_policy_label_key label;
+	struct mz_policy_block_key block;
+	struct mz_policy_port_key port;
+	struct mz_policy_rule_key rule;
+	__u32 policy;    /* the endpoint's */
+	__u32 from;      /* label set of who begins the flow */
+	__u32 vector[3]; /* by label set, block and port */
+	__u32 verdict;   /* enum mz_policy_verdict */
+	struct mz_answers told;
+	struct mz_denial denial;
+};
+MZ_ABI_ASSERT(sizeof(struct mz_judging) == 148);
 
 #define MZ_HOST_PORTS 8u
 

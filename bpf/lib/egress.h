@@ -68,12 +68,6 @@ static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port 
 	return p->proto == IPPROTO_ICMP ? mz_stage_echo4(p, port) : MZ_NEXT;
 }
 
-/* A function of its own, as the second of its kind: room for spills is short. */
-static __noinline int mz_receivers_flow(struct mz_pkt *p)
-{
-	return mz_stage_flow(p, 0, MZ_DIR_INGRESS, p->out_ifindex);
-}
-
 /* What goes to a peer VPC goes the ways of that one from here on. */
 static __noinline void mz_stage_peer(struct mz_pkt *p)
 {
@@ -83,6 +77,7 @@ static __noinline void mz_stage_peer(struct mz_pkt *p)
 		return;
 	mz_note(p, MZ_ST_NETWORKS, MZ_OBJ_VPC, net->peer, net->flags);
 	p->vni = net->peer;
+	p->label = 0; /* a label set's number is its VPC's own */
 	p->opt_flags |= MZ_OPT_F_PEERED;
 }
 

@@ -28,6 +28,7 @@ static __always_inline int mz_stage_port(struct mz_pkt *p, const struct mz_port 
 	p->vni = found->vni;
 	p->vpc = found->vpc;
 	p->label = found->label;
+	p->policy = found->policy;
 	p->qos_class = found->qos_class;
 	p->deliver_flags = (__u8)found->flags;
 	mz_note(p, MZ_ST_PORT, MZ_OBJ_PORT, ifindex, found->vni);

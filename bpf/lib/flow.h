@@ -6,6 +6,8 @@
 #define MZ_LIB_FLOW_H
 
 #include "bpf/lib/l4.h"
+#include "bpf/lib/network.h"
+#include "bpf/lib/policy.h"
 #include "bpf/lib/related.h"
 #include "bpf/lib/snat.h"
 #include "bpf/lib/vip.h"
@@ -126,10 +128,10 @@ static __always_inline struct mz_flow *mz_flow_blank(__u32 ifindex, __u32 now)
 	return f;
 }
 
-/* Opens a flow. `before`: one that has ended, in whose place it comes and which the
- * quota counts already. Returns 0, or the reason it may not be. */
-static __always_inline int mz_flow_open(const struct mz_flow_key *key, __u32 ifindex, __u32 len, __u8 event, __u8 dir,
-					const struct mz_flow *before, __u32 now)
+/* Opens the flow at t->flow. `before`: one that has ended, in whose place it comes and
+ * which the quota counts already. Returns 0, or the reason it may not be. */
+static __always_inline int mz_flow_open(const struct mz_flow_key *key, const struct mz_judging *j, __u32 ifindex,
+					__u32 len, __u8 event, __u8 dir, const struct mz_flow *before, __u32 now)
 {
 	__u32 slot = ifindex & (MZ_PORTS - 1);
 	const struct mz_port *port = mz_lookup(mz_ports, &slot);
@@ -150,10 +152,13 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, __u32 ifi
 	if (!f)
 		return 0;
 	f->opener = dir;
+	f->policy = j->policy;
+	f->label = j->from;
 	if (event == MZ_L4_OPEN) {
 		f->flags = MZ_FLOW_F_HANDSHAKE;
 	} else if (event == MZ_L4_ACCEPT) { /* its SYN passed before we looked */
 		f->opener = !dir;
+		f->policy = j->policy ? MZ_POLICY_UNJUDGED : 0;
 		state = MZ_FLOW_ANSWERED;
 	} else if (event == MZ_L4_CLOSE) {
 		f->flags = (__u8)(1u << dir);
@@ -181,26 +186,35 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, __u32 ifi
 
 #define MZ_FLOW_MISSED 0x100 /* or'ed to the direction: the caller found none */
 
-int mz_flow_step(struct mz_flow_key *key, __u32 ifindex, __u32 len, __u32 event, __u32 dir);
+int mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32 event, __u32 dir);
 
-/* A packet that opens, moves or ends a flow. A function of its own, verified once
- * for all who call it. Returns 0, or the reason the packet is dropped. */
-__noinline int mz_flow_step(struct mz_flow_key *key, __u32 ifindex, __u32 len, __u32 event, __u32 dir)
+/* A packet that opens, moves or ends the flow at t->flow, or is the first of it that was
+ * judged anew (mz_flow_asks() was asked). A function of its own, verified once for all who call it. Returns
+ * 0, or the reason the packet is dropped. */
+__noinline int mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32 event, __u32 dir)
 {
 	struct mz_flow *f = NULL;
+	__u32 zero = 0, now;
+	const struct mz_judging *j = mz_lookup(mz_judging, &zero);
 	__u8 state;
-	__u32 now;
 
-	if (!key)
+	if (!t || !j)
 		return 0;
 	now = mz_now();
 	if (!(dir & MZ_FLOW_MISSED))
-		f = mz_lookup(mz_flows, key);
+		f = mz_lookup(mz_flows, &t->flow);
+	if (t->trace) {
+		mz_note_slow(MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, dir & 1);
+		return 0;
+	}
 	if (!f || mz_flow_is_other(f, ifindex, (__u8)event, now))
-		return mz_flow_open(key, ifindex, len, (__u8)event, dir & 1, f, now);
+		return mz_flow_open(&t->flow, j, ifindex, len, (__u8)event, dir & 1, f, now);
 	state = mz_flow_next(f, (__u8)event, dir & 1);
 	if (state != f->state)
-		mz_flow_enter(f, key->proto, state);
+		mz_flow_enter(f, t->flow.proto, state);
+	f->policy = j->policy;
+	if (dir & MZ_DIR_INGRESS)
+		f->label = j->from;
 	f->seen = now;
 	mz_flow_count(f, dir & 1, len);
 	return 0;
@@ -268,7 +282,7 @@ __noinline int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex)
 	struct mz_flow *r;
 	__u32 *used;
 
-	if (!t)
+	if (!t || t->trace)
 		return 0;
 	r = mz_flow_blank(ifindex, mz_now());
 	if (!r)
@@ -377,6 +391,55 @@ static __always_inline int mz_choose(struct mz_pkt *p, __u32 nat, __u32 ifindex)
 	return why ? mz_drop(p, (enum mz_reason)why) : MZ_NEXT;
 }
 
+/* Whether the flow was allowed by the policy that stands, for the label set that the
+ * other end has. */
+static __always_inline int mz_flow_judged(const struct mz_flow *f, __u32 policy, __u32 label, __u32 dir)
+{
+	__u32 other = f->policy ^ policy;
+
+	if (dir == MZ_DIR_INGRESS)
+		other |= f->label ^ label;
+	return !other; /* one branch: each is a way more to walk */
+}
+
+static __always_inline int mz_is_outside(const struct mz_talk *t)
+{
+	const struct mz_network *net = mz_network_of(t->flow.vni, &t->flow.remote);
+
+	return net && (net->flags & (MZ_NET_F_OUTSIDE | MZ_NET_F_PEER));
+}
+
+__u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how, __u32 policy, __u32 label);
+
+/* The lists of `policy` (bits) that are to allow the flow at t->flow, of which this is a
+ * packet; 0 if they have. Who began it says which: a flow to another endpoint asks the
+ * receiver's host. An endpoint may always talk to itself. `label`: the packet's. */
+__noinline __u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how, __u32 policy, __u32 label)
+{
+	__u32 zero = 0, opener = how & 1;
+	struct mz_judging *j = mz_lookup(mz_judging, &zero);
+	const struct mz_flow *f = NULL;
+
+	if (!t || !j)
+		return 0;
+	j->policy = policy;
+	j->from = opener == MZ_DIR_INGRESS ? label : 0;
+	if (!policy)
+		return 0;
+	if (!(how & MZ_FLOW_MISSED))
+		f = mz_lookup(mz_flows, &t->flow);
+	if (f && !mz_flow_is_other(f, ifindex, t->event, mz_now())) {
+		if (opener == MZ_DIR_EGRESS)
+			j->from = f->label; /* the other end's: not in this packet */
+		if (mz_flow_judged(f, policy, j->from, opener))
+			return 0;
+		opener = f->opener;
+	}
+	if (opener == MZ_DIR_EGRESS)
+		return mz_is_outside(t) ? 1u << MZ_POLICY_OUT : 0;
+	return t->nat & MZ_FLOW_F_SELF ? 0 : MZ_POLICY_RECEIVER;
+}
+
 static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex)
 {
 	struct mz_talk *t = &p->talk;
@@ -399,15 +462,19 @@ static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir
 	}
 	if (mz_unlikely(f && (f->flags & (MZ_FLOW_F_NAT | MZ_FLOW_F_SOURCE)) && !t->opens))
 		mz_talk_of(t, f);
-	if (mz_unlikely(p->trace)) {
-		mz_note(p, MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, dir);
-	} else if (f && p->event <= MZ_L4_REPLY && (f->quiet >> dir & 1) && f->ifindex == ifindex &&
-		   !mz_flow_ended(f, now)) {
+	if (f && !p->trace && p->event <= MZ_L4_REPLY && (f->quiet >> dir & 1) && f->ifindex == ifindex &&
+	    mz_flow_judged(f, p->policy, p->label, dir) && !mz_flow_ended(f, now)) {
 		if (f->seen != now)
 			f->seen = now;
 		mz_flow_count(f, (__u8)dir, p->len);
 	} else {
-		why = mz_flow_step(&t->flow, ifindex, p->len, p->event, f ? dir : dir | MZ_FLOW_MISSED);
+		__u32 how = f ? dir : dir | MZ_FLOW_MISSED;
+
+		t->trace = p->trace;
+		t->event = p->event;
+		why = mz_judge(t, mz_flow_asks(t, ifindex, how, p->policy, p->label));
+		if (!why)
+			why = mz_flow_step(t, ifindex, p->len, p->event, how);
 		if (why)
 			return mz_drop(p, (enum mz_reason)why);
 		if (mz_unlikely(t->opens)) {
@@ -445,6 +512,10 @@ static __always_inline int mz_relate_quote(struct mz_quote *q, struct mz_addr *t
 #define MZ_REL_MAPPED 0x2 /* to one of its outside ports */
 #define MZ_REL_V6     0x4
 
+/* ... and what it returns besides reasons: it belongs to no flow, and policy is to say
+ * whether it may come, as the flow that is left at t->flow. */
+#define MZ_REL_ASK 0x1000
+
 int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 how, __u32 ifindex);
 
 /* An ICMP error belongs to the flow whose packet it quotes, whoever sends it, if
@@ -472,8 +543,14 @@ __noinline int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 ho
 	f = mapped ? mz_snat_back(t) : mz_lookup(mz_flows, &t->flow);
 	if (t->trace)
 		mz_note_slow(MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, !out);
-	if (!f || f->ifindex != ifindex)
-		return mapped ? MZ_R_NAT_UNSOLICITED : 0;
+	if (!f || f->ifindex != ifindex) {
+		if (mapped || out)
+			return mapped ? MZ_R_NAT_UNSOLICITED : 0;
+		t->flow.remote = t->to;
+		t->flow.local_port = t->flow.remote_port = 0;
+		t->flow.proto = q->v6 ? MZ_ICMP6 : IPPROTO_ICMP;
+		return MZ_REL_ASK;
+	}
 	if (!t->trace)
 		f->errors++;
 	if (mapped)
@@ -496,6 +573,8 @@ static __always_inline int mz_relate(struct mz_pkt *p, __u32 nat, enum mz_dir di
 	p->talk.trace = p->trace;
 	why = mz_related(p->ctx, &p->talk, p->l2 + ETH_HLEN + p->l4, how, ifindex);
 	mz_reload(p);
+	if (dir == MZ_DIR_INGRESS && mz_unlikely(why == MZ_REL_ASK))
+		why = mz_judge(&p->talk, mz_flow_asks(&p->talk, ifindex, dir | MZ_FLOW_MISSED, p->policy, p->label));
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
 	p->translated = !mz_addr_eq(end, &p->talk.to);
@@ -514,6 +593,13 @@ static __always_inline int mz_stage_flow(struct mz_pkt *p, __u32 nat, enum mz_di
 	if (mz_unlikely(p->icmp_error))
 		return mz_relate(p, nat, dir, ifindex);
 	return mz_track(p, nat, dir, ifindex);
+}
+
+/* The same of the endpoint that the packet is delivered to. A function of its own: room
+ * for spills is short. */
+static __noinline __attribute__((unused)) int mz_receivers_flow(struct mz_pkt *p)
+{
+	return mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex);
 }
 
 #endif

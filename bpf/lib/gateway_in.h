@@ -152,7 +152,7 @@ static __always_inline int mz_gateway_in_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_ttl(p));
 	if (p->out_ifindex) {
 		MZ_TRY(mz_stage_functions(p, MZ_POINT_INGRESS));
-		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
+		MZ_TRY(mz_receivers_flow(p));
 		MZ_TRY(mz_stage_translate(p));
 		return mz_address_frame(p);
 	}

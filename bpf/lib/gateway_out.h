@@ -81,9 +81,10 @@ static __always_inline int mz_stage_hairpin(struct mz_pkt *p, const struct mz_po
 		return p->act == MZ_ACT_REFUSE ? mz_refuse_hairpin(p) : MZ_END;
 	MZ_TRY(mz_route_inside(p));
 	MZ_TRY(mz_stage_ttl(p));
+	p->label = 0; /* it comes from an outside address, which has none */
 	if (p->out_ifindex) {
 		MZ_TRY(mz_hairpin_functions(p));
-		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
+		MZ_TRY(mz_receivers_flow(p));
 		MZ_TRY(mz_stage_translate(p));
 		return mz_decap(p);
 	}

@@ -128,7 +128,7 @@ __noinline int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_gro
 			continue;
 		rc = mz_copy_to_host(ctx, id, v6);
 		if (rc == -2)
-			mz_ask_neighbour(id);
+			mz_ask_neighbour(id, 0);
 		if (!rc)
 			w->made++;
 		else if (rc < 0)

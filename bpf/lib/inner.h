@@ -11,6 +11,7 @@ static __always_inline int mz_stage_inner(struct mz_pkt *p)
 
 	if (!eth)
 		return mz_drop(p, MZ_R_INNER_TRUNCATED);
+	p->policy = 0; /* the outer source has done its part */
 	p->v6 = mz_family(eth);
 	p->group = eth->dst[0] & 1;
 	if (eth->proto == mz_htons(ETH_P_IP))

@@ -74,8 +74,8 @@ static __always_inline void mz_read_icmp(struct mz_pkt *p, const __u8 *h)
 }
 
 /* Later fragments have no ports of their own: those of the first, if it came
- * before them. */
-static __noinline void mz_ports_of_fragment(struct mz_pkt *p)
+ * before them. Else policy cannot tell whether they may pass. */
+static __noinline int mz_ports_of_fragment(struct mz_pkt *p)
 {
 	struct mz_frag_key key = { .vni = p->vni, .src = p->src, .dst = p->dst, .id = p->frag_id, .proto = p->proto };
 	struct mz_frag first = { .ports = p->ports, .seen = mz_now() };
@@ -84,13 +84,16 @@ static __noinline void mz_ports_of_fragment(struct mz_pkt *p)
 	if (!p->later) {
 		if (!p->trace)
 			mz_insert(mz_frags, &key, &first);
-		return;
+		return MZ_NEXT;
 	}
 	known = mz_lookup(mz_frags, &key);
 	if (known && first.seen - known->seen < mz_cfg.flow_timeout[MZ_TIMER_FRAGMENT])
 		p->ports = known->ports;
+	else if (p->policy)
+		return mz_drop(p, MZ_R_POLICY_FRAGMENT);
 	else
 		p->untracked = 1;
+	return MZ_NEXT;
 }
 
 /* `size` bytes of transport header, or NULL where the IP packet ends before. */
@@ -160,7 +163,7 @@ static __always_inline int mz_stage_l4(struct mz_pkt *p, enum mz_reason cut)
 	if (!p->later && mz_read_l4(p))
 		return mz_drop(p, cut);
 	if (mz_unlikely(p->fragment))
-		mz_ports_of_fragment(p);
+		MZ_TRY(mz_ports_of_fragment(p));
 	mz_merge_parsed(p);
 	return MZ_NEXT;
 }

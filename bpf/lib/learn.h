@@ -91,7 +91,7 @@ static __always_inline void mz_forget(struct mz_pkt *p)
 
 /* Tells the daemon that `p` came straight here for an endpoint that is not
  * here, so that it takes the path back at the origin. */
-static __always_inline void mz_report_moved(struct mz_pkt *p)
+static __noinline __attribute__((unused)) void mz_report_moved(struct mz_pkt *p)
 {
 	struct mz_event e = { .type = MZ_EVENT_MOVED, .vni = p->vni, .src = p->src, .dst = p->dst,
 			      .host = p->origin };

@@ -178,6 +178,32 @@ MZ_MAP(mz_group_use, ARRAY, __u32, __u32, MZ_PORTS, 0);
  * these. 65,536 x 8 B = 512 KiB. */
 MZ_MAP(mz_group_sent, ARRAY, __u32, struct mz_answers, MZ_PORTS, 0);
 
+/* Group -> what its lists say of what has no row. Writer: daemon, whole groups before
+ * they are in use. Reader: packets that begin a flow, of endpoints that have a policy. 96 B
+ * an entry, allocated when written; full refuses the goal state, as all of policy's. */
+MZ_MAP(mz_policies, HASH, __u32, struct mz_policy, 8192, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* (list, label set) -> vector. Writer: daemon; new label sets join groups in use before
+ * any packet has them. Reader: as above. 64 B an entry, allocated when written. */
+MZ_MAP(mz_policy_labels, HASH, struct mz_policy_label_key, __u32, 262144, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* (list, block) -> vector. Writer, reader: as above. 64 B an entry. */
+MZ_MAP(mz_policy_blocks, LPM_TRIE, struct mz_policy_block_key, __u32, 131072, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* (list, protocol, port) -> vector. Writer, reader: as above. 52 B an entry. */
+MZ_MAP(mz_policy_ports, LPM_TRIE, struct mz_policy_port_key, __u32, 131072, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* Vector -> its bits; lists of one host share equal ones. Writer, reader: as above. 568 B
+ * an entry, allocated when written. */
+MZ_MAP(mz_policy_vectors, HASH, __u32, struct mz_policy_vector, 65536, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
+
+/* (list, rule) -> verdict, and how many flows it decided. Writers: daemon; hits: packets.
+ * Reader: as above. 72 B an entry, allocated when written. */
+MZ_MAP(mz_policy_rules, HASH, struct mz_policy_rule_key, struct mz_policy_rule, 262144, MZ_MAP_SPARSE);
+
+/* The flow being judged. Writer and reader: its packet, on its own CPU. */
+MZ_MAP(mz_judging, PERCPU_ARRAY, __u32, struct mz_judging, 1, 0);
+
 /* What the packet at hand became. Writer and reader: it, on its own CPU. */
 MZ_MAP(mz_group_work, PERCPU_ARRAY, __u32, struct mz_group_work, 1, 0);
 

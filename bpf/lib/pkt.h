@@ -102,7 +102,10 @@ struct mz_pkt {
 	__u8 chain;    /* of functions; here and below where there is room: the stack is short */
 
 	/* Tunnel's side. */
-	struct mz_addr outer_src;
+	union { /* the first is done with when the tunnel is */
+		struct mz_addr outer_src;
+		__u32 policy; /* of the endpoint that sends, then of that which receives; 0 = none */
+	};
 	__u32 geneve; /* offset of the Geneve header */
 	__u32 opt;    /* offset of our option, 0 = none */
 	__u32 label;  /* label set of the source endpoint */

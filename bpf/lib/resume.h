@@ -161,11 +161,6 @@ static __always_inline int mz_resume_egress(struct mz_pkt *p)
 	return mz_egress_onward(p, port);
 }
 
-static __noinline int mz_resume_flow(struct mz_pkt *p)
-{
-	return mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex);
-}
-
 static __noinline int mz_resume_learn(struct mz_pkt *p)
 {
 	return mz_stage_learn(p);
@@ -176,7 +171,7 @@ static __always_inline int mz_resume_ingress(struct mz_pkt *p)
 {
 	if (p->dir == MZ_DIR_INGRESS)
 		MZ_TRY(mz_resume_learn(p));
-	MZ_TRY(mz_resume_flow(p));
+	MZ_TRY(mz_receivers_flow(p));
 	MZ_TRY(mz_stage_translate(p));
 	p->point = MZ_POINT_INGRESS_AFTER;
 	return mz_chain_begin(p);

@@ -75,6 +75,7 @@ static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_asker ask
 		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_PORT, ep->ifindex, ep->host);
 		p->out_ifindex = ep->ifindex;
 		p->deliver_flags = (__u8)ep->flags;
+		p->policy = ep->policy;
 		mz_mac_copy(p->mac, ep->mac);
 		p->why = (__u16)local;
 		return MZ_NEXT;
@@ -143,11 +144,12 @@ static __always_inline int mz_route_hops(struct mz_pkt *p, enum mz_asker asker)
 }
 
 /* The daemon finds out the next hop towards a host. */
-static __noinline void mz_ask_neighbour(__u32 host)
+static __noinline void mz_ask_neighbour(__u32 host, __u32 trace)
 {
 	struct mz_event e = { .type = MZ_EVENT_NEIGH, .host = host };
 
-	mz_ring_output(mz_events, &e, sizeof(e));
+	if (!trace)
+		mz_ring_output(mz_events, &e, sizeof(e));
 }
 
 /* The way towards p->to_host: its address, and the interface and MACs the
@@ -158,8 +160,6 @@ static __noinline int mz_resolve_fib(struct mz_pkt *p, enum mz_act *act)
 	struct bpf_fib_lookup fib;
 	int rc;
 
-	if (!p->trace)
-		mz_ask_neighbour(p->to_host); /* a function: the stack has no room for both */
 	__builtin_memset(&fib, 0, sizeof(fib));
 	fib.ifindex = mz_cfg.uplink;
 	if (mz_is_ip4(&p->nh.ip)) {
@@ -202,6 +202,7 @@ static __always_inline int mz_stage_host(struct mz_pkt *p, enum mz_act *act)
 	mz_note(p, MZ_ST_HOST, MZ_OBJ_HOST, p->to_host, mz_ntohl(h->ip.w[3]));
 	if (h->flags & MZ_HOST_F_NEXTHOP)
 		return MZ_NEXT;
+	mz_ask_neighbour(p->to_host, p->trace); /* from here: the stack has no room for both */
 	return mz_resolve_fib(p, act);
 }
 

@@ -66,6 +66,9 @@ static __always_inline __u32 mz_now(void)
 
 const volatile struct mz_cfg mz_cfg = {};
 
+/* Of any other constant: .rodata holds the configuration alone. */
+#define MZ_CONSTANT SEC(".rodata.constant")
+
 /* Adds `len` bytes, a multiple of 4 up to 512, to a one's complement sum. */
 #define mz_csum(at, len, sum) ((__u32)bpf_csum_diff(NULL, 0, (__be32 *)(at), (len), (sum)))
 

@@ -29,6 +29,7 @@ MZ_ABI_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 					    .value_size = sizeof(vtype),                   \
 					    .max_entries = (entries) }
 #define MZ_PROGRAMS(map, entries) /* functions */
+#define MZ_CONSTANT
 #define MZ_RING(map, bytes) static const uint32_t map __attribute__((unused)) = (bytes)
 
 #define mz_lookup(map, key)        mz_native_lookup(&map, key)
@@ -40,13 +41,12 @@ MZ_ABI_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 #define mz_atomic_swap(at, from, to)       (*(at) == (from) ? (void)(*(at) = (to)), (from) : *(at))
 #define mz_ring_output(ring, record, size) \
 	do {                                       \
-		(void)(ring);                      \
-		(void)(size);                      \
-		mz_native_last_event = *(record);  \
-		mz_native_events++;                \
+		(void)(ring);                                       \
+		__builtin_memcpy(&mz_native_last_event, record, size); \
+		mz_native_events++;                                 \
 	} while (0)
 
-static struct mz_event mz_native_last_event;
+static union mz_any_event mz_native_last_event;
 static uint32_t mz_native_events;
 static uint32_t mz_native_clock;
 static struct mz_cfg mz_cfg;

@@ -58,7 +58,7 @@ void mz_native_set_clock(uint32_t now);
 /* The table of that name ("mz_endpoints"), or NULL. */
 struct mz_native_map *mz_native_table(const char *name);
 /* Events so far; the last one in `last` if not NULL. */
-uint32_t mz_native_event_count(struct mz_event *last);
+uint32_t mz_native_event_count(union mz_any_event *last);
 /* Empties every table, forgets events, sets clock and configuration to 0. */
 void mz_native_reset(void);
 

@@ -467,3 +467,24 @@ struct frame as_delivered(struct frame f, int mac)
 	memcpy(f.b + 6, mac_bytes(MAC_GW), 6);
 	return f;
 }
+
+struct frame in_tunnel(struct frame inner)
+{
+	struct frame f = TUNNEL(.in = { .src = EP_R, .payload = 1200 });
+
+	memcpy(f.b + 66, inner.b, inner.len);
+	f.len = 66 + inner.len;
+	f.b[16] = (uint8_t)((f.len - 14) >> 8);
+	f.b[17] = (uint8_t)(f.len - 14);
+	f.b[38] = (uint8_t)((f.len - 34) >> 8);
+	f.b[39] = (uint8_t)(f.len - 34);
+	f.b[24] = f.b[25] = 0;
+	uint32_t sum = 0;
+	for (int i = 14; i < 34; i += 2)
+		sum += (uint32_t)f.b[i] << 8 | f.b[i + 1];
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = ~((sum & 0xffff) + (sum >> 16));
+	f.b[24] = (uint8_t)(sum >> 8);
+	f.b[25] = (uint8_t)sum;
+	return f;
+}

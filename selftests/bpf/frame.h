@@ -175,6 +175,8 @@ struct tunnel {
 };
 struct frame make_tunnel(struct tunnel t);
 #define TUNNEL(...) make_tunnel((struct tunnel){ __VA_ARGS__ })
+// The tunnel around a frame of its own, from EP_R's host.
+struct frame in_tunnel(struct frame inner);
 
 // The frame an endpoint receives: from its gateway.
 struct frame as_delivered(struct frame f, int mac);

@@ -49,6 +49,15 @@ void test_flow_local(void **state);
 void test_flow_fragments(void **state);
 void test_flow_errors(void **state);
 void test_flow_trace(void **state);
+// rows_policy.c
+void test_policy_match(void **state);
+void test_policy_blocks(void **state);
+void test_policy_many(void **state);
+void test_policy_tiers(void **state);
+void test_policy_flows(void **state);
+void test_policy_egress(void **state);
+void test_policy_local(void **state);
+void test_policy_told(void **state);
 // rows_nat.c
 void test_nat_mapping(void **state);
 void test_nat_filter(void **state);

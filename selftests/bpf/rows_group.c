@@ -299,11 +299,11 @@ void test_group_ingress(void **state)
 	meet("nobody is in it", MZ_DIR_INGRESS, FROM_PEER(), MZ_R_GROUP_NOBODY, 0);
 	assert_int_equal(T->events(NULL), 0);
 	meet("... as its bouncer thinks: that is told", MZ_DIR_INGRESS, FROM_PEER(.flags = MZ_OPT_F_COPY), MZ_R_GROUP_NOBODY, 0);
-	struct mz_event e;
+	union mz_any_event e;
 
 	assert_int_equal(T->events(&e), 1);
-	assert_int_equal(e.type, MZ_EVENT_NO_MEMBER);
-	assert_int_equal(e.host, PEER);
+	assert_int_equal(e.event.type, MZ_EVENT_NO_MEMBER);
+	assert_int_equal(e.event.host, PEER);
 	put_rows("mz_groups", addr4(GROUP), IF_B, IF_C, 0);
 	put_rows("mz_groups", addr6(GROUP6), IF_B, 0, 0);
 	n = T->copies(0, NULL, NULL);

@@ -80,7 +80,7 @@ static void peer_world(uint32_t flags)
 
 #define TO_PEER(dst_ip, ...)                                                                            \
 	TUNNEL(.in = { .src = EP_A, .dst = EP_R, ##__VA_ARGS__ }, .vni = PEER_VNI, .src = SELF_IP, .dst = (dst_ip), \
-	       .dmac = MAC_NEXT, .smac = MAC_SELF, .label = 0xabc, .qos_class = 9, .origin = SELF, .sender = SELF, OF_PEER)
+	       .dmac = MAC_NEXT, .smac = MAC_SELF, .qos_class = 9, .origin = SELF, .sender = SELF, OF_PEER)
 #define TO_PEER6(dst_ip, ...) TO_PEER(dst_ip, .v6 = 1, .src6 = EP6_A, .dst6 = EP6_R, ##__VA_ARGS__)
 #define ARRIVES(...) TUNNEL(.in = { R_TO_A, ##__VA_ARGS__ }, OF_PEER)
 #define ARRIVES6(...) TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = EP6_A, ##__VA_ARGS__ }, OF_PEER)

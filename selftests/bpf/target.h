@@ -35,10 +35,11 @@ struct target {
 	int (*open)(void);
 	void (*close)(void);
 	void (*reset)(void); // all tables empty
+	void (*forget)(const char *map); // everything in it; a hash
 	int (*update)(const char *map, const void *key, const void *value);
 	int (*lookup)(const char *map, const void *key, void *value);
 	int (*run)(struct run *r);
-	uint32_t (*events)(struct mz_event *last); // since reset
+	uint32_t (*events)(union mz_any_event *last); // since reset
 	bool endpoint_functions, hop_functions; // which points it has
 	// Puts a function that returns `verdict` in a slot (of hops: MZ_FUNCTIONS and on),
 	// whatever is there.

@@ -69,14 +69,13 @@ static struct {
 	struct mz_clock *clock;
 	struct ring_buffer *ring;
 	uint32_t events;
-	struct mz_event last;
+	union mz_any_event last;
 } s;
 
 static int on_event(void *ctx, void *data, size_t size)
 {
 	(void)ctx;
-	(void)size;
-	memcpy(&s.last, data, sizeof(s.last));
+	memcpy(&s.last, data, size < sizeof(s.last) ? size : sizeof(s.last));
 	s.events++;
 	return 0;
 }
@@ -332,12 +331,24 @@ static void reset(void)
 	wipe("mz_function_vpcs", 4);
 	wipe("mz_function_chains", 4);
 	wipe("mz_function_slots", MZ_FUNCTION_SLOTS);
+	wipe("mz_policies", 0);
+	wipe("mz_policy_labels", 0);
+	wipe("mz_policy_blocks", 0);
+	wipe("mz_policy_ports", 0);
+	wipe("mz_policy_vectors", 0);
+	wipe("mz_policy_rules", 0);
+	wipe("mz_judging", 1);
 	wipe("mz_networks", 0);
 	wipe("mz_vpcs", 0);
 	wipe("mz_host_ids", 0);
 	ring_buffer__consume(s.ring);
 	s.events = 0;
 	memset(&s.last, 0, sizeof(s.last));
+}
+
+static void forget(const char *map)
+{
+	wipe(map, 0);
 }
 
 static int update(const char *map, const void *key, const void *value)
@@ -451,7 +462,7 @@ static int run_xdp(struct run *r)
 	return 0;
 }
 
-static uint32_t events(struct mz_event *last)
+static uint32_t events(union mz_any_event *last)
 {
 	ring_buffer__consume(s.ring);
 	if (last)
@@ -471,12 +482,12 @@ static uint32_t now(void)
 const struct target target_tc = {
 	.name = "tc", .ifindex = 1, .has_fib = true, .same_interface = V_REDIRECT,
 	.open = open_all, .close = close_all, .reset = reset,
-	.update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
+	.forget = forget, .update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
 	.endpoint_functions = true, .function = function, .seen = seen, .answers = answers, .copies = copies,
 };
 const struct target target_xdp = {
 	.name = "xdp", .ifindex = 1, .has_fib = true, .same_interface = V_TX,
 	.open = open_all, .close = close_all, .reset = reset,
-	.update = update, .lookup = lookup, .run = run_xdp, .events = events, .now = now,
+	.forget = forget, .update = update, .lookup = lookup, .run = run_xdp, .events = events, .now = now,
 	.hop_functions = true, .function = function, .seen = seen, .answers = answers,
 };

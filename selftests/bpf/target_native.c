@@ -34,6 +34,11 @@ static void reset(void)
 	mz_native_set_clock(START);
 }
 
+static void forget(const char *map)
+{
+	mz_native_clear(mz_native_table(map));
+}
+
 static int update(const char *map, const void *key, const void *value)
 {
 	struct mz_native_map *m = mz_native_table(map);
@@ -171,7 +176,7 @@ static uint32_t now(void)
 const struct target target_native = {
 	.name = "native", .ifindex = 1, .same_interface = V_TX,
 	.open = open_native, .close = close_native, .reset = reset,
-	.update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
+	.forget = forget, .update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
 	.endpoint_functions = true, .hop_functions = true, .function = function, .seen = seen,
 	.copies = copies,
 };
