@@ -47,9 +47,9 @@ struct Types {
     const int mac = btf__add_array(b.get(), u32, u8, 6);
     addr = add("mz_addr", 16, {{"w", words, 0}});
     key = add("mz_ep_key", 20, {{"vni", u32, 0}, {"ip", addr, 4}});
-    endpoint = add("mz_endpoint", 20,
+    endpoint = add("mz_endpoint", 24,
                    {{"host", u32, 0}, {"ifindex", u32, 4}, {"vpc", u32, 8}, {"flags", u16, 12},
-                    {"mac", mac, 14}});
+                    {"mac", mac, 14}, {"policy", u32, 20}});
     net_key = add("mz_net_key", 24, {{"prefixlen", u32, 0}, {"vni", be32, 4}, {"ip", addr, 8}});
     count = add("mz_count", 16, {{"packets", u64, 0}, {"bytes", u64, 8}});
     EXPECT_EQ(btf__load_into_kernel(b.get()), 0);
@@ -120,13 +120,13 @@ class Kernel : public testing::Test {
 };
 
 TEST_F(Kernel, AMapReadsAndWritesTyped) {
-  const auto fd = map("mz_endpoints", BPF_MAP_TYPE_HASH, 20, 20, types_->key, types_->endpoint);
+  const auto fd = map("mz_endpoints", BPF_MAP_TYPE_HASH, 20, 24, types_->key, types_->endpoint);
   const mz_ep_key key{7, mizar::Addr::v4(0x0a000001).abi()};
-  const mz_endpoint value{3, 4, 1, MZ_EP_F_PEER, {2, 0, 0, 0, 0, 9}};
+  const mz_endpoint value{3, 4, 1, MZ_EP_F_PEER, {2, 0, 0, 0, 0, 9}, 5};
   ASSERT_EQ(bpf_map_update_elem(fd.get(), &key, &value, BPF_ANY), 0);
   const char* entry =
       "{vni: 7, ip: 10.0.0.1}: {host: 3, ifindex: 4, vpc: 1, flags: 1, "
-      "mac: \"02:00:00:00:00:09\"}\n";
+      "mac: \"02:00:00:00:00:09\", policy: 5}\n";
   EXPECT_EQ(run({"map", "dump", "endpoints"}).out, entry);
   EXPECT_EQ(run({"map", "get", "mz_endpoints", "{vni: 7, ip: 10.0.0.1}"}).out, entry);
   EXPECT_EQ(run({"map", "get", "endpoints", R"({"vni": 7, "ip": "10.0.0.1"})"}).out, entry);
@@ -150,7 +150,7 @@ TEST_F(Kernel, AMapReadsAndWritesTyped) {
 }
 
 TEST_F(Kernel, BadKeysAndValuesChangeNothing) {
-  const auto fd = map("bad", BPF_MAP_TYPE_HASH, 20, 20, types_->key, types_->endpoint);
+  const auto fd = map("bad", BPF_MAP_TYPE_HASH, 20, 24, types_->key, types_->endpoint);
   const struct {
     const char* key;
     const char* value;

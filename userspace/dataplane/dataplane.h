@@ -63,6 +63,9 @@ struct TableSizes {
   std::uint32_t insides = 131072;   // outside addresses, and forwarded ports
   std::uint32_t mappings = 131072;  // rows; two for each port in use outside
   std::uint32_t groups = 8192;      // of members here; and as bouncer, of hosts
+  std::uint32_t policies = 8192;          // groups of endpoints that policy judges alike
+  std::uint32_t policy_rows = 262144;     // label sets, blocks, ports and rules: of each
+  std::uint32_t policy_vectors = 65536;
 };
 
 enum class Hook { endpoint, uplink_deliver, uplink_hop, services, gateway_out, gateway_in, function };
@@ -137,6 +140,13 @@ class Dataplane {
   virtual Table<mz_group_key, mz_group>& group_hosts() = 0;
   virtual Table<std::uint32_t, std::uint32_t>& group_use() = 0;  // by ifindex % MZ_PORTS
 
+  virtual Table<std::uint32_t, mz_policy>& policies() = 0;
+  virtual Table<mz_policy_label_key, std::uint32_t>& policy_labels() = 0;  // vectors
+  virtual Table<mz_policy_block_key, std::uint32_t>& policy_blocks() = 0;  // vectors
+  virtual Table<mz_policy_port_key, std::uint32_t>& policy_ports() = 0;    // vectors
+  virtual Table<std::uint32_t, mz_policy_vector>& policy_vectors() = 0;
+  virtual Table<mz_policy_rule_key, mz_policy_rule>& policy_rules() = 0;
+
   // Functions: programs in slots 0..MZ_FUNCTIONS-1 of their kind. They, and what
   // they keep in maps, outlive this process and a new load().
   // Loads one and puts it in its slot, in the place of what is there, atomically;
@@ -166,7 +176,7 @@ class Dataplane {
 
   // Readable when poll_events() has something to hand out; -1 if never.
   [[nodiscard]] virtual int event_fd() const = 0;
-  virtual void poll_events(const std::function<void(const mz_event&)>& take) = 0;
+  virtual void poll_events(const std::function<void(const mz_any_event&)>& take) = 0;
 
   // The data plane's clock (mz_path, mz_flow): jiffies, low 32 bits; and how many
   // are a second.

@@ -98,6 +98,12 @@ class FakeDataplane final : public Dataplane {
         groups_("mz_groups", s.groups, false),
         group_hosts_("mz_group_hosts", s.groups, false),
         group_use_("mz_group_use", MZ_PORTS, true),
+        policies_("mz_policies", s.policies, false),
+        policy_labels_("mz_policy_labels", s.policy_rows, false),
+        policy_blocks_("mz_policy_blocks", s.policy_rows, false),
+        policy_ports_("mz_policy_ports", s.policy_rows, false),
+        policy_vectors_("mz_policy_vectors", s.policy_vectors, false),
+        policy_rules_("mz_policy_rules", s.policy_rows, false),
         function_ports_("mz_function_ports", MZ_PORTS, true),
         function_vpcs_("mz_function_vpcs", s.vpc_slots, true),
         function_chains_("mz_function_chains", MZ_FUNCTION_CHAINS, true),
@@ -148,6 +154,13 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_group_key, mz_group>& group_hosts() override { return group_hosts_; }
   FakeTable<std::uint32_t, std::uint32_t>& group_use() override { return group_use_; }
 
+  FakeTable<std::uint32_t, mz_policy>& policies() override { return policies_; }
+  FakeTable<mz_policy_label_key, std::uint32_t>& policy_labels() override { return policy_labels_; }
+  FakeTable<mz_policy_block_key, std::uint32_t>& policy_blocks() override { return policy_blocks_; }
+  FakeTable<mz_policy_port_key, std::uint32_t>& policy_ports() override { return policy_ports_; }
+  FakeTable<std::uint32_t, mz_policy_vector>& policy_vectors() override { return policy_vectors_; }
+  FakeTable<mz_policy_rule_key, mz_policy_rule>& policy_rules() override { return policy_rules_; }
+
   FakeTable<std::uint32_t, mz_function_chains>& function_ports() override { return function_ports_; }
   FakeTable<std::uint32_t, mz_function_chains>& function_vpcs() override { return function_vpcs_; }
   FakeTable<std::uint32_t, mz_function_chain>& function_chains() override { return function_chains_; }
@@ -184,7 +197,7 @@ class FakeDataplane final : public Dataplane {
     return t;
   }
   int event_fd() const override { return -1; }
-  void poll_events(const std::function<void(const mz_event&)>&) override {}
+  void poll_events(const std::function<void(const mz_any_event&)>&) override {}
   Result<std::uint32_t> clock() override { return jiffies; }
   Result<unsigned> clock_hz() override { return 250; }
 
@@ -218,6 +231,12 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_mapping_key, mz_mapping> mappings_;
   FakeTable<mz_group_key, mz_group> groups_, group_hosts_;
   FakeTable<std::uint32_t, std::uint32_t> group_use_;
+  FakeTable<std::uint32_t, mz_policy> policies_;
+  FakeTable<mz_policy_label_key, std::uint32_t> policy_labels_;
+  FakeTable<mz_policy_block_key, std::uint32_t> policy_blocks_;
+  FakeTable<mz_policy_port_key, std::uint32_t> policy_ports_;
+  FakeTable<std::uint32_t, mz_policy_vector> policy_vectors_;
+  FakeTable<mz_policy_rule_key, mz_policy_rule> policy_rules_;
   FakeTable<std::uint32_t, mz_function_chains> function_ports_;
   FakeTable<std::uint32_t, mz_function_chains> function_vpcs_;
   FakeTable<std::uint32_t, mz_function_chain> function_chains_;

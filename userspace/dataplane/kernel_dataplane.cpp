@@ -157,6 +157,13 @@ class KernelDataplane final : public Dataplane {
   Table<mz_group_key, mz_group>& group_hosts() override { return group_hosts_; }
   Table<std::uint32_t, std::uint32_t>& group_use() override { return group_use_; }
 
+  Table<std::uint32_t, mz_policy>& policies() override { return policies_; }
+  Table<mz_policy_label_key, std::uint32_t>& policy_labels() override { return policy_labels_; }
+  Table<mz_policy_block_key, std::uint32_t>& policy_blocks() override { return policy_blocks_; }
+  Table<mz_policy_port_key, std::uint32_t>& policy_ports() override { return policy_ports_; }
+  Table<std::uint32_t, mz_policy_vector>& policy_vectors() override { return policy_vectors_; }
+  Table<mz_policy_rule_key, mz_policy_rule>& policy_rules() override { return policy_rules_; }
+
   Result<> put_function(FunctionKind kind, unsigned slot, const FunctionImage& image) override;
   Result<> remove_function(FunctionKind kind, unsigned slot, const std::string& name) override;
   bool has_function(FunctionKind kind, unsigned slot) const override;
@@ -173,7 +180,7 @@ class KernelDataplane final : public Dataplane {
   Result<TraceResult> trace(Hook hook, unsigned ifindex,
                             std::span<const std::uint8_t> frame) override;
   int event_fd() const override { return ring_ ? ring_buffer__epoll_fd(ring_.get()) : -1; }
-  void poll_events(const std::function<void(const mz_event&)>& take) override {
+  void poll_events(const std::function<void(const mz_any_event&)>& take) override {
     take_ = &take;
     ring_buffer__consume(ring_.get());
     take_ = nullptr;
@@ -200,7 +207,7 @@ class KernelDataplane final : public Dataplane {
   std::map<std::string, ProgramObject, std::less<>> programs_;
   Clock clock_;
   Ring ring_;
-  const std::function<void(const mz_event&)>* take_ = nullptr;
+  const std::function<void(const mz_any_event&)>* take_ = nullptr;
 
   KernelTable<std::uint32_t, mz_port> ports_;
   KernelTable<mz_ep_key, mz_endpoint> endpoints_;
@@ -223,6 +230,12 @@ class KernelDataplane final : public Dataplane {
   KernelTable<mz_mapping_key, mz_mapping> mappings_;
   KernelTable<mz_group_key, mz_group> groups_, group_hosts_;
   KernelTable<std::uint32_t, std::uint32_t> group_use_;
+  KernelTable<std::uint32_t, mz_policy> policies_;
+  KernelTable<mz_policy_label_key, std::uint32_t> policy_labels_;
+  KernelTable<mz_policy_block_key, std::uint32_t> policy_blocks_;
+  KernelTable<mz_policy_port_key, std::uint32_t> policy_ports_;
+  KernelTable<std::uint32_t, mz_policy_vector> policy_vectors_;
+  KernelTable<mz_policy_rule_key, mz_policy_rule> policy_rules_;
   KernelTable<std::uint32_t, mz_function_chains> function_ports_;
   KernelTable<std::uint32_t, mz_function_chains> function_vpcs_;
   KernelTable<std::uint32_t, mz_function_chain> function_chains_;
@@ -306,6 +319,12 @@ Result<> KernelDataplane::bind_tables() {
   bind(groups_, "mz_groups", false);
   bind(group_hosts_, "mz_group_hosts", false);
   bind(group_use_, "mz_group_use", true);
+  bind(policies_, "mz_policies", false);
+  bind(policy_labels_, "mz_policy_labels", false);
+  bind(policy_blocks_, "mz_policy_blocks", false);
+  bind(policy_ports_, "mz_policy_ports", false);
+  bind(policy_vectors_, "mz_policy_vectors", false);
+  bind(policy_rules_, "mz_policy_rules", false);
   bind(function_ports_, "mz_function_ports", true);
   bind(function_vpcs_, "mz_function_vpcs", true);
   bind(function_chains_, "mz_function_chains", true);
@@ -315,9 +334,9 @@ Result<> KernelDataplane::bind_tables() {
       map_fd("mz_events"),
       [](void* self, void* data, size_t size) {
         const auto* take = static_cast<KernelDataplane*>(self)->take_;
-        mz_event e;
-        if (size < sizeof e) return 0;
-        std::memcpy(&e, data, sizeof e);
+        mz_any_event e{};
+        if (size < sizeof e.event) return 0;
+        std::memcpy(&e, data, std::min(size, sizeof e));
         if (take) (*take)(e);
         return 0;
       },

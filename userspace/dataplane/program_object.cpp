@@ -51,6 +51,12 @@ void set_sizes(bpf_object* object, const TableSizes& s) {
       {"mz_mappings", s.mappings},
       {"mz_groups", s.groups},
       {"mz_group_hosts", s.groups},
+      {"mz_policies", s.policies},
+      {"mz_policy_labels", s.policy_rows},
+      {"mz_policy_blocks", s.policy_rows},
+      {"mz_policy_ports", s.policy_rows},
+      {"mz_policy_rules", s.policy_rows},
+      {"mz_policy_vectors", s.policy_vectors},
       {"mz_function_vpcs", s.vpc_slots},
   };
   for (const auto& [name, n] : sizes)

@@ -418,7 +418,9 @@ Result<> Daemon::ensure_programs() {
     if (const auto entry = dp_.hosts().get(id)) down_[id] = (entry->flags & MZ_HOST_F_DOWN) != 0;
   if (dp_.event_fd() < 0) return {};  // it never tells anything
   return loop_.watch(dp_.event_fd(), [this] {
-    dp_.poll_events([this](const mz_event& e) { on_event(e); });
+    dp_.poll_events([this](const mz_any_event& e) {
+      if (e.event.type != MZ_EVENT_DENIED) on_event(e.event);
+    });
   });
 }
 

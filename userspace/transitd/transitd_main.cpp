@@ -98,6 +98,9 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--max-vip-rows", o.kernel.sizes.vip_rows, "Rows of backends: some 100 to 200 a backend; 8 bytes each, from the start")->capture_default_str();
   app.add_option("--max-outside", o.kernel.sizes.insides, "Outside addresses of endpoints, and forwarded ports")->capture_default_str();
   app.add_option("--max-groups", o.kernel.sizes.groups, "Multicast groups of endpoints, and as bouncer")->capture_default_str();
+  app.add_option("--max-policies", o.kernel.sizes.policies, "Groups of endpoints that policy judges alike")->capture_default_str();
+  app.add_option("--max-policy-rows", o.kernel.sizes.policy_rows, "Label sets, blocks, ports and rules of these: of each")->capture_default_str();
+  app.add_option("--max-policy-vectors", o.kernel.sizes.policy_vectors, "Sets of rules; 568 bytes each, as they come")->capture_default_str();
   app.add_option("--max-mappings", o.kernel.sizes.mappings, "Ports in use outside, two rows each")->capture_default_str();
   app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->capture_default_str();
   app.add_option_function<std::vector<std::string>>(
