@@ -72,9 +72,15 @@ ALL += $(UNIT_TESTS)
 $(O)/selftests/unit/cli_test $(O)/selftests/unit/cli_kernel_test: | $(O)/bin/transit
 $(O)/selftests/unit/responder_test: | $(O)/bin/transit-responder
 
+# ---- policy: the programs beside an oracle --------------------------------
+$(O)/selftests/policy/differential_test: $(patsubst %.cpp,$(O)/%.o,$(wildcard selftests/policy/*.cpp)) $(LIBS)
+	$(call link,-lgtest -lgtest_main $(LDNS_LIBS))
+ALL += $(O)/selftests/policy/differential_test
+
 # ---- running them -------------------------------------------------------
 # Unit tests and packet tables are programs, topology tests are scripts.
-TEST_PROGRAMS = $(UNIT_TESTS) $(O)/selftests/bpf/packet_test $(O)/selftests/bpf/verifier_test
+TEST_PROGRAMS = $(UNIT_TESTS) $(O)/selftests/bpf/packet_test $(O)/selftests/bpf/verifier_test \
+	$(O)/selftests/policy/differential_test
 TEST_SCRIPTS  = $(wildcard selftests/*/*_test.sh)
 
 .PHONY: check test

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// Groups of policy in tables: whole or not at all, and nothing left behind.
+#include "userspace/transitd/policy_tables.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "userspace/dataplane/fake_dataplane.h"
+
+using namespace mizar;
+using ::testing::HasSubstr;
+
+namespace {
+
+// A list of three rules: label set 5 fits the first, 10.0.0.0/8 the second, all the third.
+policy::List a_list() {
+  policy::List l;
+  l.rules = {{MZ_POLICY_ALLOW, 0, {}}, {MZ_POLICY_PASS, 2, {}}, {MZ_POLICY_DENY, 0, {}}};
+  l.vectors = {{0b100}, {0b101}, {0b110}, {0b111}, {0}};
+  l.label = 0;
+  l.block = 1;
+  l.port = 3;
+  l.labels = {{5, 3}, {9, 4}};
+  l.blocks = {{*Prefix::parse("10.0.0.0/8"), 3}};
+  l.ports = {{6, 80, 16, 1}, {17, 0, 0, 2}};
+  return l;
+}
+
+policy::Group a_group() {
+  policy::Group g;
+  g.list[MZ_POLICY_IN] = a_list();
+  g.list[MZ_POLICY_OUT] = a_list();
+  return g;
+}
+
+std::size_t rows(FakeDataplane& dp) {
+  return dp.policies().entries()->size() + dp.policy_labels().entries()->size() + dp.policy_blocks().entries()->size() +
+         dp.policy_ports().entries()->size() + dp.policy_rules().entries()->size() + dp.policy_vectors().entries()->size();
+}
+
+TEST(PolicyTables, AGroupIsWrittenAsThePacketsReadIt) {
+  FakeDataplane dp;
+  PolicyTables tables(dp);
+  const auto n = tables.put(a_group());
+  ASSERT_TRUE(n) << n.error().what;
+  const auto row = dp.policies().get(*n);
+  ASSERT_TRUE(row);
+  EXPECT_EQ(row->list[MZ_POLICY_TO].rules, 0u);
+  const std::uint32_t in = MZ_POLICY_LIST(*n, MZ_POLICY_IN), out = MZ_POLICY_LIST(*n, MZ_POLICY_OUT);
+  EXPECT_EQ(row->list[MZ_POLICY_IN].rules, 3u);
+  EXPECT_EQ(dp.policy_vectors().get(row->list[MZ_POLICY_IN].label)->word[0], 0b100u);
+  EXPECT_EQ(dp.policy_vectors().get(row->list[MZ_POLICY_IN].label)->words, 1u);
+  const std::uint32_t all = row->list[MZ_POLICY_IN].port;
+  EXPECT_EQ(dp.policy_vectors().get(all)->word[0], 0b111u);
+  EXPECT_EQ(dp.policy_labels().get({in, 5}), all);
+  EXPECT_EQ(dp.policy_labels().get({out, 5}), all);  // one vector for both lists
+  EXPECT_EQ(dp.policy_labels().get({in, 9}), 0u);    // nothing fits: no vector
+  EXPECT_EQ(dp.policy_blocks().get({32 + 96 + 8, __builtin_bswap32(in), Addr::v4(0x0a000000).abi()}), all);
+  EXPECT_TRUE(dp.policy_ports().get({32 + 16 + 16, __builtin_bswap32(in), __builtin_bswap16(6), __builtin_bswap16(80)}));
+  EXPECT_TRUE(dp.policy_ports().get({32 + 16, __builtin_bswap32(out), __builtin_bswap16(17), 0}));
+  EXPECT_EQ(dp.policy_rules().get({in, 1})->verdict, std::uint32_t{MZ_POLICY_PASS});
+  EXPECT_EQ(dp.policy_rules().get({in, 1})->next, 2u);
+  EXPECT_EQ(dp.policy_vectors().entries()->size(), 4u);
+}
+
+TEST(PolicyTables, VectorsStayAsLongAsSomeGroupHoldsThem) {
+  FakeDataplane dp;
+  PolicyTables tables(dp);
+  const auto one = tables.put(a_group());
+  const std::size_t with_one = rows(dp);
+  const auto two = tables.put(a_group());
+  ASSERT_TRUE(one && two);
+  EXPECT_NE(*one, *two);
+  EXPECT_EQ(dp.policy_vectors().entries()->size(), 4u);
+  ASSERT_TRUE(tables.erase(*one));
+  EXPECT_EQ(rows(dp), with_one);
+  EXPECT_FALSE(dp.policies().get(*one));
+  ASSERT_TRUE(tables.erase(*two));
+  EXPECT_EQ(rows(dp), 0u);
+  const auto gone = tables.erase(*two);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code, Code::not_found);
+  EXPECT_GT(*tables.put(a_group()), *two);  // no number twice
+}
+
+TEST(PolicyTables, WhatDoesNotFitLeavesNothing) {
+  const struct {
+    const char* table;
+    const char* option;
+    void (*make_small)(TableSizes&);
+  } all[] = {{"mz_policies", "--max-policies", [](TableSizes& s) { s.policies = 1; }},
+             {"mz_policy_", "--max-policy-rows", [](TableSizes& s) { s.policy_rows = 8; }},
+             {"mz_policy_vectors", "--max-policy-vectors", [](TableSizes& s) { s.policy_vectors = 4; }}};
+  for (const auto& c : all) {
+    TableSizes sizes;
+    c.make_small(sizes);
+    FakeDataplane dp(sizes);
+    PolicyTables tables(dp);
+    ASSERT_TRUE(tables.put(a_group())) << c.table;
+    const std::size_t before = rows(dp);
+    policy::Group other = a_group();
+    other.list[MZ_POLICY_IN].vectors.push_back({0b1000});
+    const auto full = tables.put(other);
+    ASSERT_FALSE(full) << c.table;
+    EXPECT_EQ(full.error().code, Code::resource_exhausted);
+    EXPECT_THAT(full.error().what, HasSubstr(c.table));
+    EXPECT_THAT(full.error().what, HasSubstr(c.option));
+    EXPECT_EQ(rows(dp), before) << c.table;
+  }
+}
+
+TEST(PolicyTables, AWriteThatFailsLeavesNothing) {
+  for (int n = 1; n < 4; n++) {
+    FakeDataplane dp;
+    PolicyTables tables(dp);
+    dp.policy_rules().fail_next = n;
+    EXPECT_FALSE(tables.put(a_group()));
+    EXPECT_EQ(rows(dp), 0u);
+    EXPECT_TRUE(tables.put(a_group()));
+  }
+  FakeDataplane dp;
+  PolicyTables tables(dp);
+  dp.policies().fail_next = 1;
+  EXPECT_FALSE(tables.put(a_group()));
+  EXPECT_EQ(rows(dp), 0u);
+}
+
+TEST(PolicyTables, ANewLabelSetJoinsAGroupInUse) {
+  FakeDataplane dp;
+  PolicyTables tables(dp);
+  policy::Group g = a_group();
+  const auto n = tables.put(g);
+  ASSERT_TRUE(n);
+  g.list[MZ_POLICY_IN].labels.push_back({12, 3});
+  ASSERT_TRUE(tables.put_label(*n, g, 1u << MZ_POLICY_IN, 12));
+  EXPECT_TRUE(dp.policy_labels().get({MZ_POLICY_LIST(*n, MZ_POLICY_IN), 12}));
+  EXPECT_FALSE(dp.policy_labels().get({MZ_POLICY_LIST(*n, MZ_POLICY_OUT), 12}));
+  ASSERT_TRUE(tables.erase(*n));
+  EXPECT_EQ(rows(dp), 0u);
+}
+
+TEST(PolicyTables, AnEarlierRunsGroupsGoWhenTheyAreNotNeeded) {
+  FakeDataplane dp;
+  std::uint32_t old = 0;
+  {
+    PolicyTables before(dp);
+    old = *before.put(a_group());
+  }
+  PolicyTables tables(dp);
+  ASSERT_TRUE(tables.recover());
+  const auto n = tables.put(a_group());
+  ASSERT_TRUE(n);
+  EXPECT_GT(*n, old);
+  EXPECT_TRUE(dp.policies().get(old)) << "still judges";
+  ASSERT_TRUE(tables.erase_strays());
+  EXPECT_FALSE(dp.policies().get(old));
+  EXPECT_TRUE(dp.policies().get(*n));
+  ASSERT_TRUE(tables.erase(*n));
+  EXPECT_EQ(rows(dp), 0u);
+}
+
+TEST(PolicyTables, HitsAreThoseOfEachRule) {
+  FakeDataplane dp;
+  PolicyTables tables(dp);
+  const auto n = tables.put(a_group());
+  ASSERT_TRUE(n);
+  ASSERT_TRUE(dp.policy_rules().put({MZ_POLICY_LIST(*n, MZ_POLICY_IN), 2}, {7, MZ_POLICY_DENY, 0}));
+  EXPECT_EQ(tables.hits(*n, MZ_POLICY_IN), (std::vector<std::uint64_t>{0, 0, 7}));
+  EXPECT_TRUE(tables.hits(*n, MZ_POLICY_TO).empty());
+  EXPECT_TRUE(tables.hits(*n + 1, MZ_POLICY_IN).empty());
+}
+
+}  // namespace
