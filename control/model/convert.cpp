@@ -5,6 +5,7 @@
 
 #include "control/model/validate.h"
 #include "userspace/base/names.h"
+#include "userspace/policy/yaml.h"
 
 namespace centaurus {
 
@@ -62,8 +63,10 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   const auto object = called("endpoint", "endpoints", index, m.vpc(), m.name());
   auto ip = mizar::parse_addresses(m.address(), m.address6());
   if (!ip) return mizar::wrap(ip.error(), object);
-  Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.label(), m.netns(), m.tap(),
-               m.interface(), m.max_flows(), m.user_data()};
+  auto labels = mizar::policy::parse_pod_labels(m);
+  if (!labels) return mizar::wrap(labels.error(), object);
+  Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.netns(), m.tap(),
+               m.interface(), m.max_flows(), m.user_data(), std::move(*labels)};
   if (!out.netns.empty() && out.interface.empty()) out.interface = mizar::kDefaultInterface;
   if (m.mac().empty()) return out;
   auto mac = at_field(mizar::parse_mac(m.mac()), object, "mac");
@@ -131,6 +134,30 @@ Result<Peering> peering(const v1::Peering& m, int index) {
   return Peering{m.name(), m.vpc(), m.peer(), *parts, *peer_parts, m.one_way()};
 }
 
+// Namespaces and policies of files, and namespaces of the region itself: theirs are the
+// region's, if both name one.
+Result<> policy(const v1::Region& m, const ReadFile& read, std::vector<std::string>& warnings, Region& out) {
+  for (int i = 0; i < m.policies_size(); i++) {
+    const auto& f = m.policies(i);
+    if (f.file().empty()) return mizar::fail(Code::invalid_argument, "policies[{}]: file: is missing", i);
+    auto text = read(f.file());
+    if (!text) return mizar::wrap(text.error(), fmt::format("policies[{}]", i));
+    auto parsed = mizar::policy::parse_policies(*text, f.file(), warnings);
+    if (!parsed) return tl::unexpected(parsed.error());
+    VpcPolicy& to = out.policy[f.vpc()];
+    to.policies.insert(to.policies.end(), parsed->policies.begin(), parsed->policies.end());
+    to.namespaces.insert(to.namespaces.end(), parsed->namespaces.begin(), parsed->namespaces.end());
+  }
+  for (int i = 0; i < m.namespaces_size(); i++) {
+    auto n = mizar::policy::parse_namespace(m.namespaces(i));
+    if (!n) return mizar::wrap(n.error(), fmt::format("namespaces[{}]", i));
+    auto& all = out.policy[m.namespaces(i).vpc()].namespaces;
+    std::erase_if(all, [&](const auto& x) { return x.name == n->name; });
+    all.push_back(std::move(*n));
+  }
+  return {};
+}
+
 // Converts a whole list with one of the functions above.
 template <class Messages, class T, class Convert>
 Result<> each(const Messages& from, std::vector<T>& to, Convert convert) {
@@ -161,10 +188,10 @@ void write_endpoint(const Endpoint& e, std::uint32_t vni, bool local, mizar::v1:
   mizar::write_addresses(e.address, out);
   out.set_mac(mizar::mac_text(e.mac ? *e.mac : mizar::default_mac(vni, e.address.first())));
   out.set_host(e.host);
-  out.set_label(e.label);
   out.set_max_flows(e.max_flows);
   if (!local) return;  // only its own host connects it
   out.set_user_data(e.user_data);
+  mizar::policy::write_pod_labels(e.labels, out);
   if (!e.netns.empty()) {
     out.mutable_netns()->set_name(e.netns);
     out.mutable_netns()->set_interface(e.interface);
@@ -226,7 +253,7 @@ void write_gateway(const Region& region, const Plan& plan, std::size_t index, st
     to->set_last_port(ports.last);
   };
   for (const auto& f : g.floating) address(f.endpoint, f.address, {});
-  for (const auto& l : plan.leases)
+  for (const auto& l : plan.kept.leases)
     if (l.vpc == g.vpc) address(l.endpoint, l.outside, l.ports);
   for (const auto& f : g.forwards) {
     const auto ports = leads_to(region, g, f);
@@ -260,10 +287,21 @@ void write_peering(const Peering& p, bool mirrored, mizar::v1::Peering& out) {
   out.set_answers_only(mirrored && p.one_way);
 }
 
+// All of a VPC's: whatever comes to one of its endpoints may be from any other.
+void write_policy(const std::string& vpc, const Region& region, const Plan& plan, mizar::v1::GoalState& out) {
+  const auto p = region.policy.find(vpc);
+  if (p == region.policy.end()) return;
+  for (const auto& x : p->second.policies) *out.add_policies() = mizar::policy::to_message(vpc, x);
+  for (const auto& x : p->second.namespaces) *out.add_namespaces() = mizar::policy::to_message(vpc, x);
+  if (const auto numbers = plan.kept.labels.find(vpc); numbers != plan.kept.labels.end())
+    for (const auto& [id, set] : numbers->second.all()) *out.add_label_sets() = mizar::policy::to_message(vpc, id, set);
+}
+
 }  // namespace
 
-Result<Leases> parse_leases(const v1::Leases& m) {
-  Leases out;
+Result<Kept> parse_kept(const v1::Kept& m) {
+  Kept kept;
+  Leases& out = kept.leases;
   for (int i = 0; i < m.leases_size(); i++) {
     const auto& l = m.leases(i);
     auto outside = mizar::Addr::parse(l.outside());
@@ -272,12 +310,28 @@ Result<Leases> parse_leases(const v1::Leases& m) {
     if (!ports) return mizar::wrap(ports.error(), fmt::format("leases[{}]", i));
     out.push_back({l.vpc(), l.endpoint(), *outside, *ports});
   }
-  return out;
+  const auto read = [&kept](const auto& list, const char* field, auto into) -> Result<> {
+    for (int i = 0; i < list.size(); i++) {
+      auto set = mizar::policy::parse_label_set(list[i]);
+      if (!set) return mizar::wrap(set.error(), fmt::format("{}[{}]", field, i));
+      (kept.labels[list[i].vpc()].*into).emplace(list[i].id(), std::move(*set));
+    }
+    return {};
+  };
+  MZ_CHECK(read(m.label_sets(), "label_sets", &mizar::policy::LabelNumbers::sets));
+  MZ_CHECK(read(m.leaving(), "leaving", &mizar::policy::LabelNumbers::leaving));
+  for (const auto& [vpc, last] : m.last_label()) kept.labels[vpc].last = last;
+  return kept;
 }
 
-v1::Leases to_message(const Leases& leases) {
-  v1::Leases out;
-  for (const Lease& l : leases) {
+v1::Kept to_message(const Kept& kept) {
+  v1::Kept out;
+  for (const auto& [vpc, numbers] : kept.labels) {
+    for (const auto& [id, set] : numbers.sets) *out.add_label_sets() = mizar::policy::to_message(vpc, id, set);
+    for (const auto& [id, set] : numbers.leaving) *out.add_leaving() = mizar::policy::to_message(vpc, id, set);
+    (*out.mutable_last_label())[vpc] = numbers.last;
+  }
+  for (const Lease& l : kept.leases) {
     auto* to = out.add_leases();
     to->set_vpc(l.vpc);
     to->set_endpoint(l.endpoint);
@@ -289,6 +343,13 @@ v1::Leases to_message(const Leases& leases) {
 }
 
 Result<Region> parse_region(const v1::Region& m) {
+  std::vector<std::string> warnings;
+  return parse_region(m, [](const std::string& name) -> Result<std::string> {
+    return mizar::fail(Code::invalid_argument, "{}: files are not read here", name);
+  }, warnings);
+}
+
+Result<Region> parse_region(const v1::Region& m, const ReadFile& read, std::vector<std::string>& warnings) {
   Region out;
   out.revision = m.revision();
   MZ_CHECK(each(m.hosts(), out.hosts, host));
@@ -310,6 +371,7 @@ Result<Region> parse_region(const v1::Region& m) {
   for (Peering& p : out.peerings)
     for (auto [name, parts] : {std::pair(&p.vpc, &p.parts), std::pair(&p.peer, &p.peer_parts)})
       if (const auto v = vpc_of(*name); parts->empty() && v != out.vpcs.end()) *parts = v->cidr.all();
+  MZ_CHECK(policy(m, read, warnings, out));
   MZ_CHECK(validate(out));
   return out;
 }
@@ -353,6 +415,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
   for (const auto i : share.services) write_service(region.services[i], region, *out.add_services());
   for (const auto i : share.gateways) write_gateway(region, plan, i, host, *out.add_gateways());
   for (const auto& [i, mirrored] : share.peerings) write_peering(region.peerings[i], mirrored, *out.add_peerings());
+  for (const auto i : share.policies) write_policy(region.vpcs[i].name, region, plan, out);
   return out;
 }
 

@@ -5,6 +5,8 @@
 #include <map>
 #include <set>
 
+#include "userspace/policy/policy_set.h"
+
 namespace centaurus {
 
 namespace {
@@ -86,7 +88,8 @@ class Builder {
                              {need.names.begin(), need.names.end()},
                              {need.gateways.begin(), need.gateways.end()},
                              {need.services.begin(), need.services.end()},
-                             {need.peerings.begin(), need.peerings.end()}});
+                             {need.peerings.begin(), need.peerings.end()},
+                             policies(need)});
     return std::move(plan_);
   }
 
@@ -96,6 +99,12 @@ class Builder {
     std::set<std::pair<size_t, bool>> peerings;
     std::set<std::string> clients;  // VPCs it has endpoints of
   };
+
+  [[nodiscard]] std::vector<size_t> policies(const Need& need) const {
+    std::vector<size_t> out;
+    for (const auto& vpc : need.clients) out.push_back(vpcs_.at(vpc));
+    return out;
+  }
 
   void share() {
     std::vector<std::uint32_t> bouncers, dividers;
@@ -227,11 +236,37 @@ std::optional<Shards> share_buckets(std::uint32_t key, std::vector<std::uint32_t
   return rows;
 }
 
-mizar::Result<Plan> make_plan(const Region& region, const Leases& before) {
-  auto leases = lease_ports(region, before);
+namespace {
+
+using Labels = std::map<std::string, mizar::policy::LabelNumbers>;
+
+// Numbers of the label sets that endpoints have, of VPCs with a policy.
+mizar::Result<Labels> number_labels(const Region& region, const Labels& before) {
+  Labels out;
+  for (const auto& [name, p] : region.policy) {
+    if (p.policies.empty()) continue;
+    const auto vpc = std::find_if(region.vpcs.begin(), region.vpcs.end(), [&](const Vpc& v) { return v.name == name; });
+    const mizar::policy::PolicySet policies(p.policies, p.namespaces, vpc->cidr.all());
+    std::set<mizar::policy::LabelSet> in_use;
+    for (const Endpoint& e : region.endpoints)
+      if (e.vpc == name) in_use.insert(policies.label_set({e.labels.ns, e.name, e.labels.labels, e.labels.ports, e.address}));
+    const auto known = before.find(name);
+    auto numbers = number_sets(known == before.end() ? mizar::policy::LabelNumbers() : known->second, in_use);
+    if (!numbers) return mizar::wrap(numbers.error(), "vpc " + name);
+    out.emplace(name, std::move(*numbers));
+  }
+  return out;
+}
+
+}  // namespace
+
+mizar::Result<Plan> make_plan(const Region& region, const Kept& before) {
+  auto leases = lease_ports(region, before.leases);
   if (!leases) return tl::unexpected(leases.error());
+  auto labels = number_labels(region, before.labels);
+  if (!labels) return tl::unexpected(labels.error());
   Plan plan = Builder(region).build();
-  plan.leases = std::move(*leases);
+  plan.kept = {std::move(*leases), std::move(*labels)};
   return plan;
 }
 

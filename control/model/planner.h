@@ -18,6 +18,7 @@
 #include "bpf/abi/tables.h"
 #include "control/model/outside.h"
 #include "control/model/region.h"
+#include "userspace/policy/label_numbers.h"
 
 namespace centaurus {
 
@@ -34,6 +35,14 @@ struct HostPlan {
   std::vector<std::size_t> gateways;  // of the VPCs it has endpoints of, or it is
   std::vector<std::size_t> services;  // of the VPCs it has endpoints of: it may be a client's host
   std::vector<std::pair<std::size_t, bool>> peerings;  // the same; true: as the peer sees it
+  std::vector<std::size_t> policies;  // VPCs it has endpoints of
+};
+
+// What a plan gives out, and the next one keeps.
+struct Kept {
+  Leases leases = {};
+  std::map<std::string, mizar::policy::LabelNumbers> labels = {};  // by VPC
+  [[nodiscard]] bool empty() const { return leases.empty() && labels.empty(); }
 };
 
 struct Plan {
@@ -41,12 +50,12 @@ struct Plan {
   std::vector<std::optional<Shards>> bouncers;  // by network
   std::vector<std::optional<Shards>> gateways;  // by gateway
   std::vector<HostPlan> hosts;                  // by host
-  Leases leases;
+  Kept kept;
 };
 
-// `region` must be valid (validate.h). `before`: the leases of the plan before this.
+// `region` must be valid (validate.h). `before`: what the plan before this gave out.
 // Error: resource_exhausted, where outside ports do not suffice.
-mizar::Result<Plan> make_plan(const Region& region, const Leases& before = {});
+mizar::Result<Plan> make_plan(const Region& region, const Kept& before = {});
 
 // Shares out the buckets of one thing among `pool` (host ids). `want` limits
 // how many of the pool take part, 0 = all. Nothing if the pool is empty; the

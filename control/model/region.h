@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "userspace/base/balance.h"
 #include "userspace/base/outside.h"
 #include "userspace/base/services.h"
+#include "userspace/policy/message.h"
 
 namespace centaurus {
 
@@ -47,12 +49,12 @@ struct Endpoint {
   mizar::Addrs address;
   std::optional<mizar::MacBytes> mac;  // default: made from VNI and address
   std::string host;
-  std::uint32_t label = 0;
   std::string netns;  // where its host connects it, or
   std::string tap;    // the tap it gets; both empty: nowhere yet
   std::string interface;  // its name in the netns
   std::uint32_t max_flows = 0;  // 0: as many as its host gives each
   std::string user_data = {};
+  mizar::policy::PodLabels labels = {};
 };
 
 struct Backend {
@@ -105,6 +107,12 @@ struct Peering {
   bool one_way = false;                   // only vpc's endpoints begin
 };
 
+// What policy is to know of a VPC besides its endpoints.
+struct VpcPolicy {
+  std::vector<mizar::policy::Policy> policies;
+  std::vector<mizar::policy::Namespace> namespaces;
+};
+
 struct Region {
   std::uint64_t revision = 0;
   std::vector<Host> hosts;
@@ -114,6 +122,7 @@ struct Region {
   std::vector<Service> services;
   std::vector<Gateway> gateways;
   std::vector<Peering> peerings;
+  std::map<std::string, VpcPolicy> policy;  // by VPC
 };
 
 }  // namespace centaurus

@@ -52,6 +52,7 @@ class Validator {
     for (size_t i = 0; i < region_.services.size(); i++) MZ_CHECK(service(region_.services[i], i));
     for (size_t i = 0; i < region_.gateways.size(); i++) MZ_CHECK(gateway(region_.gateways[i], i));
     for (size_t i = 0; i < region_.peerings.size(); i++) MZ_CHECK(peering(region_.peerings[i], i));
+    for (const auto& [vpc, p] : region_.policy) MZ_CHECK(policy(vpc, p));
     return {};
   }
 
@@ -76,6 +77,7 @@ class Validator {
                    const std::string& place) const;
 
   Result<> peering(const Peering& p, size_t index);
+  Result<> policy(const std::string& vpc, const VpcPolicy& p) const;
   Result<> part(const mizar::Prefix& part, const std::string& of, const std::string& seen_by, const std::string& place);
 
   const Region& region_;
@@ -390,6 +392,19 @@ Result<> Validator::part(const mizar::Prefix& part, const std::string& of, const
     for (const mizar::Prefix& pool : g.pools)
       if (part.overlaps(pool)) return bad(place, "block", "{} overlaps pool {} of gateway {}", part.text(), pool.text(), key(g.vpc, g.name));
   }
+  return {};
+}
+
+Result<> Validator::policy(const std::string& vpc, const VpcPolicy& p) const {
+  if (!vpcs_.contains(vpc)) return mizar::fail(Code::invalid_argument, "policies: vpc: '{}' is no vpc of the region", vpc);
+  std::map<std::string, std::string> seen;  // name -> where
+  for (const auto& x : p.policies)
+    if (const auto [at, fresh] = seen.emplace(full_name(x), x.where); !fresh)
+      return mizar::fail(Code::invalid_argument, "{}: policy {}: vpc {} has another of this name, at {}; give it another", x.where,
+                         at->first, vpc, at->second);
+  Unique<std::string> names;
+  for (const auto& n : p.namespaces)
+    MZ_CHECK(at_field(names.claim(n.name, "namespace " + key(vpc, n.name), n.name), "namespace " + key(vpc, n.name), "name"));
   return {};
 }
 

@@ -418,7 +418,8 @@ TEST_F(Cli, Shards) {
 TEST_F(Cli, EndpointAdd) {
   const Outcome r = run({"endpoint", "add", "web", "--netns", "web", "--vpc", "a", "--network",
                      "front", "--ip", "10.0.1.2", "--mac", "02:00:00:00:00:01", "--vni", "7",
-                     "--cidr", "10.0.1.0/24", "--interface", "eth1", "--label", "9",
+                     "--cidr", "10.0.1.0/24", "--interface", "eth1", "--label", "app=web",
+                     "--namespace", "shop", "--named-port", "http=tcp/8080",
                      "--ip6", "fd00:0:0:1::2", "--cidr6", "fd00:0:0:1::/64", "--domain",
                      "corp.example", "--dns", "192.0.2.53", "--dns", "2001:db8::53",
                      "--user-data", "/dev/null"});
@@ -427,7 +428,8 @@ TEST_F(Cli, EndpointAdd) {
   v1::AddEndpointRequest want;
   ASSERT_TRUE(mizar::parse_text("{name: web, netns: web, vpc: a, network: front, "
                                 "address: 10.0.1.2, mac: 02:00:00:00:00:01, vni: 7, "
-                                "cidr: 10.0.1.0/24, interface: eth1, label: 9, "
+                                "cidr: 10.0.1.0/24, interface: eth1, labels: {app: web}, "
+                                "namespace: shop, ports: [{name: http, protocol: tcp, port: 8080}], "
                                 "address6: 'fd00:0:0:1::2', cidr6: 'fd00:0:0:1::/64', "
                                 "domain: corp.example, dns: [192.0.2.53, '2001:db8::53']}",
                                 "want", want));
@@ -626,11 +628,11 @@ endpoints: [{name: web, vpc: a, network: front, address: 10.0.1.2, address6: fd0
 TEST_F(Cli, CompletionAndManualPages) {
   const Outcome r = run_transit({"completion", "bash"});
   EXPECT_EQ(r.rc, 0);
-  for (const char* part : {"[\"transit endpoint\"]=\"list get add delete ", "[\"transit trace --proto\"]"
+  for (const char* part : {"[\"transit endpoint\"]=\"list get add label delete ", "[\"transit trace --proto\"]"
                            "=\"icmp tcp udp arp nd\"", "complete -o filenames -F _transit transit"})
     EXPECT_NE(r.out.find(part), std::string::npos) << part;
   write_file(dir.at("completion"), r.out);
-  const std::string shell = "bash -c '. \"$0\"; COMP_WORDS=(transit endpoint l) COMP_CWORD=2; _transit; "
+  const std::string shell = "bash -c '. \"$0\"; COMP_WORDS=(transit endpoint li) COMP_CWORD=2; _transit; "
                             "echo \"${COMPREPLY[*]}\"' " + dir.at("completion") + " > " + dir.at("out");
   EXPECT_EQ(std::system(shell.c_str()), 0);
   EXPECT_EQ(read_file(dir.at("out")), "list\n");

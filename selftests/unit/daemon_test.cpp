@@ -509,7 +509,7 @@ TEST_F(HealthDaemonTest, APlanThatFailsForgetsNoVerdict) {
   EXPECT_EQ(told(), "[a+][b+]");
   std::string less = probed();
   less.replace(less.find(", {name: b, address: 10.0.1.6, host: w1}"), 40, "");
-  less.replace(less.find("host: w1,\n"), 9, "host: w1, label: 9,");
+  less.replace(less.find("host: w1,\n"), 9, "host: w1, max_flows: 9,");
   dp_.ports().fail_next = 1;  // behind the services
   EXPECT_FALSE(apply(less));
   EXPECT_EQ(told(), "[a+][b+]");

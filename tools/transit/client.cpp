@@ -155,6 +155,30 @@ Result<v1::ListFunctionsReply> Client::call(const v1::ListFunctionsRequest& r) {
 Result<v1::RemoveFunctionReply> Client::call(const v1::RemoveFunctionRequest& r) {
   return rpc_->call(&Stub::RemoveFunction, r);
 }
+Result<v1::ApplyReply> Client::call(const v1::ApplyPoliciesRequest& r) {
+  return rpc_->call(&Stub::ApplyPolicies, r);
+}
+Result<v1::SetLabelsReply> Client::call(const v1::SetLabelsRequest& r) {
+  return rpc_->call(&Stub::SetLabels, r);
+}
+Result<v1::PolicyExplanation> Client::call(const v1::ExplainPolicyRequest& r) {
+  return rpc_->call(&Stub::ExplainPolicy, r);
+}
+Result<v1::PolicyHits> Client::call(const v1::GetPolicyHitsRequest& r) {
+  return rpc_->call(&Stub::GetPolicyHits, r);
+}
+Result<> Client::watch(const v1::WatchDenialsRequest& r, const std::function<bool(const v1::Denial&)>& each) {
+  grpc::ClientContext context;
+  const auto reader = rpc_->stub->WatchDenials(&context, r);
+  v1::Denial d;
+  while (reader->Read(&d)) {
+    if (each(d)) continue;
+    context.TryCancel();
+    return {};
+  }
+  const auto status = reader->Finish();
+  return status.ok() ? Result<>() : Result<>(rpc_->error(status));
+}
 Result<v1::TraceReply> Client::call(const v1::TraceRequest& r) {
   return rpc_->call(&Stub::Trace, r);
 }

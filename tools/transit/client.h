@@ -3,6 +3,7 @@
 // what to do next.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -38,6 +39,12 @@ class Client {
   Result<v1::ListFunctionsReply> call(const v1::ListFunctionsRequest& request);
   Result<v1::RemoveFunctionReply> call(const v1::RemoveFunctionRequest& request);
   Result<v1::ListGroupsReply> call(const v1::ListGroupsRequest& request);
+  Result<v1::ApplyReply> call(const v1::ApplyPoliciesRequest& request);
+  Result<v1::SetLabelsReply> call(const v1::SetLabelsRequest& request);
+  Result<v1::PolicyExplanation> call(const v1::ExplainPolicyRequest& request);
+  Result<v1::PolicyHits> call(const v1::GetPolicyHitsRequest& request);
+  // Calls back for each, until it returns false or the daemon stops. No deadline.
+  Result<> watch(const v1::WatchDenialsRequest& request, const std::function<bool(const v1::Denial&)>& each);
   Result<v1::TraceReply> call(const v1::TraceRequest& request);
   Result<v1::DoctorReply> call(const v1::DoctorRequest& request);
   Result<v1::ReplaceProgramsReply> call(const v1::ReplaceProgramsRequest& request);

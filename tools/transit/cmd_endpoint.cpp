@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// transit endpoint list|get|delete|add
+// transit endpoint list|get|delete|add|label
 #include <fstream>
 #include <sstream>
 
+#include "tools/transit/labels.h"
 #include "tools/transit/object.h"
 
 namespace transit {
@@ -115,15 +116,34 @@ void add_add(CLI::App& noun_cmd, Context& ctx) {
          "For a VPC not known here: its VNI")
       ->check(CLI::Range(1, 0xffffff).description(""))
       ->type_name("1..16777215");
-  cmd->add_option_function<std::uint32_t>(
-         "--label", [r](std::uint32_t v) { r->set_label(v); }, "Its label set; default: none")
-      ->type_name("ID");
+  add_label_options(*cmd, r);
   cmd->add_option_function<std::uint32_t>(
          "--max-flows", [r](std::uint32_t v) { r->set_max_flows(v); },
          "Flows it may have; default: as its host says")
       ->check(CLI::PositiveNumber.description(""))
       ->type_name("N");
   cmd->callback([&ctx, r] { ctx.action = [&ctx, r] { return add(ctx, *r); }; });
+}
+
+// Replaces what policy knows of it by what is given.
+void add_label(CLI::App& noun_cmd, Context& ctx) {
+  auto* cmd = noun_cmd.add_subcommand("label", "What policy tells it apart by, from now on: all of it anew");
+  auto r = std::make_shared<v1::EndpointLabels>();
+  cmd->add_option_function<std::string>("name", [r](const std::string& v) { r->set_endpoint(v); }, "The endpoint, of this host")
+      ->type_name("VPC/NAME")
+      ->required();
+  add_label_options(*cmd, r);
+  cmd->callback([&ctx, r] {
+    ctx.action = [&ctx, r]() -> Result<int> {
+      MZ_CHECK(check_form(kEndpoint, r->endpoint()));
+      v1::SetLabelsRequest request;
+      *request.add_endpoints() = *r;
+      auto reply = call(ctx, request);
+      if (!reply) return Failure(reply.error());
+      return print_reply(ctx, *reply, fmt::format("endpoint {}: namespace {}, labels {}", r->endpoint(), namespace_of(*r),
+                                                  labels_text(r->labels())));
+    };
+  });
 }
 
 }  // namespace
@@ -135,6 +155,7 @@ void add_endpoint(CLI::App& app, Context& ctx) {
   add_named(*cmd, ctx, kEndpoint, "get", "One endpoint, with its interface and MTU",
             [&ctx](const std::string& name) { return get(ctx, name); });
   add_add(*cmd, ctx);
+  add_label(*cmd, ctx);
   add_delete(*cmd, ctx, kEndpoint);
 }
 

@@ -8,8 +8,8 @@
 #include <filesystem>
 #include <memory>
 
-#include "control/model/convert.h"
 #include "tools/transit/output.h"
+#include "tools/transit/policy_file.h"
 #include "userspace/base/unique_fd.h"
 #include "userspace/proto/text.h"
 
@@ -54,49 +54,48 @@ Json summary(const mizar::v1::GoalState& goal, const std::string& path) {
           {"endpoints", goal.endpoints_size()},
           {"services", goal.services_size()},
           {"gateways", goal.gateways_size()},
-          {"peerings", goal.peerings_size()}};
+          {"peerings", goal.peerings_size()},
+          {"policies", goal.policies_size()}};
 }
 
 void print_summary(const Context& ctx, const Json& written) {
   if (ctx.format != Format::table) return print_value(ctx.format, written);
-  Table table({"HOST", ">VPCS", ">NETWORKS", ">ENDPOINTS", ">SERVICES", ">GATEWAYS", ">PEERINGS", "FILE"});
+  Table table({"HOST", ">VPCS", ">NETWORKS", ">ENDPOINTS", ">SERVICES", ">GATEWAYS", ">PEERINGS", ">POLICIES", "FILE"});
   for (const auto& w : written)
     table.row({w["host"], w["vpcs"].dump(), w["networks"].dump(), w["endpoints"].dump(),
-               w["services"].dump(), w["gateways"].dump(), w["peerings"].dump(), w["file"]});
+               w["services"].dump(), w["gateways"].dump(), w["peerings"].dump(), w["policies"].dump(), w["file"]});
   table.print();
 }
 
-constexpr const char* kLeases = "_leases.yaml";  // no host has that name
+constexpr const char* kKept = "_leases.yaml";  // no host has that name
 
 // What the plan before this gave out; nothing if there was none.
-Result<centaurus::Leases> read_leases(const std::string& path) {
+Result<centaurus::Kept> read_kept(const std::string& path) {
   std::error_code ec;
-  if (!std::filesystem::exists(path, ec)) return centaurus::Leases();
-  centaurus::v1::Leases message;
+  if (!std::filesystem::exists(path, ec)) return centaurus::Kept();
+  centaurus::v1::Kept message;
   MZ_CHECK(mizar::load_text(path, message));
-  auto leases = centaurus::parse_leases(message);
-  if (!leases) return mizar::wrap(leases.error(), path);
-  return leases;
+  auto kept = centaurus::parse_kept(message);
+  if (!kept) return mizar::wrap(kept.error(), path);
+  return kept;
 }
 
 Result<int> run_plan(const Context& ctx, const PlanOptions& options) {
-  centaurus::v1::Region message;
-  MZ_CHECK(mizar::load_text(options.file, message));
-  auto region = centaurus::parse_region(message);
-  if (!region) return mizar::wrap(region.error(), shown_file(options.file));
+  auto region = load_region(options.file);
+  if (!region) return tl::unexpected(region.error());
   std::error_code ec;
   std::filesystem::create_directories(options.directory, ec);
   if (ec) return fail_errno(Code::internal, ec.value(), options.directory);
-  const std::string kept = options.directory + "/" + kLeases;
-  auto before = read_leases(kept);
+  const std::string kept = options.directory + "/" + kKept;
+  auto before = read_kept(kept);
   if (!before) return tl::unexpected(before.error());
   auto made = centaurus::make_plan(*region, *before);
   if (!made) return mizar::wrap(made.error(), shown_file(options.file));
   const centaurus::Plan& plan = *made;
   // First: what a host is given stands where the next plan finds it.
-  if (!plan.leases.empty() || !before->empty())
-    MZ_CHECK(write_file(kept, "# Outside ports of endpoints, kept by the next transit plan in this directory.\n" +
-                                  mizar::to_yaml(centaurus::to_message(plan.leases))));
+  if (!plan.kept.empty() || !before->empty())
+    MZ_CHECK(write_file(kept, "# Outside ports of endpoints and numbers of label sets, kept by the next transit plan in this directory.\n" +
+                                  mizar::to_yaml(centaurus::to_message(plan.kept))));
 
   Json written = Json::array();
   for (size_t h = 0; h < region->hosts.size(); h++) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/transit/object.h"
 
+#include <algorithm>
 #include <set>
 
 namespace transit {
@@ -31,7 +32,7 @@ void add_named(CLI::App& noun_cmd, Context& ctx, const Noun& noun, const char* v
   auto* cmd = noun_cmd.add_subcommand(verb, description);
   auto name = std::make_shared<std::string>();
   cmd->add_option("name", *name, std::string("The ") + noun.name)
-      ->type_name(noun.in_vpc ? "VPC/NAME" : "NAME")
+      ->type_name(noun.deep ? "VPC[/NAMESPACE]/NAME" : noun.in_vpc ? "VPC/NAME" : "NAME")
       ->required();
   cmd->callback([&ctx, &noun, name, run] {
     ctx.action = [&noun, name, run]() -> Result<int> {
@@ -53,10 +54,12 @@ void add_delete(CLI::App& noun_cmd, Context& ctx, const Noun& noun) {
 
 Result<> check_form(const Noun& noun, const std::string& name) {
   const auto slash = name.find('/');
-  const bool whole = slash != std::string::npos && slash != 0 && slash + 1 < name.size() &&
-                     name.find('/', slash + 1) == std::string::npos;
+  const auto slashes = std::count(name.begin(), name.end(), '/');
+  const bool whole = slash != 0 && !name.empty() && name.back() != '/' && name.find("//") == std::string::npos &&
+                     (slashes == 1 || (noun.deep && slashes == 2));
   if (noun.in_vpc && !whole)
-    return fail(Code::invalid_argument, "{} '{}': name it VPC/NAME", noun.name, name);
+    return fail(Code::invalid_argument, "{} '{}': name it VPC/NAME{}", noun.name, name,
+                noun.deep ? ", or VPC/NAMESPACE/NAME" : "");
   if (!noun.in_vpc && (name.empty() || slash != std::string::npos))
     return fail(Code::invalid_argument, "{} '{}': name it without a /", noun.name, name);
   return {};

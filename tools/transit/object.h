@@ -19,6 +19,7 @@ struct Noun {
   const char* name;
   v1::Kind kind;
   bool in_vpc;  // named VPC/NAME
+  bool deep = false;  // or VPC/NAMESPACE/NAME
 };
 
 inline constexpr Noun kHost{"host", v1::KIND_HOST, false};
@@ -28,6 +29,8 @@ inline constexpr Noun kEndpoint{"endpoint", v1::KIND_ENDPOINT, true};
 inline constexpr Noun kService{"service", v1::KIND_SERVICE, true};
 inline constexpr Noun kGateway{"gateway", v1::KIND_GATEWAY, true};
 inline constexpr Noun kPeering{"peering", v1::KIND_PEERING, true};
+inline constexpr Noun kNamespace{"namespace", v1::KIND_NAMESPACE, true};
+inline constexpr Noun kPolicy{"policy", v1::KIND_POLICY, true, true};
 
 // The noun's command, which wants a verb.
 CLI::App* add_noun(CLI::App& app, const Noun& noun, const char* description);
@@ -61,6 +64,10 @@ inline std::string name_of(const v1::Endpoint& e) { return e.vpc() + "/" + e.nam
 inline std::string name_of(const v1::Service& s) { return s.vpc() + "/" + s.name(); }
 inline std::string name_of(const v1::Gateway& g) { return g.vpc() + "/" + g.name(); }
 inline std::string name_of(const v1::Peering& p) { return p.vpc() + "/" + p.name(); }
+inline std::string name_of(const v1::Namespace& n) { return n.vpc() + "/" + n.name(); }
+inline std::string name_of(const v1::Policy& p) {
+  return p.namespace_().empty() ? p.vpc() + "/" + p.name() : p.vpc() + "/" + p.namespace_() + "/" + p.name();
+}
 
 // How many hosts share the table's buckets.
 std::string hosts_in(const v1::ShardTable& t);

@@ -61,6 +61,8 @@ void add_commands(CLI::App& app, Context& ctx) {
   add_service(app, ctx);
   add_gateway(app, ctx);
   add_peering(app, ctx);
+  add_namespace(app, ctx);
+  add_policy(app, ctx);
   add_group(app, ctx);
   add_shard(app, ctx);
   add_status(app, ctx);

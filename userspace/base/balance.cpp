@@ -38,20 +38,24 @@ Result<> check_weight(std::uint32_t weight) { return at_most(weight, kWeightMax)
 Result<> check_backends(std::size_t count) { return at_most(count, kBackendsMax); }
 Result<> check_sticky(std::uint32_t seconds) { return at_most(seconds, kStickyMax); }
 
+Result<std::uint8_t> parse_service_protocol(const std::string& name) {
+  const auto* known = std::find_if(kProtocols.begin(), kProtocols.end(), [&](const auto& k) { return name == k.first; });
+  if (known == kProtocols.end()) return fail(Code::invalid_argument, "'{}' must be tcp, udp or sctp", name);
+  return static_cast<std::uint8_t>(known->second);
+}
+
 Result<ServicePortSpec> parse_service_port(const std::string& protocol, std::uint32_t port,
                                            std::uint32_t backend_port) {
-  const auto* known = std::find_if(kProtocols.begin(), kProtocols.end(),
-                                   [&](const auto& k) { return protocol == k.first; });
-  if (known == kProtocols.end())
-    return fail(Code::invalid_argument, "protocol: '{}' must be tcp, udp or sctp", protocol);
+  const auto number = parse_service_protocol(protocol);
+  if (!number) return wrap(number.error(), "protocol");
   if (port == 0 || port > 65535)
     return fail(Code::invalid_argument, "port: {} is out of range, must be 1..65535", port);
   if (backend_port > 65535)
     return fail(Code::invalid_argument, "backend_port: {} is out of range, must be 1..65535", backend_port);
   const std::uint32_t to = backend_port == 0 ? port : backend_port;
-  if (known->second == IPPROTO_SCTP && to != port)
+  if (*number == IPPROTO_SCTP && to != port)
     return fail(Code::invalid_argument, "backend_port: {} must be {}: SCTP's checksum covers it", to, port);
-  return ServicePortSpec{known->second, static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(to)};
+  return ServicePortSpec{*number, static_cast<std::uint16_t>(port), static_cast<std::uint16_t>(to)};
 }
 
 Result<HealthSpec> check_health(const std::string& protocol, std::uint32_t port, HealthSpec h,

@@ -52,7 +52,8 @@ Result<> check_sticky(std::uint32_t seconds);
 // `backend_port` 0: the port itself.
 Result<ServicePortSpec> parse_service_port(const std::string& protocol, std::uint32_t port,
                                            std::uint32_t backend_port);
-// "tcp", "udp" or "sctp".
+// "tcp", "udp" or "sctp", and back. Error: invalid_argument.
+Result<std::uint8_t> parse_service_protocol(const std::string& name);
 const char* service_protocol(std::uint16_t protocol);
 
 // Fills in defaults (0, "") and checks. `ports`: the service's; where no port is given it

@@ -81,11 +81,16 @@ struct Policy {
   bool ingress = true, egress = false;      // of `network`: which directions it isolates
   std::vector<Rule> ingress_rules = {}, egress_rules = {};
   std::string where = {};                   // "FILE:LINE"
+  bool operator==(const Policy&) const = default;
 };
+
+// "NAMESPACE/NAME", or of a policy without one "NAME".
+std::string full_name(const Policy& p);
 
 struct Namespace {
   std::string name;
   Labels labels = {};  // "kubernetes.io/metadata.name" besides, always its name
+  bool operator==(const Namespace&) const = default;
 };
 
 struct NamedPort {

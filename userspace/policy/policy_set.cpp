@@ -25,8 +25,6 @@ SortedLabels only(const Map& labels, const Keys& keys) {
   return out;
 }
 
-std::string full_name(const Policy& p) { return p.ns.empty() ? p.name : fmt::format("{}/{}", p.ns, p.name); }
-
 // Whether some address of `inside` may be in one of the blocks.
 bool reach(const Blocks& blocks, const std::vector<Prefix>& inside) {
   const auto reaches = [](const Block& b, const Prefix& p) {
@@ -46,6 +44,8 @@ void sort_once(std::vector<std::uint32_t>& v) {
 
 }  // namespace
 
+std::string full_name(const Policy& p) { return p.ns.empty() ? p.name : fmt::format("{}/{}", p.ns, p.name); }
+
 PolicySet::PolicySet(std::vector<Policy> policies, const std::vector<Namespace>& namespaces,
                      std::vector<Prefix> inside)
     : inside_(std::move(inside)), policies_(std::move(policies)) {
@@ -53,7 +53,7 @@ PolicySet::PolicySet(std::vector<Policy> policies, const std::vector<Namespace>&
     return std::tie(a.tier, a.priority, a.name, a.ns) < std::tie(b.tier, b.priority, b.name, b.ns);
   });
   for (const auto& p : policies_) note_keys(p);
-  for (const auto& ns : namespaces) namespaces_[ns.name] = namespace_part(ns.name, ns.labels);
+  set_namespaces(namespaces);
   for (std::uint32_t i = 0; i < policies_.size(); i++) {
     const Policy& p = policies_[i];
     subjects_.push_back(class_of(p.namespaces, p.ns, p.pods));
@@ -93,6 +93,11 @@ PolicySet::NamespacePart PolicySet::namespace_part(const std::string& name, cons
   Labels all = labels;
   all.insert_or_assign(std::string(kNameKey), name);
   return {own_.contains(name) ? name : "", only(all, ns_keys_)};
+}
+
+void PolicySet::set_namespaces(const std::vector<Namespace>& namespaces) {
+  namespaces_.clear();
+  for (const auto& ns : namespaces) namespaces_[ns.name] = namespace_part(ns.name, ns.labels);
 }
 
 LabelSet PolicySet::label_set(const Pod& pod) const {

@@ -42,13 +42,16 @@ struct Dimensions {
   PortDimension ports;
 };
 
-// Immutable, and safe for many threads.
+// Safe for many threads, as long as none calls set_namespaces().
 class PolicySet {
  public:
   // `inside`: where the VPC's endpoints have their addresses; none: anywhere. Egress rules
   // to blocks elsewhere concern no receiver.
   PolicySet(std::vector<Policy> policies, const std::vector<Namespace>& namespaces,
             std::vector<Prefix> inside = {});
+
+  // Labels of namespaces are others; nothing but label_set() asks for them.
+  void set_namespaces(const std::vector<Namespace>& namespaces);
 
   // What is left of a pod's labels, its namespace's and its ports' names where only what
   // some policy mentions counts. A namespace that is not known has no label but its name.

@@ -174,7 +174,26 @@ Result<> read_list(const Where& w, const YAML::Node& n, pb::Message& m, const Fi
   return {};
 }
 
+// A map whose keys are texts and whose values are none of messages.
+Result<> read_map(const Where& w, const YAML::Node& n, pb::Message& m, const Field& f) {
+  if (!n.IsMap()) return bad(w, n, "must be a map, not {}", shape(n));
+  const Field& key = *f.message_type()->map_key();
+  const Field& value = *f.message_type()->map_value();
+  std::set<std::string> seen;
+  for (const auto& pair : n) {
+    if (!pair.first.IsScalar()) return bad(w, pair.first, "a key must be a single value");
+    const Where here = w.in_field(pair.first.Scalar());
+    if (!seen.insert(pair.first.Scalar()).second) return bad(here, pair.first, "is given twice");
+    if (pair.second.IsNull()) return bad(here, pair.first, "has no value; an empty text is \"\"");
+    pb::Message* entry = m.GetReflection()->AddMessage(&m, &f);
+    entry->GetReflection()->SetString(entry, &key, pair.first.Scalar());
+    MZ_CHECK(read_scalar(here, pair.second, *entry, value));
+  }
+  return {};
+}
+
 Result<> read_field(const Where& w, const YAML::Node& n, pb::Message& m, const Field& f) {
+  if (f.is_map()) return read_map(w, n, m, f);
   if (f.is_repeated()) return read_list(w, n, m, f);
   if (f.cpp_type() == Field::CPPTYPE_MESSAGE)
     return read_message(w, n, *m.GetReflection()->MutableMessage(&m, &f));

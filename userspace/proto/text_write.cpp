@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "userspace/proto/base64.h"
 #include "userspace/proto/text.h"
@@ -68,6 +69,19 @@ std::string flow_list(const pb::Message& m, const Field& f) {
   return out + "]";
 }
 
+// A map's entries in the order of their keys: protobuf has none.
+std::string flow_map(const pb::Message& m, const Field& f) {
+  std::map<std::string, std::string> entries;
+  const auto* r = m.GetReflection();
+  for (int i = 0; i < r->FieldSize(m, &f); i++) {
+    const pb::Message& e = r->GetRepeatedMessage(m, &f, i);
+    entries[scalar(e, *f.message_type()->map_key(), -1)] = scalar(e, *f.message_type()->map_value(), -1);
+  }
+  std::string out = "{";
+  for (const auto& [key, value] : entries) out += fmt::format("{}{}: {}", out.size() > 1 ? ", " : "", key, value);
+  return out + "}";
+}
+
 // Writes the fields of `m`. `lead` stands before the first one: the "- " of a
 // list's element, or the indentation alone.
 void write(const pb::Message& m, std::string lead, const std::string& indent, std::string& out) {
@@ -79,7 +93,9 @@ void write(const pb::Message& m, std::string lead, const std::string& indent, st
     out += lead + f->name() + ":";
     lead = indent;
     const bool message = f->cpp_type() == Field::CPPTYPE_MESSAGE;
-    if (f->is_repeated() && message) {
+    if (f->is_map()) {
+      out += ' ' + flow_map(m, *f) + '\n';
+    } else if (f->is_repeated() && message) {
       out += '\n';
       for (int i = 0; i < r->FieldSize(m, f); i++)
         write(r->GetRepeatedMessage(m, f, i), indent + "  - ", indent + "    ", out);

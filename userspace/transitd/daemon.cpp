@@ -24,6 +24,7 @@ namespace mizar {
 namespace {
 
 constexpr const char* kGoal = "goal";
+constexpr const char* kLabels = "labels";  // newer ones
 
 struct InterfaceAddress {
   std::string interface;
@@ -72,6 +73,9 @@ Result<std::string> interface_with(const Addrs& host) {
   return name;
 }
 
+std::string namespace_of(const v1::Policy& p) { return p.namespace_(); }
+std::string namespace_of(const v1::Namespace&) { return ""; }
+
 // Every address it had is still there: its interface can stay.
 bool keeps(const EndpointSpec& now, const EndpointSpec& before) {
   return (!before.address.v4 || now.address.v4 == before.address.v4) &&
@@ -82,6 +86,8 @@ void merge_into(v1::GoalState& into, const v1::GoalState& more) {
   into.mutable_vpcs()->MergeFrom(more.vpcs());
   into.mutable_networks()->MergeFrom(more.networks());
   into.mutable_endpoints()->MergeFrom(more.endpoints());
+  into.mutable_policies()->MergeFrom(more.policies());
+  into.mutable_namespaces()->MergeFrom(more.namespaces());
   if (into.host().empty()) {
     into.set_host(more.host());
     into.mutable_hosts()->MergeFrom(more.hosts());
@@ -124,6 +130,7 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
                     const auto p = dp_.ports().get(ifindex % MZ_PORTS);
                     return p && p->ifindex != 0 && p->ifindex != ifindex;
                   }),
+      policies_(dp),
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
               kPathTtl, options_.max_flows),
       verdicts_([this](std::uint32_t host) {
@@ -139,6 +146,7 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
       generation_(std::random_device{}()) {
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
   tables_.set_flags([this](const EndpointSpec& e) { return functions_.flags(e); });
+  tables_.set_policy([this](const EndpointSpec& e) { return policies_.place(e); });
   vips_.set_well([this](const ServiceSpec& s, const BackendSpec& b, Family f) { return verdicts_.well(s, b, f); });
 }
 
@@ -166,11 +174,15 @@ Result<> Daemon::recover() {
     return fail(Code::internal, "store: {} is not a goal state; apply it again after --reset", kGoal);
   applied_ = std::move(*stored.mutable_applied());
   added_ = std::move(*stored.mutable_added());
+  bytes = store_.get(kLabels);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (*bytes && !newer_.ParseFromString(**bytes))
+    return fail(Code::internal, "store: {} are no labels; set them again after --reset", kLabels);
   if (applied_.host().empty() && added_.host().empty()) {
     log::info("no goal state yet: waiting for 'transit apply'");
     return {};
   }
-  auto goal = merged(applied_, added_);
+  auto goal = merged(applied_, added_, newer_);
   if (!goal) return tl::unexpected(goal.error());
   goal_ = std::move(*goal);
   auto counts = reconcile();
@@ -194,13 +206,30 @@ Result<> Daemon::watch() {
 
 // ---- the goal ---------------------------------------------------------------
 
-Result<Goal> Daemon::merged(const v1::GoalState& applied, const v1::GoalState& added) const {
+Result<Goal> Daemon::merged(const v1::GoalState& applied, const v1::GoalState& added, v1::StoredLabels& newer) const {
   v1::GoalState all = applied;
   merge_into(all, added);
-  return parse_goal(all);
+  if (!standalone(applied)) all.mutable_label_sets()->MergeFrom(newer.sets());
+  auto goal = parse_goal(all);
+  if (!goal) return goal;
+  // Of endpoints that are gone, labels go as well.
+  auto* labels = newer.mutable_endpoints();
+  labels->erase(std::remove_if(labels->begin(), labels->end(),
+                               [&](const auto& l) {
+                                 const auto e = goal->endpoints.find(l.endpoint());
+                                 return e == goal->endpoints.end() || !goal->local(e->second);
+                               }),
+                labels->end());
+  for (const auto& l : newer.endpoints()) {
+    auto parsed = policy::parse_pod_labels(l);
+    if (!parsed) return wrap(parsed.error(), "endpoint " + l.endpoint());
+    goal->endpoints.find(l.endpoint())->second.labels = std::move(*parsed);
+  }
+  if (standalone(applied)) MZ_CHECK(number_labels(policies_.in_use(*goal), *goal, newer));
+  return goal;
 }
 
-Result<> Daemon::check(const Goal& goal) const {
+Result<> Daemon::check(const Goal& goal) {
   if (options_.no_flows && !goal.services.empty())
     return fail(Code::failed_precondition,
                 "service {}: needs flows, which are off on this host; start transitd without --no-flows",
@@ -213,8 +242,14 @@ Result<> Daemon::check(const Goal& goal) const {
     if (options_.no_flows && p.answers_only)
       return fail(Code::failed_precondition,
                   "peering {}: needs flows, which are off on this host; start transitd without --no-flows", key);
+  for (const auto& [vpc, p] : goal.policy)
+    if (options_.no_flows && !p.policies.empty())
+      return fail(Code::failed_precondition,
+                  "policy {}/{}: needs flows, which are off on this host; start transitd without --no-flows", vpc,
+                  p.policies.begin()->first);
   MZ_CHECK(check_outside(goal));
   MZ_CHECK(tables_.check(goal));
+  MZ_CHECK(policies_.check(goal));
   MZ_CHECK(gateways_.check(goal));
   return vips_.check(goal);
 }
@@ -226,11 +261,15 @@ Result<> Daemon::save(const v1::GoalState& applied, const v1::GoalState& added) 
   return store_.put(kGoal, stored.SerializeAsString());
 }
 
+Result<> Daemon::save(const v1::StoredLabels& newer) { return store_.put(kLabels, newer.SerializeAsString()); }
+
 // Stored first: what a caller was told survives whatever happens next. When the
 // data plane refuses in spite of the checks, the old goal comes back.
-Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied,
-                                 const v1::GoalState& added, bool moved) {
+Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
+                                 const v1::StoredLabels& newer, bool moved) {
   if (dp_.loaded()) MZ_CHECK(check(next));
+  const bool labels = newer.SerializeAsString() != newer_.SerializeAsString();
+  if (labels) MZ_CHECK(save(newer));
   MZ_CHECK(save(applied, added));
   finish_leaving(std::chrono::steady_clock::time_point::max());
   Goal old = std::exchange(goal_, std::move(next));
@@ -254,12 +293,15 @@ Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied,
     for (const Leaving& l : std::exchange(leaving_, {})) tables_.keep(ports_.at(object_key(l.endpoint.vpc, l.endpoint.name)).ifindex);
     goal_ = std::move(old);
     if (auto rc = save(applied_, added_); !rc) log::error("{}", rc.error().what);
+    if (labels)
+      if (auto rc = save(newer_); !rc) log::error("{}", rc.error().what);
     if (!goal_.self.name.empty())
       if (auto rc = reconcile(); !rc) log::error("back to revision {}: {}", goal_.revision, rc.error().what);
     return counts;
   }
   applied_ = applied;
   added_ = added;
+  newer_ = newer;
   generation_++;
   verdicts_.prune(goal_);
   if (!moved)
@@ -300,7 +342,24 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
              eps->end());
   added.clear_host();
   added.clear_hosts();
-  auto goal = merged(next, added);
+  const auto of_plan = [](auto* list, const auto& planned) {
+    list->erase(std::remove_if(list->begin(), list->end(),
+                               [&](const auto& o) {
+                                 return std::any_of(planned.begin(), planned.end(), [&](const auto& p) {
+                                   return p.vpc() == o.vpc() && p.name() == o.name() && namespace_of(p) == namespace_of(o);
+                                 });
+                               }),
+                list->end());
+  };
+  of_plan(added.mutable_policies(), next.policies());
+  of_plan(added.mutable_namespaces(), next.namespaces());
+  // Numbers of label sets are the plan's, and so are labels of its endpoints.
+  v1::StoredLabels newer;
+  for (const auto& l : newer_.endpoints())
+    if (std::none_of(next.endpoints().begin(), next.endpoints().end(),
+                     [&](const auto& e) { return object_key(e.vpc(), e.name()) == l.endpoint(); }))
+      *newer.add_endpoints() = l;
+  auto goal = merged(next, added, newer);
   if (!goal) return tl::unexpected(goal.error());
   v1::ApplyReply reply;
   reply.set_revision(next.revision());
@@ -308,7 +367,7 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
     if (dp_.loaded()) MZ_CHECK(check(*goal));
     return reply;
   }
-  auto counts = adopt(std::move(*goal), next, added, true);
+  auto counts = adopt(std::move(*goal), next, added, newer, true);
   if (!counts) return tl::unexpected(counts.error());
   reply.set_added(counts->added);
   reply.set_changed(counts->changed);
@@ -321,6 +380,14 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
 v1::GoalState Daemon::state() const {
   v1::GoalState all = applied_;
   merge_into(all, added_);
+  all.mutable_label_sets()->MergeFrom(newer_.sets());
+  for (const auto& l : newer_.endpoints())
+    for (auto& e : *all.mutable_endpoints()) {
+      if (object_key(e.vpc(), e.name()) != l.endpoint()) continue;
+      e.set_namespace_(l.namespace_());
+      *e.mutable_labels() = l.labels();
+      *e.mutable_ports() = l.ports();
+    }
   return all;
 }
 
@@ -336,6 +403,7 @@ Result<RowChanges> Daemon::reconcile() {
   const auto vips = ensure_vips();  // before ports say that there are any
   if (!vips) return tl::unexpected(vips.error());
   MZ_CHECK(ensure_gateways());
+  MZ_CHECK(policies_.apply(goal_));  // before ports and endpoints are judged by it
   std::map<std::uint32_t, Addr> others;
   for (const auto& [name, h] : goal_.hosts)
     if (const auto ip = goal_.reach(h.id); ip && h.id != goal_.self.id) others.emplace(h.id, *ip);
@@ -343,6 +411,7 @@ Result<RowChanges> Daemon::reconcile() {
   ensure_hops();
   auto counts = sync_endpoints(make_interfaces());
   if (!counts) return counts;
+  MZ_CHECK(policies_.settle(goal_));
   counts->added += vips->vips.added;
   counts->changed += vips->vips.changed;
   counts->removed += vips->vips.removed;
@@ -411,6 +480,7 @@ Result<> Daemon::ensure_programs() {
   cfg_ = cfg;
   if (!first) return {};
   MZ_CHECK(tables_.recover());
+  MZ_CHECK(policies_.recover());
   MZ_CHECK(vips_.recover());
   MZ_CHECK(gateways_.recover());
   MZ_CHECK(functions_.recover());
@@ -419,7 +489,7 @@ Result<> Daemon::ensure_programs() {
   if (dp_.event_fd() < 0) return {};  // it never tells anything
   return loop_.watch(dp_.event_fd(), [this] {
     dp_.poll_events([this](const mz_any_event& e) {
-      if (e.event.type != MZ_EVENT_DENIED) on_event(e.event);
+      e.event.type == MZ_EVENT_DENIED ? on_denial(e.denial) : on_event(e.event);
     });
   });
 }

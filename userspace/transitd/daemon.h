@@ -22,6 +22,7 @@
 #include "userspace/transitd/goal.h"
 #include "userspace/transitd/groups.h"
 #include "userspace/transitd/interfaces.h"
+#include "userspace/transitd/policies.h"
 #include "userspace/transitd/prober.h"
 #include "userspace/transitd/querier.h"
 #include "userspace/transitd/store.h"
@@ -88,6 +89,14 @@ class Daemon {
   Result<v1::RemoveFunctionReply> remove_function(const v1::RemoveFunctionRequest& request);
   [[nodiscard]] v1::ListFunctionsReply list_functions() const;
   [[nodiscard]] Result<v1::ListGroupsReply> list_groups(const v1::ListGroupsRequest& request) const;
+  Result<v1::ApplyReply> apply_policies(const v1::ApplyPoliciesRequest& request);
+  Result<v1::SetLabelsReply> set_labels(const v1::SetLabelsRequest& request);
+  [[nodiscard]] Result<v1::PolicyExplanation> explain_policy(const v1::ExplainPolicyRequest& request) const;
+  [[nodiscard]] Result<v1::PolicyHits> policy_hits(const v1::GetPolicyHitsRequest& request) const;
+  // Calls back for each flow that policy denies, until told to stop; `vpc` empty: of all.
+  using OnDenial = std::function<void(const v1::Denial&)>;
+  std::uint64_t watch_denials(std::string vpc, OnDenial on_denial);
+  void stop_watching(std::uint64_t watch) { watches_.erase(watch); }
   Result<v1::TraceReply> trace(const v1::TraceRequest& request);
   // `directory`: object files to run instead of those built in; empty: these.
   Result<v1::ReplaceProgramsReply> replace_programs(const std::string& directory);
@@ -107,15 +116,21 @@ class Daemon {
   Result<> watch();
 
   // Goal of both halves: what was applied, and what was added here.
-  [[nodiscard]] Result<Goal> merged(const v1::GoalState& applied, const v1::GoalState& added) const;
+  // Labels that are newer go first. A host without a plan numbers label sets here.
+  [[nodiscard]] Result<Goal> merged(const v1::GoalState& applied, const v1::GoalState& added, v1::StoredLabels& newer) const;
   // `moved`: endpoints that are not in it any more live elsewhere now, and what
   // they have in their sockets is still to be answered; else they go at once.
   Result<RowChanges> adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
-                           bool moved = false);
+                           const v1::StoredLabels& newer, bool moved = false);
   // Would the goal fit in the tables, and can these programs do what it asks?
   // Errors: resource_exhausted, failed_precondition.
-  [[nodiscard]] Result<> check(const Goal& goal) const;
+  [[nodiscard]] Result<> check(const Goal& goal);
   Result<> save(const v1::GoalState& applied, const v1::GoalState& added);
+  Result<> save(const v1::StoredLabels& newer);
+  [[nodiscard]] bool standalone(const v1::GoalState& applied) const { return applied.host().empty(); }
+  // `in_use`: label sets of endpoints, by VPC.
+  static Result<> number_labels(const std::map<std::string, std::set<policy::LabelSet>>& in_use, Goal& goal,
+                                v1::StoredLabels& newer);
   // Makes `goal_` true: programs, hosts, interfaces, tables.
   Result<RowChanges> reconcile();
   Result<> ensure_programs();
@@ -159,6 +174,9 @@ class Daemon {
   void on_host_changed(std::uint32_t id);
   void on_liveness(std::uint32_t id, bool down);
   void on_event(const mz_event& e);
+  void tend_policies();
+  void on_denial(const mz_denial& d) const;
+  [[nodiscard]] v1::Denial denial_message(const mz_denial& d) const;
   void on_monitor();
   void fill_host(std::uint32_t id, mz_host& entry) const;
   [[nodiscard]] bool is_hop_host() const;
@@ -194,6 +212,7 @@ class Daemon {
   net::Monitor monitor_;
   Underlay underlay_;
   Interfaces interfaces_;
+  Policies policies_;
   TableSync tables_;
   Verdicts verdicts_;
   bool verdicts_met_ = true;  // the tables are as they say
@@ -206,11 +225,19 @@ class Daemon {
   Querier querier_;
   std::string groups_problem_;  // what was last wrong with them
   std::vector<PendingTop> tops_;
+  struct DenialWatch {
+    std::string vpc;
+    OnDenial on_denial;
+  };
+  std::map<std::uint64_t, DenialWatch> watches_;
+  std::uint64_t last_watch_ = 0;
+  bool labels_changed_ = false;  // and what nobody has any more may still stand
   std::unique_ptr<Prober> prober_;
   HostSpec probing_as_;
   std::string probing_problem_;  // why there is no prober
 
   v1::GoalState applied_, added_;
+  v1::StoredLabels newer_;  // labels that are newer than those of the two
   Goal goal_;
   std::optional<mz_cfg> cfg_;  // of the loaded programs
   unsigned hz_ = 0;

@@ -188,6 +188,7 @@ void Daemon::tend() {
   const auto now = std::chrono::steady_clock::now();
   if (finish_leaving(now)) retry_pending();  // what waited for their place
   ensure_groups(false);
+  tend_policies();
   for (auto top = tops_.begin(); top != tops_.end();) {
     if (now < top->due) {
       ++top;

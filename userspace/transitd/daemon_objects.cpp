@@ -28,6 +28,10 @@ const typename List::value_type* find(const List& list, Match match) {
   return at == list.end() ? nullptr : &*at;
 }
 
+std::string policy_key(const v1::Policy& p) {
+  return object_key(p.vpc(), p.namespace_().empty() ? p.name() : p.namespace_() + "/" + p.name());
+}
+
 Failure still_used(const v1::DeleteRequest& r, std::string_view by) {
   return fail(Code::failed_precondition, "{}: still used by {}; delete that first", r.name(), by);
 }
@@ -50,6 +54,11 @@ Result<> check_unused(const v1::DeleteRequest& r, const v1::GoalState& all) {
   for (const auto& g : all.gateways())
     if (r.kind() == v1::KIND_VPC && g.vpc() == r.name())
       return still_used(r, "gateway " + object_key(g.vpc(), g.name()));
+  for (const auto& p : all.policies())
+    if (r.kind() == v1::KIND_VPC && p.vpc() == r.name()) return still_used(r, "policy " + policy_key(p));
+  for (const auto& n : all.namespaces())
+    if (r.kind() == v1::KIND_VPC && n.vpc() == r.name())
+      return still_used(r, "namespace " + object_key(n.vpc(), n.name()));
   for (const auto& p : all.peerings())
     if (r.kind() == v1::KIND_VPC && (p.vpc() == r.name() || p.peer() == r.name()))
       return still_used(r, "peering " + object_key(p.vpc(), p.name()));
@@ -86,6 +95,11 @@ bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
     case v1::KIND_PEERING:
       return take(s.mutable_peerings(),
                   [&](const auto& x) { return object_key(x.vpc(), x.name()) == r.name(); });
+    case v1::KIND_POLICY:
+      return take(s.mutable_policies(), [&](const auto& x) { return policy_key(x) == r.name(); });
+    case v1::KIND_NAMESPACE:
+      return take(s.mutable_namespaces(),
+                  [&](const auto& x) { return object_key(x.vpc(), x.name()) == r.name(); });
     default:
       return false;
   }
@@ -95,14 +109,15 @@ bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
 
 Result<> Daemon::remove(const v1::DeleteRequest& r) {
   if (r.kind() == v1::KIND_UNSPECIFIED || !v1::Kind_IsValid(r.kind()))
-    return fail(Code::invalid_argument, "delete: kind: must be host, vpc, network, endpoint, service, gateway or peering");
+    return fail(Code::invalid_argument, "delete: kind: must be host, vpc, network, endpoint, service, gateway, peering, policy or namespace");
   v1::GoalState applied = applied_, added = added_;
   if (!take_object(applied, r) && !take_object(added, r))
     return fail(Code::not_found, "{}: there is none", r.name());
   MZ_CHECK(check_unused(r, state()));
-  auto goal = merged(applied, added);
+  v1::StoredLabels newer = newer_;
+  auto goal = merged(applied, added, newer);
   if (!goal) return fail(Code::failed_precondition, "{}", goal.error().what);
-  auto counts = adopt(std::move(*goal), applied, added);
+  auto counts = adopt(std::move(*goal), applied, added, newer);
   if (!counts) return tl::unexpected(counts.error());
   return {};
 }
@@ -235,7 +250,9 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   e.set_address(r.address());
   e.set_address6(r.address6());
   e.set_mac(r.mac());
-  e.set_label(r.label());
+  e.set_namespace_(r.namespace_());
+  *e.mutable_labels() = r.labels();
+  *e.mutable_ports() = r.ports();
   e.set_max_flows(r.max_flows());
   e.set_user_data(r.user_data());
   e.mutable_netns()->set_name(r.netns());
@@ -254,17 +271,18 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   all.MergeFrom(added);
   MZ_CHECK(choose_addresses(all, e));
   *added.add_endpoints() = e;
-  auto goal = merged(applied_, added);
+  v1::StoredLabels newer = newer_;
+  auto goal = merged(applied_, added, newer);
   if (!goal) return tl::unexpected(goal.error());
   const auto old_added = added_;
-  auto counts = adopt(std::move(*goal), applied_, added);
+  auto counts = adopt(std::move(*goal), applied_, added, newer);
   if (!counts) return tl::unexpected(counts.error());
   if (const auto p = problems_.find(key); p != problems_.end()) {
     // Asked for by somebody who waits: all or nothing, and the reason.
     const std::string why = p->second;
-    auto back = merged(applied_, old_added);
+    auto back = merged(applied_, old_added, newer);
     if (back)
-      if (auto rc = adopt(std::move(*back), applied_, old_added); !rc) log::error("{}", rc.error().what);
+      if (auto rc = adopt(std::move(*back), applied_, old_added, newer); !rc) log::error("{}", rc.error().what);
     return fail(Code::internal, "endpoint {}: {}", key, why);
   }
   return endpoint_status(key);

@@ -22,7 +22,7 @@ Failure bad(std::string_view object, const char* field, fmt::format_string<A...>
 }
 
 // Reads one message into one Goal. A step for each kind, in the order of
-// references: hosts, VPCs, networks, endpoints, services, gateways, peerings.
+// references: hosts, VPCs, networks, endpoints, services, gateways, peerings, policy.
 class Reader {
  public:
   explicit Reader(const v1::GoalState& state) : in_(state) {}
@@ -38,6 +38,9 @@ class Reader {
     for (int i = 0; i < in_.services_size(); i++) MZ_CHECK(service(in_.services(i), i));
     for (int i = 0; i < in_.gateways_size(); i++) MZ_CHECK(gateway(in_.gateways(i), i));
     for (int i = 0; i < in_.peerings_size(); i++) MZ_CHECK(peering(in_.peerings(i), i));
+    for (int i = 0; i < in_.policies_size(); i++) MZ_CHECK(policy_of(in_.policies(i), i));
+    for (int i = 0; i < in_.namespaces_size(); i++) MZ_CHECK(name_space(in_.namespaces(i), i));
+    for (int i = 0; i < in_.label_sets_size(); i++) MZ_CHECK(label_set(in_.label_sets(i), i));
     return std::move(out_);
   }
 
@@ -58,6 +61,10 @@ class Reader {
   Result<> entry(const v1::Gateway& g, const std::string& service, ForwardSpec& out, const std::string& place) const;
   Result<> forwards(const v1::Gateway& g, const Cidrs& vpc, const std::string& object, GatewaySpec& spec);
   Result<> peering(const v1::Peering& p, int index);
+  Result<VpcPolicySpec*> policy_at(const std::string& vpc, const std::string& place);
+  Result<> policy_of(const v1::Policy& m, int index);
+  Result<> name_space(const v1::Namespace& m, int index);
+  Result<> label_set(const v1::LabelSet& m, int index);
   Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> shards(const v1::ShardTable& t, const std::string& object, const char* field,
@@ -150,7 +157,9 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   spec.vpc = e.vpc();
   spec.network = e.network();
   spec.host = e.host();
-  spec.label = e.label();
+  auto labels = policy::parse_pod_labels(e);
+  if (!labels) return wrap(labels.error(), *object);
+  spec.labels = std::move(*labels);
   spec.max_flows = e.max_flows();
   MZ_CHECK(at_field(check_user_data(e.user_data()), *object, "user_data"));
   spec.user_data = e.user_data();
@@ -382,6 +391,46 @@ Result<> Reader::peering(const v1::Peering& p, int index) {
   return {};
 }
 
+Result<VpcPolicySpec*> Reader::policy_at(const std::string& vpc, const std::string& place) {
+  if (!out_.vpcs.contains(vpc)) return bad(place, "vpc", "'{}' does not stand in vpcs", vpc);
+  return &out_.policy[vpc];
+}
+
+Result<> Reader::policy_of(const v1::Policy& m, int index) {
+  const std::string place = fmt::format("policies[{}]", index);
+  auto spec = policy_at(m.vpc(), place);
+  if (!spec) return tl::unexpected(spec.error());
+  auto p = policy::parse_policy(m);
+  if (!p) return wrap(p.error(), m.name().empty() ? place : fmt::format("policy {}/{}", m.vpc(), m.name()));
+  const std::string name = policy::full_name(*p);
+  if (!(*spec)->policies.emplace(name, std::move(*p)).second)
+    return bad("policy " + object_key(m.vpc(), name), "name", "another policy has the same");
+  return {};
+}
+
+Result<> Reader::name_space(const v1::Namespace& m, int index) {
+  const std::string place = fmt::format("namespaces[{}]", index);
+  auto spec = policy_at(m.vpc(), place);
+  if (!spec) return tl::unexpected(spec.error());
+  auto n = policy::parse_namespace(m);
+  if (!n) return wrap(n.error(), place);
+  if (!(*spec)->namespaces.emplace(m.name(), std::move(*n)).second)
+    return bad("namespace " + object_key(m.vpc(), m.name()), "name", "another namespace of the vpc has the same");
+  return {};
+}
+
+Result<> Reader::label_set(const v1::LabelSet& m, int index) {
+  const std::string place = fmt::format("label_sets[{}]", index);
+  auto spec = policy_at(m.vpc(), place);
+  if (!spec) return tl::unexpected(spec.error());
+  if (m.id() == 0 || m.id() >= MZ_LABEL_UNKNOWN) return bad(place, "id", "{} is not in 1..{}", m.id(), MZ_LABEL_UNKNOWN - 1);
+  auto set = policy::parse_label_set(m);
+  if (!set) return wrap(set.error(), place);
+  if (!(*spec)->sets.emplace(m.id(), std::move(*set)).second)
+    return bad(place, "id", "{} is another's in vpc {}", m.id(), m.vpc());
+  return {};
+}
+
 Result<> Reader::address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object) {
   const auto vpc = out_.vpcs.find(e.vpc());
   if (vpc == out_.vpcs.end()) return bad(object, "vpc", "'{}' does not stand in vpcs", e.vpc());
@@ -470,6 +519,8 @@ bool same_shards(const std::optional<ShardTable>& a, const std::optional<ShardTa
 std::string object_key(std::string_view vpc, std::string_view name) {
   return fmt::format("{}/{}", vpc, name);
 }
+
+policy::Pod pod_of(const EndpointSpec& e) { return {e.labels.ns, e.name, e.labels.labels, e.labels.ports, e.address}; }
 
 Result<Goal> parse_goal(const v1::GoalState& state) { return Reader(state).read(); }
 

@@ -20,6 +20,7 @@
 #include "userspace/base/outside.h"
 #include "userspace/base/result.h"
 #include "userspace/base/services.h"
+#include "userspace/policy/message.h"
 #include "userspace/proto/transit.pb.h"
 
 namespace mizar {
@@ -70,7 +71,7 @@ struct EndpointSpec {
   MacBytes mac{};
   std::string host;
   std::uint32_t host_id = 0;
-  std::uint32_t label = 0;
+  policy::PodLabels labels = {};
   std::uint32_t max_flows = 0;  // 0: as many as its host gives each
   std::string user_data;
   std::variant<std::monostate, NetnsSpec, TapSpec> attach;
@@ -136,6 +137,14 @@ struct PeeringSpec {
   bool answers_only = false;
 };
 
+// What policy is to know of a VPC besides its endpoints.
+struct VpcPolicySpec {
+  std::map<std::string, policy::Policy, std::less<>> policies = {};  // by policy::full_name()
+  std::map<std::string, policy::Namespace, std::less<>> namespaces = {};
+  std::map<std::uint32_t, policy::LabelSet> sets = {};  // by number
+  bool operator==(const VpcPolicySpec&) const = default;
+};
+
 // Ordered by key, so two goals compare and print alike. Keys of networks and
 // endpoints are "VPC/NAME".
 struct Goal {
@@ -153,6 +162,7 @@ struct Goal {
   Table<ServiceSpec> services;
   Table<GatewaySpec> gateways;
   Table<PeeringSpec> peerings;
+  Table<VpcPolicySpec> policy;  // by VPC
 
   [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
   // Endpoints' ports that a forward of a gateway of `vpc` ends at: one, or those of a
@@ -167,6 +177,8 @@ struct Goal {
 
 // "VPC/NAME": the key of a network or endpoint.
 std::string object_key(std::string_view vpc, std::string_view name);
+// An endpoint as policy sees it.
+policy::Pod pod_of(const EndpointSpec& e);
 
 // Error: invalid_argument, one line naming object and field, such as
 //   network a/front: cidr: 10.2.0.0/24 is outside vpc a's 10.1.0.0/16

@@ -25,7 +25,7 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   write_addresses(e.address, out);
   out.set_mac(mac_text(e.mac));
   out.set_host(e.host);
-  out.set_label(e.label);
+  policy::write_pod_labels(e.labels, out);
   out.set_max_flows(e.max_flows);
   out.set_user_data(e.user_data);
   if (const auto* netns = std::get_if<NetnsSpec>(&e.attach)) {
@@ -128,6 +128,11 @@ v1::GoalState to_state(const Goal& goal) {
   for (const auto& [key, s] : goal.services) write_service(s, goal.host_names, *out.add_services());
   for (const auto& [key, g] : goal.gateways) write_gateway(g, *out.add_gateways());
   for (const auto& [key, p] : goal.peerings) write_peering(p, *out.add_peerings());
+  for (const auto& [vpc, spec] : goal.policy) {
+    for (const auto& [name, p] : spec.policies) *out.add_policies() = policy::to_message(vpc, p);
+    for (const auto& [name, n] : spec.namespaces) *out.add_namespaces() = policy::to_message(vpc, n);
+    for (const auto& [id, set] : spec.sets) *out.add_label_sets() = policy::to_message(vpc, id, set);
+  }
   return out;
 }
 

@@ -71,8 +71,12 @@ Result<> PolicyTables::recover() {
 Result<> PolicyTables::erase_strays() {
   if (!strays_) return {};
   const auto ours = [this](std::uint32_t list) { return groups_.contains(list >> 2); };
+  const auto keep_label = [&](const mz_policy_label_key& k) {
+    const std::uint32_t vni = k.list & ~MZ_POLICY_KNOWN(0);
+    return vni != k.list ? known_.contains({vni, k.label}) : ours(k.list);
+  };
   MZ_CHECK(erase_unless(dp_.policies(), [this](std::uint32_t number) { return groups_.contains(number); }));
-  MZ_CHECK(erase_unless(dp_.policy_labels(), [&](const mz_policy_label_key& k) { return ours(k.list); }));
+  MZ_CHECK(erase_unless(dp_.policy_labels(), keep_label));
   MZ_CHECK(erase_unless(dp_.policy_blocks(), [&](const mz_policy_block_key& k) { return ours(be32(k.list)); }));
   MZ_CHECK(erase_unless(dp_.policy_ports(), [&](const mz_policy_port_key& k) { return ours(be32(k.list)); }));
   MZ_CHECK(erase_unless(dp_.policy_rules(), [&](const mz_policy_rule_key& k) { return ours(k.list); }));
@@ -83,19 +87,20 @@ Result<> PolicyTables::erase_strays() {
 
 // The tables refuse what they have no room for, strays of an earlier run included; this
 // says it before anything is written.
-Result<> PolicyTables::check_room(const policy::Group& group) const {
-  std::size_t labels = 0, blocks = 0, ports = 0, rules = 0;
+Result<> PolicyTables::check_room(const std::vector<const policy::Group*>& groups, std::size_t sets) const {
+  std::size_t labels = sets, blocks = 0, ports = 0, rules = 0;
   std::set<policy::Bits> vectors;
-  for (const policy::List& l : group.list) {
-    labels += l.labels.size();
-    blocks += l.blocks.size();
-    ports += l.ports.size();
-    rules += l.rules.size();
-    for (const policy::Bits& b : l.vectors)
-      if (!is_empty(b) && !vectors_.contains(b)) vectors.insert(b);
-  }
-  MZ_CHECK(room("mz_policies", "--max-policies", groups_.size(), 1, dp_.policies().capacity()));
-  MZ_CHECK(room("mz_policy_labels", "--max-policy-rows", labels_, labels, dp_.policy_labels().capacity()));
+  for (const policy::Group* g : groups)
+    for (const policy::List& l : g->list) {
+      labels += l.labels.size();
+      blocks += l.blocks.size();
+      ports += l.ports.size();
+      rules += l.rules.size();
+      for (const policy::Bits& b : l.vectors)
+        if (!is_empty(b) && !vectors_.contains(b)) vectors.insert(b);
+    }
+  MZ_CHECK(room("mz_policies", "--max-policies", groups_.size(), groups.size(), dp_.policies().capacity()));
+  MZ_CHECK(room("mz_policy_labels", "--max-policy-rows", labels_ + known_.size(), labels, dp_.policy_labels().capacity()));
   MZ_CHECK(room("mz_policy_blocks", "--max-policy-rows", blocks_, blocks, dp_.policy_blocks().capacity()));
   MZ_CHECK(room("mz_policy_ports", "--max-policy-rows", ports_, ports, dp_.policy_ports().capacity()));
   MZ_CHECK(room("mz_policy_rules", "--max-policy-rows", rules_, rules, dp_.policy_rules().capacity()));
@@ -152,7 +157,7 @@ Result<> PolicyTables::put_list(std::uint32_t number, mz_policy_kind kind, const
 }
 
 Result<std::uint32_t> PolicyTables::put(const policy::Group& group) {
-  MZ_CHECK(check_room(group));
+  MZ_CHECK(check_room({&group}, 0));
   const std::uint32_t number = last_group_ + 1;
   if (number >= MZ_POLICY_MAX)
     return fail(Code::resource_exhausted, "policy: group numbers are used up: restart transitd with --reset");
@@ -178,7 +183,7 @@ Result<> PolicyTables::put_label(std::uint32_t number, const policy::Group& grou
     const policy::List& list = group.list[kind];
     const auto row = std::find_if(list.labels.begin(), list.labels.end(), [&](const auto& r) { return r.label == label; });
     if (row == list.labels.end()) continue;
-    MZ_CHECK(room("mz_policy_labels", "--max-policy-rows", labels_, 1, dp_.policy_labels().capacity()));
+    MZ_CHECK(room("mz_policy_labels", "--max-policy-rows", labels_ + known_.size(), 1, dp_.policy_labels().capacity()));
     const auto v = hold(list.vectors.at(row->vector), s);
     if (!v) return tl::unexpected(v.error());
     const mz_policy_label_key key{MZ_POLICY_LIST(number, kind), label};
@@ -186,6 +191,31 @@ Result<> PolicyTables::put_label(std::uint32_t number, const policy::Group& grou
     s.labels.push_back(key);
     labels_++;
   }
+  return {};
+}
+
+Result<> PolicyTables::erase_label(std::uint32_t number, std::uint32_t label) {
+  Stored& s = groups_.at(number);
+  for (std::size_t i = s.labels.size(); i-- > 0;) {
+    if (s.labels[i].label != label) continue;
+    MZ_CHECK(erase_row(dp_.policy_labels(), s.labels[i]));
+    s.labels.erase(s.labels.begin() + static_cast<long>(i));
+    labels_--;
+  }
+  return {};
+}
+
+Result<> PolicyTables::know(std::uint32_t vni, std::uint32_t label) {
+  if (known_.contains({vni, label})) return {};
+  MZ_CHECK(room("mz_policy_labels", "--max-policy-rows", labels_ + known_.size(), 1, dp_.policy_labels().capacity()));
+  MZ_CHECK(dp_.policy_labels().put({MZ_POLICY_KNOWN(vni), label}, 1));
+  known_.emplace(vni, label);
+  return {};
+}
+
+Result<> PolicyTables::forget(std::uint32_t vni, std::uint32_t label) {
+  MZ_CHECK(erase_row(dp_.policy_labels(), mz_policy_label_key{MZ_POLICY_KNOWN(vni), label}));
+  known_.erase({vni, label});
   return {};
 }
 

@@ -7,6 +7,8 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "userspace/dataplane/dataplane.h"
@@ -28,9 +30,16 @@ class PolicyTables {
   // number. Errors: resource_exhausted names the table and the option; nothing is left of
   // the group then.
   Result<std::uint32_t> put(const policy::Group& group);
+  // Would these fit beside what stands, and so many label sets more? The same errors.
+  [[nodiscard]] Result<> check_room(const std::vector<const policy::Group*>& groups, std::size_t sets) const;
   // Rows that `group`, which was put as `number`, has meanwhile for a label set that no
   // packet has had yet. `lists`: bits of enum mz_policy_kind.
   Result<> put_label(std::uint32_t number, const policy::Group& group, unsigned lists, std::uint32_t label);
+  // Takes out what a group has for a label set that no packet has any more.
+  Result<> erase_label(std::uint32_t number, std::uint32_t label);
+  // This host knows the label set: all groups of the VPC have their rows for it. And no more.
+  Result<> know(std::uint32_t vni, std::uint32_t label);
+  Result<> forget(std::uint32_t vni, std::uint32_t label);
   // Takes a group out. Packets that began before its endpoints had another may still ask
   // for it: not sooner than a second after.
   Result<> erase(std::uint32_t number);
@@ -52,7 +61,6 @@ class PolicyTables {
     std::size_t holders;
   };
 
-  [[nodiscard]] Result<> check_room(const policy::Group& group) const;
   Result<> put_list(std::uint32_t number, mz_policy_kind kind, const policy::List& list, Stored& s);
   Result<std::uint32_t> hold(const policy::Bits& bits, Stored& s);
   Result<> drop(std::uint32_t number, const Stored& s);
@@ -62,6 +70,7 @@ class PolicyTables {
   std::map<std::uint32_t, Stored> groups_;
   std::map<policy::Bits, Vector> vectors_;
   std::map<std::uint32_t, policy::Bits> bits_of_;  // by number
+  std::set<std::pair<std::uint32_t, std::uint32_t>> known_;  // VNI and label set
   std::size_t labels_ = 0, blocks_ = 0, ports_ = 0, rules_ = 0;
   bool strays_ = false;
 };

@@ -19,6 +19,7 @@
 
 #include "userspace/base/log.h"
 #include "userspace/proto/transit.grpc.pb.h"
+#include "userspace/transitd/denial_stream.h"
 #include "userspace/transitd/doctor.h"
 
 namespace mizar {
@@ -128,6 +129,21 @@ class Service final : public LocalService {
   }
   Done* Trace(Ctx* c, const v1::TraceRequest* in, v1::TraceReply* out) override {
     return run(c, out, [this, in] { return daemon_.trace(*in); });
+  }
+  Done* ApplyPolicies(Ctx* c, const v1::ApplyPoliciesRequest* in, v1::ApplyReply* out) override {
+    return run(c, out, [this, in] { return daemon_.apply_policies(*in); });
+  }
+  Done* SetLabels(Ctx* c, const v1::SetLabelsRequest* in, v1::SetLabelsReply* out) override {
+    return run(c, out, [this, in] { return daemon_.set_labels(*in); });
+  }
+  Done* ExplainPolicy(Ctx* c, const v1::ExplainPolicyRequest* in, v1::PolicyExplanation* out) override {
+    return run(c, out, [this, in] { return daemon_.explain_policy(*in); });
+  }
+  Done* GetPolicyHits(Ctx* c, const v1::GetPolicyHitsRequest* in, v1::PolicyHits* out) override {
+    return run(c, out, [this, in] { return daemon_.policy_hits(*in); });
+  }
+  grpc::ServerWriteReactor<v1::Denial>* WatchDenials(Ctx*, const v1::WatchDenialsRequest* in) override {
+    return new DenialStream(loop_, daemon_, in->vpc());
   }
   Done* Doctor(Ctx* c, const v1::DoctorRequest*, v1::DoctorReply* out) override {
     return run(c, out, [this] { return Result<v1::DoctorReply>(examine(daemon_)); });

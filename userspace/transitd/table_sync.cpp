@@ -225,44 +225,53 @@ void TableSync::want_peers(const Goal& goal, Wanted& w) const {
                          mz_network{0, slot_of(p.vni), MZ_NET_F_PEER | (p.answers_only ? MZ_NET_F_ANSWERS : 0u), p.peer_vni});
 }
 
+void TableSync::want_endpoint(const Goal& goal, const EndpointSpec& e, const LocalPort* port, std::uint32_t offers,
+                              Wanted& w) const {
+  mz_endpoint entry{};
+  entry.host = e.host_id;
+  entry.vpc = slot_of(e.vni);
+  std::copy(e.mac.begin(), e.mac.end(), entry.mac);
+  if (goal.local(e) && port != nullptr) {
+    const Policies::Place policy = policy_(e);
+    entry.ifindex = port->ifindex;
+    entry.flags = static_cast<__u16>((port->peer ? MZ_EP_F_PEER : 0u) | flags_(e));
+    entry.policy = policy.group;
+    mz_port p{};
+    p.ifindex = port->ifindex;
+    p.vni = e.vni;
+    const NetworkSpec& network = goal.networks.find(object_key(e.vpc, e.network))->second;
+    const auto& cidr = network.cidr;
+    if (e.address.v4) {
+      p.ip4 = e.address.v4->abi().w[3];
+      if (has_gateway(*cidr.v4)) p.gateway4 = gateway_of(*cidr.v4).abi().w[3];
+    }
+    if (e.address.v6) {
+      p.ip6 = e.address.v6->abi();
+      p.prefix6 = static_cast<__u8>(cidr.v6->len);
+      if (has_gateway(*cidr.v6)) p.gateway6 = gateway_of(*cidr.v6).abi();
+    }
+    std::copy(e.mac.begin(), e.mac.end(), p.mac);
+    p.label = policy.label;
+    p.policy = policy.group;
+    p.vpc = entry.vpc;
+    p.mtu = port->mtu;
+    p.flags = entry.flags | offers;
+    if (network.services.multicast || network.services.broadcast) p.flags |= MZ_EP_F_GROUPS;
+    p.max_flows = e.max_flows ? e.max_flows : max_flows_;
+    w.ports.emplace(p.ifindex % MZ_PORTS, p);
+  }
+  for (const Addr& ip : e.address.all()) w.endpoints.emplace(endpoint_key(e.vni, ip), entry);
+}
+
 void TableSync::want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const {
   std::map<std::uint32_t, std::uint32_t> offers;  // VNI -> flags of its ports
   for (const auto& [key, s] : goal.services) offers[s.vni] |= MZ_EP_F_VIPS;
   for (const auto& [key, g] : goal.gateways) offers[g.vni] |= MZ_EP_F_OUT;
   for (const auto& [key, p] : goal.peerings) offers[p.vni] |= MZ_EP_F_PEERED;
   for (const auto& [key, e] : goal.endpoints) {
-    mz_endpoint entry{};
-    entry.host = e.host_id;
-    entry.vpc = slot_of(e.vni);
-    std::copy(e.mac.begin(), e.mac.end(), entry.mac);
     const auto port = ports.find(key);
-    if (goal.local(e) && port != ports.end()) {
-      entry.ifindex = port->second.ifindex;
-      entry.flags = static_cast<__u16>((port->second.peer ? MZ_EP_F_PEER : 0u) | flags_(e));
-      mz_port p{};
-      p.ifindex = port->second.ifindex;
-      p.vni = e.vni;
-      const NetworkSpec& network = goal.networks.find(object_key(e.vpc, e.network))->second;
-      const auto& cidr = network.cidr;
-      if (e.address.v4) {
-        p.ip4 = e.address.v4->abi().w[3];
-        if (has_gateway(*cidr.v4)) p.gateway4 = gateway_of(*cidr.v4).abi().w[3];
-      }
-      if (e.address.v6) {
-        p.ip6 = e.address.v6->abi();
-        p.prefix6 = static_cast<__u8>(cidr.v6->len);
-        if (has_gateway(*cidr.v6)) p.gateway6 = gateway_of(*cidr.v6).abi();
-      }
-      std::copy(e.mac.begin(), e.mac.end(), p.mac);
-      p.label = e.label;
-      p.vpc = entry.vpc;
-      p.mtu = port->second.mtu;
-      p.flags = entry.flags | (offers.contains(e.vni) ? offers.at(e.vni) : 0u);
-      if (network.services.multicast || network.services.broadcast) p.flags |= MZ_EP_F_GROUPS;
-      p.max_flows = e.max_flows ? e.max_flows : max_flows_;
-      w.ports.emplace(p.ifindex % MZ_PORTS, p);
-    }
-    for (const Addr& ip : e.address.all()) w.endpoints.emplace(endpoint_key(e.vni, ip), entry);
+    const auto of_vpc = offers.find(e.vni);
+    want_endpoint(goal, e, port == ports.end() ? nullptr : &port->second, of_vpc == offers.end() ? 0 : of_vpc->second, w);
   }
 }
 
@@ -351,6 +360,19 @@ Result<RowChanges> TableSync::apply(const Goal& goal, const Ports& ports,
   MZ_CHECK(erase_rows(dp_.hosts(), actual_.hosts, w->hosts, n));
   release_tables(*w);
   return n;
+}
+
+// The port first: what it sends from now on has the new number.
+Result<> TableSync::update_endpoint(const Goal& goal, const Ports& ports, const EndpointSpec& e) {
+  const auto port = ports.find(object_key(e.vpc, e.name));
+  if (port == ports.end()) return {};
+  constexpr std::uint32_t kOffers = MZ_EP_F_VIPS | MZ_EP_F_OUT | MZ_EP_F_PEERED;
+  const auto stands = actual_.ports.find(port->second.ifindex % MZ_PORTS);
+  if (stands == actual_.ports.end()) return {};
+  Wanted w;
+  want_endpoint(goal, e, &port->second, stands->second.flags & kOffers, w);
+  MZ_CHECK(put_rows(dp_.ports(), actual_.ports, w.ports));
+  return put_rows(dp_.endpoints(), actual_.endpoints, w.endpoints);
 }
 
 Result<> TableSync::update_host(const Goal& goal, std::uint32_t id) {

@@ -14,6 +14,7 @@
 
 #include "userspace/dataplane/rows.h"
 #include "userspace/transitd/goal.h"
+#include "userspace/transitd/policies.h"
 
 namespace mizar {
 
@@ -40,6 +41,10 @@ class TableSync {
   // Flags an endpoint's rows have besides their own: MZ_EP_F_*. Asked at each apply().
   void set_flags(std::function<std::uint32_t(const EndpointSpec&)> flags) { flags_ = std::move(flags); }
 
+  // The group by which an endpoint is judged, and the label set of its packets. Asked when
+  // its rows are written.
+  void set_policy(std::function<Policies::Place(const EndpointSpec&)> policy) { policy_ = std::move(policy); }
+
   // Reads the tables of an earlier run.
   Result<> recover();
 
@@ -55,6 +60,8 @@ class TableSync {
   void drain(unsigned ifindex) { draining_.insert(ifindex); }
   Result<> drained(unsigned ifindex);
   void keep(unsigned ifindex) { draining_.erase(ifindex); }  // it has not left after all
+  // One endpoint's flags or policy are others now; nothing else of it is.
+  Result<> update_endpoint(const Goal& goal, const Ports& ports, const EndpointSpec& e);
   // One host's next hop or liveness is another now.
   Result<> update_host(const Goal& goal, std::uint32_t id);
   // Removes what has lingered long enough at that time.
@@ -82,6 +89,8 @@ class TableSync {
   Result<> want_ways_out(const Goal& goal, Wanted& w);
   void want_peers(const Goal& goal, Wanted& w) const;
   void want_endpoints(const Goal& goal, const Ports& ports, Wanted& w) const;
+  // `offers`: what its VPC has, in flags of its port.
+  void want_endpoint(const Goal& goal, const EndpointSpec& e, const LocalPort* port, std::uint32_t offers, Wanted& w) const;
   void keep_lingering(Wanted& w);
   // First row of a table's MZ_BUCKETS rows, one for all of these names: that
   // which one of them has already, unless another object of `w` took it.
@@ -94,6 +103,7 @@ class TableSync {
   Dataplane& dp_;
   HostState host_state_;
   std::function<std::uint32_t(const EndpointSpec&)> flags_ = [](const EndpointSpec&) { return 0u; };
+  std::function<Policies::Place(const EndpointSpec&)> policy_ = [](const EndpointSpec&) { return Policies::Place(); };
   Clock::duration linger_;
   std::uint32_t max_flows_;
   std::set<unsigned> draining_;

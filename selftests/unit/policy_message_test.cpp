@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policies, namespaces and label sets as messages, and the numbers of label sets.
+#include "userspace/policy/message.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "bpf/abi/policy.h"
+#include "userspace/policy/label_numbers.h"
+#include "userspace/policy/yaml.h"
+#include "userspace/proto/text.h"
+
+namespace mizar::policy {
+namespace {
+
+constexpr const char* kAll = R"(
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: web, namespace: shop}
+spec:
+  podSelector: {matchExpressions: [{key: app, operator: In, values: [web, api]}, {key: old, operator: DoesNotExist}]}
+  policyTypes: [Ingress, Egress]
+  ingress:
+  - from:
+    - {podSelector: {}, namespaceSelector: {matchLabels: {team: a}}}
+    - ipBlock: {cidr: 10.0.0.0/8, except: [10.1.0.0/16]}
+    ports: [{port: 80}, {port: 8000, endPort: 8010, protocol: UDP}, {port: http}, {protocol: SCTP}]
+  - {}
+  egress: []
+---
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: top}
+spec:
+  tier: Admin
+  priority: 7
+  subject: {pods: {namespaceSelector: {matchExpressions: [{key: team, operator: NotIn, values: [b]}]}, podSelector: {}}}
+  ingress: [{name: watchers, action: Pass, from: [{namespaces: {}}]}]
+  egress: [{action: Deny, to: [{networks: ["fd00::/8"]}], protocols: [{tcp: {destinationPort: {number: 25}}}]}]
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: shop, labels: {team: a}}
+)";
+
+Parsed all() {
+  std::vector<std::string> warnings;
+  auto p = parse_policies(kAll, "p.yaml", warnings);
+  EXPECT_TRUE(p) << p.error().what;
+  return *p;
+}
+
+TEST(PolicyMessage, WhatIsReadFromYamlComesThroughAMessageAsItWas) {
+  const Parsed p = all();
+  ASSERT_EQ(p.policies.size(), 2u);
+  for (const Policy& one : p.policies) {
+    const v1::Policy m = to_message("red", one);
+    EXPECT_EQ(m.vpc(), "red");
+    const auto back = parse_policy(m);
+    ASSERT_TRUE(back) << back.error().what;
+    EXPECT_EQ(*back, one) << full_name(one);
+    // And through the text of a goal state.
+    v1::Policy read;
+    ASSERT_TRUE(parse_text(to_yaml(m), "t", read));
+    EXPECT_EQ(*parse_policy(read), one) << to_yaml(m);
+  }
+  EXPECT_EQ(*parse_namespace(to_message("red", p.namespaces[0])), p.namespaces[0]);
+}
+
+TEST(PolicyMessage, LabelSetsComeThroughAsTheyWere) {
+  const LabelSet set{"shop", {{"team", "a"}}, {{"app", "web"}, {"tier", ""}}, {{"http", {6, 80}}}};
+  const v1::LabelSet m = to_message("red", 7, set);
+  EXPECT_EQ(m.id(), 7u);
+  EXPECT_EQ(*parse_label_set(m), set);
+  v1::LabelSet read;
+  ASSERT_TRUE(parse_text(to_yaml(m), "t", read)) << to_yaml(m);
+  EXPECT_EQ(*parse_label_set(read), set) << to_yaml(m);
+}
+
+TEST(PolicyMessage, WhatIsNotSoundIsNamed) {
+  struct Case {
+    const char* want;
+    std::function<void(v1::Policy&)> change;
+  };
+  const auto first_rule = [](v1::Policy& p) -> v1::PolicyRule& { return *p.mutable_ingress_rules(0); };
+  const std::vector<Case> cases = {
+      {"name: 'No' is not a name", [](auto& p) { p.set_name("No"); }},
+      {"namespace: '' is not a namespace", [](auto& p) { p.clear_namespace_(); }},
+      {"tier: 9 is not known", [](auto& p) { p.set_tier(static_cast<v1::Policy::Tier>(9)); }},
+      {"priority: a NETWORK policy has none", [](auto& p) { p.set_priority(1); }},
+      {"namespaces: a NETWORK policy is about its own", [](auto& p) { p.mutable_namespaces(); }},
+      {"ingress: neither this nor egress", [](auto& p) { p.set_ingress(false), p.set_egress(false); }},
+      {"namespace: of tier NETWORK alone", [](auto& p) { p.set_tier(v1::Policy::ADMIN); }},
+      {"pods: all[0]: key: '!' is not a label's key", [](auto& p) { p.mutable_pods()->mutable_all(0)->set_key("!"); }},
+      {"pods: all[0]: values: there is none", [](auto& p) { p.mutable_pods()->mutable_all(0)->clear_values(); }},
+      {"pods: all[1]: values: there are some", [](auto& p) { p.mutable_pods()->mutable_all(1)->add_values("x"); }},
+      {"pods: all[0]: values: no label has the value", [](auto& p) { p.mutable_pods()->mutable_all(0)->set_values(0, "/"); }},
+      {"take one of the demands out",
+       [](auto& p) {
+         auto* r = p.mutable_pods()->add_all();
+         r->set_key("old"), r->set_op(v1::Requirement::EXISTS);
+       }},
+      {"ingress_rules[0]: verdict: DENY is none of a NETWORK", [&](auto& p) { first_rule(p).set_verdict(v1::PolicyRule::DENY); }},
+      {"peers.any[0]: names nobody", [&](auto& p) { first_rule(p).mutable_peers()->mutable_any(0)->Clear(); }},
+      {"peers.any[1]: block: excludes the selectors", [&](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_pods(); }},
+      {"peers.any[1]: block: cidr: ", [&](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_block()->set_cidr("10.0.0.1/8"); }},
+      {"except: 11.0.0.0/8 is not inside",
+       [&](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_block()->set_except(0, "11.0.0.0/8"); }},
+      {"ports.any[0]: protocol: 'icmp' must be", [&](auto& p) { first_rule(p).mutable_ports()->mutable_any(0)->set_protocol("icmp"); }},
+      {"ports.any[1]: last: 8010 is below first, 9000", [&](auto& p) { first_rule(p).mutable_ports()->mutable_any(1)->set_first(9000); }},
+      {"ports.any[1]: last: is above 65535", [&](auto& p) { first_rule(p).mutable_ports()->mutable_any(1)->set_last(65536); }},
+      {"ports.any[2]: name: 'Http' is no port's name", [&](auto& p) { first_rule(p).mutable_ports()->mutable_any(2)->set_name("Http"); }}};
+  const v1::Policy good = to_message("red", all().policies[0]);
+  ASSERT_TRUE(parse_policy(good));
+  for (const Case& c : cases) {
+    v1::Policy m = good;
+    c.change(m);
+    const auto rc = parse_policy(m);
+    ASSERT_FALSE(rc) << c.want;
+    EXPECT_EQ(rc.error().code, Code::invalid_argument);
+    EXPECT_NE(rc.error().what.find(c.want), std::string::npos) << rc.error().what << ", wanted: " << c.want;
+  }
+  v1::Policy top = to_message("red", all().policies[1]);
+  top.set_priority(1001);
+  EXPECT_NE(parse_policy(top).error().what.find("priority: 1001 is not in 0..1000"), std::string::npos);
+  top.set_priority(1);
+  top.clear_namespaces();
+  EXPECT_NE(parse_policy(top).error().what.find("namespaces: is missing"), std::string::npos);
+}
+
+TEST(PolicyMessage, LabelsOfAnEndpointAreChecked) {
+  v1::EndpointLabels m;
+  EXPECT_EQ(parse_pod_labels(m)->ns, "default");
+  m.set_namespace_("Shop");
+  EXPECT_NE(parse_pod_labels(m).error().what.find("namespace: 'Shop'"), std::string::npos);
+  m.set_namespace_("shop");
+  (*m.mutable_labels())["app"] = "we b";
+  EXPECT_NE(parse_pod_labels(m).error().what.find("labels[app]"), std::string::npos);
+  (*m.mutable_labels())["app"] = "web";
+  auto* port = m.add_ports();
+  port->set_name("http"), port->set_protocol("tcp");
+  EXPECT_NE(parse_pod_labels(m).error().what.find("ports[0].port: 0 is not in 1..65535"), std::string::npos);
+  port->set_port(80);
+  ASSERT_TRUE(parse_pod_labels(m));
+  *m.add_ports() = *port;
+  EXPECT_NE(parse_pod_labels(m).error().what.find("ports[1].name: another port has the same"), std::string::npos);
+}
+
+// ---- numbers ------------------------------------------------------------------------
+
+LabelSet set(const std::string& app) { return {"", {}, {{"app", app}}, {}}; }
+
+TEST(LabelNumbers, ASetKeepsItsNumberAndOthersGetTheNext) {
+  const auto one = number_sets({}, {set("a"), set("b")});
+  ASSERT_TRUE(one);
+  EXPECT_EQ(one->sets, (std::map<std::uint32_t, LabelSet>{{1, set("a")}, {2, set("b")}}));
+  const auto two = number_sets(*one, {set("b"), set("c")});
+  EXPECT_EQ(two->sets, (std::map<std::uint32_t, LabelSet>{{2, set("b")}, {3, set("c")}}));
+  EXPECT_EQ(two->leaving, (std::map<std::uint32_t, LabelSet>{{1, set("a")}})) << "packets still have it";
+  EXPECT_EQ(two->all().size(), 3u);
+  const auto three = number_sets(*two, {set("a")});
+  EXPECT_EQ(three->sets, (std::map<std::uint32_t, LabelSet>{{1, set("a")}})) << "it was not gone";
+  const auto four = number_sets(*number_sets(*three, {}), {});
+  EXPECT_TRUE(four->all().empty());
+  EXPECT_EQ(number_sets(*four, {set("a")})->sets.begin()->first, 4u) << "a new one";
+}
+
+TEST(LabelNumbers, TheyGoRound) {
+  LabelNumbers before{{{1, set("a")}}, {{2, set("b")}}, MZ_LABEL_UNKNOWN - 2};
+  const auto now = number_sets(before, {set("a"), set("x"), set("y")});
+  ASSERT_TRUE(now);
+  EXPECT_EQ(now->sets.at(MZ_LABEL_UNKNOWN - 1), set("x"));
+  EXPECT_EQ(now->sets.at(3), set("y")) << "1 and 2 are taken, 0 is nobody's";
+}
+
+}  // namespace
+}  // namespace mizar::policy
