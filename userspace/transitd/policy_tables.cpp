@@ -197,26 +197,30 @@ Result<> PolicyTables::erase(std::uint32_t number) {
   return {};
 }
 
-// The group first: a packet that asks for it meanwhile is refused, not half judged.
-Result<> PolicyTables::drop(std::uint32_t number, const Stored& s) {
+// The group first: a packet that asks for it meanwhile is refused, not half judged. What
+// has gone is forgotten at once, so that another try goes on where this one stops.
+Result<> PolicyTables::drop(std::uint32_t number, Stored& s) {
   MZ_CHECK(erase_row(dp_.policies(), number));
-  for (const auto& k : s.labels) MZ_CHECK(erase_row(dp_.policy_labels(), k));
-  for (const auto& k : s.blocks) MZ_CHECK(erase_row(dp_.policy_blocks(), k));
-  for (const auto& k : s.ports) MZ_CHECK(erase_row(dp_.policy_ports(), k));
+  for (; !s.labels.empty(); s.labels.pop_back(), labels_--) MZ_CHECK(erase_row(dp_.policy_labels(), s.labels.back()));
+  for (; !s.blocks.empty(); s.blocks.pop_back(), blocks_--) MZ_CHECK(erase_row(dp_.policy_blocks(), s.blocks.back()));
+  for (; !s.ports.empty(); s.ports.pop_back(), ports_--) MZ_CHECK(erase_row(dp_.policy_ports(), s.ports.back()));
   for (std::uint32_t kind = 0; kind < MZ_POLICY_KINDS; kind++)
-    for (std::uint32_t r = 0; r < s.rules[kind]; r++)
-      MZ_CHECK(erase_row(dp_.policy_rules(), mz_policy_rule_key{MZ_POLICY_LIST(number, kind), r}));
-  for (const std::uint32_t v : s.vectors) {
-    const auto held = vectors_.find(bits_of_.at(v));
-    if (--held->second.holders != 0) continue;
-    MZ_CHECK(erase_row(dp_.policy_vectors(), v));
+    for (std::uint32_t& n = s.rules[kind]; n > 0; n--, rules_--)
+      MZ_CHECK(erase_row(dp_.policy_rules(), mz_policy_rule_key{MZ_POLICY_LIST(number, kind), n - 1}));
+  for (; !s.vectors.empty(); s.vectors.pop_back()) MZ_CHECK(let_go(s.vectors.back()));
+  return {};
+}
+
+// The other end of hold().
+Result<> PolicyTables::let_go(std::uint32_t vector) {
+  const auto held = vectors_.find(bits_of_.at(vector));
+  if (held->second.holders == 1) {
+    MZ_CHECK(erase_row(dp_.policy_vectors(), vector));
     vectors_.erase(held);
-    bits_of_.erase(v);
+    bits_of_.erase(vector);
+    return {};
   }
-  labels_ -= s.labels.size();
-  blocks_ -= s.blocks.size();
-  ports_ -= s.ports.size();
-  for (const std::uint32_t n : s.rules) rules_ -= n;
+  held->second.holders--;
   return {};
 }
 

@@ -55,7 +55,8 @@ class PolicyTables {
   [[nodiscard]] Result<> check_room(const policy::Group& group) const;
   Result<> put_list(std::uint32_t number, mz_policy_kind kind, const policy::List& list, Stored& s);
   Result<std::uint32_t> hold(const policy::Bits& bits, Stored& s);
-  Result<> drop(std::uint32_t number, const Stored& s);
+  Result<> let_go(std::uint32_t vector);
+  Result<> drop(std::uint32_t number, Stored& s);
 
   Dataplane& dp_;
   std::uint32_t last_group_ = 0, last_vector_ = 0;
