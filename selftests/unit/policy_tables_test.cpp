@@ -207,6 +207,25 @@ TEST(PolicyTables, AVectorIsLetGoOnce) {
   }
 }
 
+// ... and what cannot be taken out at once judges for no other group, and goes later.
+TEST(PolicyTables, WhatAWriteThatFailsLeavesGoesWithTheNext) {
+  FakeDataplane dp;
+  PolicyTables tables(dp);
+  dp.policy_ports().fail_next = 1;
+  dp.policy_blocks().fail_next_erase = 1;
+  EXPECT_FALSE(tables.put(a_group()));
+  EXPECT_EQ(dp.policy_blocks().entries()->size(), 1u);
+  dp.policy_blocks().fail_next_erase = 1;
+  const auto two = tables.put(a_row_of_each());
+  ASSERT_TRUE(two);
+  ASSERT_EQ(dp.policy_blocks().entries()->size(), 2u);  // no number twice
+  const auto three = tables.put(a_row_of_each());
+  ASSERT_TRUE(three);
+  EXPECT_EQ(rows(dp), 2u * 5);
+  ASSERT_TRUE(tables.erase(*two) && tables.erase(*three));
+  EXPECT_EQ(rows(dp), 0u);
+}
+
 TEST(PolicyTables, ANewLabelSetJoinsAGroupInUse) {
   FakeDataplane dp;
   PolicyTables tables(dp);

@@ -2,6 +2,7 @@
 #include "userspace/transitd/policy_tables.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <fmt/format.h>
@@ -152,6 +153,7 @@ Result<> PolicyTables::put_list(std::uint32_t number, mz_policy_kind kind, const
 }
 
 Result<std::uint32_t> PolicyTables::put(const policy::Group& group) {
+  for (auto l = left_.begin(); l != left_.end();) l = drop(l->first, l->second) ? left_.erase(l) : std::next(l);
   MZ_CHECK(check_room(group));
   const std::uint32_t number = last_group_ + 1;
   if (number >= MZ_POLICY_MAX)
@@ -163,7 +165,10 @@ Result<std::uint32_t> PolicyTables::put(const policy::Group& group) {
     return dp_.policies().put(number, s.row);
   };
   if (auto rc = write(); !rc) {
-    (void)drop(number, s);
+    if (!drop(number, s)) {  // or its rows would judge for who had the number next
+      last_group_ = number;
+      left_.emplace(number, std::move(s));
+    }
     return tl::unexpected(rc.error());
   }
   last_group_ = number;

@@ -26,7 +26,7 @@ class PolicyTables {
 
   // Writes a group; it judges nobody before an endpoint's row names it. Returns its
   // number. Errors: resource_exhausted names the table and the option; nothing is left of
-  // the group then.
+  // the group then, or nothing that judges, and the next put() takes it out.
   Result<std::uint32_t> put(const policy::Group& group);
   // Rows that `group`, which was put as `number`, has meanwhile for a label set that no
   // packet has had yet. `lists`: bits of enum mz_policy_kind.
@@ -61,6 +61,7 @@ class PolicyTables {
   Dataplane& dp_;
   std::uint32_t last_group_ = 0, last_vector_ = 0;
   std::map<std::uint32_t, Stored> groups_;
+  std::map<std::uint32_t, Stored> left_;  // of a put() that failed, and could not be taken out again yet
   std::map<policy::Bits, Vector> vectors_;
   std::map<std::uint32_t, policy::Bits> bits_of_;  // by number
   std::size_t labels_ = 0, blocks_ = 0, ports_ = 0, rules_ = 0;
