@@ -38,7 +38,8 @@ static __always_inline __u8 mz_flow_quiet_dirs(const struct mz_flow *f)
 	return MZ_BOTH_DIRS;
 }
 
-static __always_inline void mz_flow_enter(struct mz_flow *f, __u32 proto, __u8 state)
+/* Once a state: a function of its own, for programs have only so many instructions. */
+static __noinline void mz_flow_enter(struct mz_flow *f, __u32 proto, __u8 state)
 {
 	f->state = state;
 	f->timeout = mz_flow_timeout(f, proto);
