@@ -392,6 +392,9 @@ static __always_inline int mz_stage_flow(struct mz_pkt *p, __u32 nat, enum mz_di
  * for spills is short. */
 static __noinline __attribute__((unused)) int mz_receivers_flow(struct mz_pkt *p)
 {
+	/* When ports were looked for nobody knew whose it would be. */
+	if (mz_unlikely(p->untracked))
+		return p->policy ? mz_drop(p, MZ_R_POLICY_FRAGMENT) : MZ_NEXT;
 	return mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex);
 }
 

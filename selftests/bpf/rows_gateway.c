@@ -229,6 +229,23 @@ void test_gateway_out(void **state)
 	pass("... which the underlay's program sends to one", IN, FROM_R(.sport = 2024), MZ_R_TO_GATEWAY, NOTHING);
 }
 
+#define COMES(...)  INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1, ##__VA_ARGS__)
+#define COMES6(...) INNER(.v6 = 1, .src6 = OUT6_R, .dst6 = SHARED6, .sport = 2000, .dport = 2024, .sums = 1, ##__VA_ARGS__)
+// A frame of the gateway's own making, whose MAC addresses are the network's.
+#define SENT_IN(flags_, ...)                                                                           \
+	TUNNEL(.in = { .src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 2024, .ttl = 63, .sums = 1,   \
+		       .dmac = MAC_GW, .smac = MAC_GW, ##__VA_ARGS__ },                                 \
+	       .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = (flags_))
+#define SENT_IN6(flags_, ...)                                                                          \
+	TUNNEL(.in = { .v6 = 1, .src6 = OUT6_R, .dst6 = EP6_R, .sport = 2000, .dport = 2024, .ttl = 63, .sums = 1, \
+		       .dmac = MAC_GW, .smac = MAC_GW, ##__VA_ARGS__ },                                 \
+	       .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = (flags_))
+
+static enum verdict in(const char *name, struct frame f, enum mz_reason why, struct frame want)
+{
+	return pass_by(name, GW_IN, IN, f, why, want);
+}
+
 // What B, which is here, says of label set 0xabc and of everything else.
 static void b_judges(enum mz_policy_verdict labelled, enum mz_policy_verdict others)
 {
@@ -251,7 +268,9 @@ static void b_judges(enum mz_policy_verdict labelled, enum mz_policy_verdict oth
 void test_gateway_policy(void **state)
 {
 	const struct frame straight = TUNNEL(.in = { .src = EP_R, .dst = EP_B, .sport = 2024 }, .label = 0xabc),
-			   hairpin = TUNNEL(.in = { .src = EP_R, .dst = FLOAT, .sport = 2024, .sums = 1 }, .label = 0xabc);
+			   hairpin = TUNNEL(.in = { .src = EP_R, .dst = FLOAT, .sport = 2024, .sums = 1 }, .label = 0xabc),
+			   rest = TUNNEL(.in = { .src = EP_R, .dst = FLOAT, .frag = 0x2001, .frag_id = 9 }),
+			   rest_in = INNER(.src = OUT_R, .dst = FLOAT, .frag = 0x2001, .frag_id = 9);
 
 	(void)state;
 	b_judges(MZ_POLICY_ALLOW, MZ_POLICY_DENY);
@@ -260,26 +279,14 @@ void test_gateway_policy(void **state)
 	b_judges(MZ_POLICY_DENY, MZ_POLICY_ALLOW);
 	pass("one that may not", IN, straight, MZ_R_POLICY_INGRESS, NOTHING);
 	pass_by("... may so", GW_OUT, OUT, hairpin, MZ_R_DELIVERED, NOTHING);
+	pass_by("... but not the rest of a datagram whose beginning was not seen", GW_OUT, OUT, rest, MZ_R_POLICY_FRAGMENT, NOTHING);
+	in("... from outside neither", rest_in, MZ_R_POLICY_FRAGMENT, NOTHING);
+	gateway_world();
+	pass_by("it may where nobody judges", GW_OUT, OUT, rest, MZ_R_DELIVERED, NOTHING);
+	in("... from outside too", rest_in, MZ_R_DELIVERED, NOTHING);
 	gateway_world_over(W_UNDERLAY6);
 	out("nobody judges what leaves: a later fragment over IPv6",
 	    TUNNEL(.u6 = 1, .in = { .src = EP_R, .dst = OUT_R, .frag = 0x2001, .frag_id = 9 }), MZ_R_TO_OUTSIDE, NOTHING);
-}
-
-#define COMES(...)  INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1, ##__VA_ARGS__)
-#define COMES6(...) INNER(.v6 = 1, .src6 = OUT6_R, .dst6 = SHARED6, .sport = 2000, .dport = 2024, .sums = 1, ##__VA_ARGS__)
-// A frame of the gateway's own making, whose MAC addresses are the network's.
-#define SENT_IN(flags_, ...)                                                                           \
-	TUNNEL(.in = { .src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 2024, .ttl = 63, .sums = 1,   \
-		       .dmac = MAC_GW, .smac = MAC_GW, ##__VA_ARGS__ },                                 \
-	       .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = (flags_))
-#define SENT_IN6(flags_, ...)                                                                          \
-	TUNNEL(.in = { .v6 = 1, .src6 = OUT6_R, .dst6 = EP6_R, .sport = 2000, .dport = 2024, .ttl = 63, .sums = 1, \
-		       .dmac = MAC_GW, .smac = MAC_GW, ##__VA_ARGS__ },                                 \
-	       .src = SELF_IP, .dst = PEER_IP, .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = (flags_))
-
-static enum verdict in(const char *name, struct frame f, enum mz_reason why, struct frame want)
-{
-	return pass_by(name, GW_IN, IN, f, why, want);
 }
 
 void test_gateway_in(void **state)

@@ -341,6 +341,11 @@ void test_policy_local(void **state)
 	out("B does not take A's label set", INNER(.dst = EP_B), MZ_R_POLICY_INGRESS);
 	put_label(IN_B_LIST, 0xabc, 2);
 	out("B does", INNER(.dst = EP_B), MZ_R_LOCAL);
+	judged_by(0);
+	out("the rest of a datagram whose beginning was not seen, from who has no policy", INNER(.dst = EP_B, LATER), MZ_R_POLICY_FRAGMENT);
+	e.policy = 0;
+	put("mz_endpoints", &b, &e);
+	out("... to whom has none", INNER(.dst = EP_B, LATER), MZ_R_LOCAL);
 
 	policy_world();
 	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
