@@ -56,7 +56,7 @@ MZ_MAP(mz_counters, PERCPU_ARRAY, __u32, struct mz_count, 256 * MZ_DIRS * MZ_REA
 
 /* (VNI, local and remote address and port, protocol) -> flow. Writer: the data
  * plane; the daemon takes ended ones out. Reader: every packet of or to a local
- * endpoint. LRU: 131,072 x 192 B = 24 MiB; full means that the flow longest
+ * endpoint. LRU: 131,072 x 200 B = 25 MiB; full means that the flow longest
  * without a packet is forgotten, and begun again by its next packet. */
 MZ_MAP(mz_flows, LRU_HASH, struct mz_flow_key, struct mz_flow, 131072, 0);
 

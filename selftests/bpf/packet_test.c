@@ -150,6 +150,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_nat_errors_end_nothing), cmocka_unit_test(test_flow_timers),
 		cmocka_unit_test(test_nat_functions),    cmocka_unit_test(test_gateway_functions),
 		cmocka_unit_test(test_gateway_out),      cmocka_unit_test(test_gateway_in),
+		cmocka_unit_test(test_gateway_policy),
 		cmocka_unit_test(test_entry),            cmocka_unit_test(test_entry_answers),
 		cmocka_unit_test(test_entry_alike),      cmocka_unit_test(test_entry_refused),
 		cmocka_unit_test(test_peer_out),         cmocka_unit_test(test_peer_answers),

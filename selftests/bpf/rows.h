@@ -72,6 +72,7 @@ void test_peer_answers(void **state);
 void test_peer_in(void **state);
 void test_peer_functions(void **state);
 void test_gateway_out(void **state);
+void test_gateway_policy(void **state);
 void test_gateway_in(void **state);
 void test_entry(void **state);
 void test_entry_alike(void **state);

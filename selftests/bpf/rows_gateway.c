@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "selftests/bpf/outside.h"
+#include "selftests/bpf/policies.h"
 
 // Rows name what differs from the usual packet.
 #pragma GCC diagnostic ignored "-Woverride-init"
@@ -13,13 +14,13 @@
 #define OUT MZ_DIR_EGRESS
 #define IN  MZ_DIR_INGRESS
 
-// R is the endpoint behind PEER; FLOAT is B's, which is here.
-static void gateway_world(void)
+// R is the endpoint behind PEER; FLOAT is B's, which is here. `underlay`: 0 or W_UNDERLAY6.
+static void gateway_world_over(uint32_t underlay)
 {
 	struct mz_ep_key b4 = { .vni = VNI, .ip = addr4(EP_B) };
 	struct mz_endpoint e = { .host = SELF, .ifindex = T->ifindex, .vpc = VPC_SLOT };
 
-	build_world(W_IS_BOUNCER);
+	build_world(W_IS_BOUNCER | underlay);
 	memcpy(e.mac, mac_bytes(MAC_B), 6);
 	put("mz_endpoints", &b4, &e);
 	put_way_out(MZ_NET_F_SERVED);
@@ -33,6 +34,11 @@ static void gateway_world(void)
 	put_pool(addr4(SHARED), 10, MZ_POOL_F_FORWARDS);
 	put_pool(addr6(SHARED6), 10, 0);
 	put_pool(addr4(FLOAT), 16, 0);
+}
+
+static void gateway_world(void)
+{
+	gateway_world_over(0);
 }
 
 #define SCTP(chunk) .proto = 132, .flags = (chunk), .sums = 0
@@ -238,6 +244,49 @@ void test_gateway_out(void **state)
 static enum verdict in(const char *name, struct frame f, enum mz_reason why, struct frame want)
 {
 	return pass_by(name, GW_IN, IN, f, why, want);
+}
+
+// What B, which is here, says of label set 0xabc and of everything else.
+static void b_judges(enum mz_policy_verdict labelled, enum mz_policy_verdict others)
+{
+	const uint32_t group = 6, list = MZ_POLICY_LIST(group, MZ_POLICY_IN);
+	struct mz_ep_key b = { .vni = VNI, .ip = addr4(EP_B) };
+	struct mz_endpoint e;
+
+	gateway_world();
+	assert_int_equal(T->lookup("mz_endpoints", &b, &e), 0);
+	e.policy = group;
+	put("mz_endpoints", &b, &e);
+	VECTOR(1, 1);
+	VECTOR(2, 0, 1);
+	put_group(group, MZ_POLICY_IN, (struct mz_policy_list){ .label = 1, .block = 2, .port = 2, .rules = 2 });
+	put_label(list, 0xabc, 2);
+	put_rule(list, 0, labelled, 0);
+	put_rule(list, 1, others, 0);
+}
+
+void test_gateway_policy(void **state)
+{
+	const struct frame straight = TUNNEL(.in = { .src = EP_R, .dst = EP_B, .sport = 2024 }, .label = 0xabc),
+			   hairpin = TUNNEL(.in = { .src = EP_R, .dst = FLOAT, .sport = 2024, .sums = 1 }, .label = 0xabc),
+			   rest = TUNNEL(.in = { .src = EP_R, .dst = FLOAT, .frag = 0x2001, .frag_id = 9 }),
+			   rest_in = INNER(.src = OUT_R, .dst = FLOAT, .frag = 0x2001, .frag_id = 9);
+
+	(void)state;
+	b_judges(MZ_POLICY_ALLOW, MZ_POLICY_DENY);
+	pass("a label set that may come", IN, straight, MZ_R_DELIVERED, NOTHING);
+	pass_by("... may not by an outside address, where it has none", GW_OUT, OUT, hairpin, MZ_R_POLICY_INGRESS, NOTHING);
+	b_judges(MZ_POLICY_DENY, MZ_POLICY_ALLOW);
+	pass("one that may not", IN, straight, MZ_R_POLICY_INGRESS, NOTHING);
+	pass_by("... may so", GW_OUT, OUT, hairpin, MZ_R_DELIVERED, NOTHING);
+	pass_by("... but not the rest of a datagram whose beginning was not seen", GW_OUT, OUT, rest, MZ_R_POLICY_FRAGMENT, NOTHING);
+	in("... from outside neither", rest_in, MZ_R_POLICY_FRAGMENT, NOTHING);
+	gateway_world();
+	pass_by("it may where nobody judges", GW_OUT, OUT, rest, MZ_R_DELIVERED, NOTHING);
+	in("... from outside too", rest_in, MZ_R_DELIVERED, NOTHING);
+	gateway_world_over(W_UNDERLAY6);
+	out("nobody judges what leaves: a later fragment over IPv6",
+	    TUNNEL(.u6 = 1, .in = { .src = EP_R, .dst = OUT_R, .frag = 0x2001, .frag_id = 9 }), MZ_R_TO_OUTSIDE, NOTHING);
 }
 
 void test_gateway_in(void **state)

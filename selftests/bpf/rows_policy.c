@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "selftests/bpf/policies.h"
 #include "selftests/bpf/row.h"
 #include "selftests/bpf/vips.h"
 
@@ -57,58 +58,6 @@ static void policy_world(void)
 {
 	build_world(W_PATH);
 	judged_by(GROUP_A);
-}
-
-static void put_group(uint32_t group, enum mz_policy_kind kind, struct mz_policy_list list)
-{
-	struct mz_policy p = { 0 };
-
-	T->lookup("mz_policies", &group, &p);
-	p.list[kind] = list;
-	put("mz_policies", &group, &p);
-}
-
-// The set of these rules, the last of them negative.
-static void put_vector(uint32_t id, const int *rules)
-{
-	struct mz_policy_vector v = { 0 };
-
-	for (; *rules >= 0; rules++) {
-		v.word[*rules / 64] |= 1ull << (*rules % 64);
-		v.words |= 1ull << (*rules / 64);
-	}
-	put("mz_policy_vectors", &id, &v);
-}
-#define VECTOR(id, ...) put_vector(id, (const int[]){ __VA_ARGS__, -1 })
-
-static void put_rule(uint32_t list, uint32_t at, enum mz_policy_verdict verdict, uint32_t next)
-{
-	struct mz_policy_rule_key k = { .list = list, .rule = at };
-	struct mz_policy_rule r = { .verdict = verdict, .next = next };
-
-	put("mz_policy_rules", &k, &r);
-}
-
-static void put_label(uint32_t list, uint32_t label, uint32_t vector)
-{
-	struct mz_policy_label_key k = { .list = list, .label = label };
-
-	put("mz_policy_labels", &k, &vector);
-}
-
-static void put_block(uint32_t list, struct mz_addr ip, uint32_t bits, uint32_t vector)
-{
-	struct mz_policy_block_key k = { .prefixlen = 32 + bits, .list = htonl(list), .ip = ip };
-
-	put("mz_policy_blocks", &k, &vector);
-}
-
-static void put_ports(uint32_t list, uint16_t proto, uint16_t port, uint32_t bits, uint32_t vector)
-{
-	struct mz_policy_port_key k = { .prefixlen = 32 + 16 + bits, .list = htonl(list), .proto = htons(proto),
-					.port = htons(port) };
-
-	put("mz_policy_ports", &k, &vector);
 }
 
 // What a list with one rule says: that verdict, to everybody.
@@ -392,6 +341,11 @@ void test_policy_local(void **state)
 	out("B does not take A's label set", INNER(.dst = EP_B), MZ_R_POLICY_INGRESS);
 	put_label(IN_B_LIST, 0xabc, 2);
 	out("B does", INNER(.dst = EP_B), MZ_R_LOCAL);
+	judged_by(0);
+	out("the rest of a datagram whose beginning was not seen, from who has no policy", INNER(.dst = EP_B, LATER), MZ_R_POLICY_FRAGMENT);
+	e.policy = 0;
+	put("mz_endpoints", &b, &e);
+	out("... to whom has none", INNER(.dst = EP_B, LATER), MZ_R_LOCAL);
 
 	policy_world();
 	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);

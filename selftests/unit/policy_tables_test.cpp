@@ -33,6 +33,17 @@ policy::Group a_group() {
   return g;
 }
 
+policy::Group a_row_of_each() {
+  policy::Group g;
+  policy::List& l = g.list[MZ_POLICY_IN];
+  l.rules = {{MZ_POLICY_ALLOW, 0, {}}};
+  l.vectors = {{0}};
+  l.labels = {{5, 0}};
+  l.blocks = {{*Prefix::parse("10.0.0.0/8"), 0}};
+  l.ports = {{6, 80, 16, 0}};
+  return g;
+}
+
 std::size_t rows(FakeDataplane& dp) {
   return dp.policies().entries()->size() + dp.policy_labels().entries()->size() + dp.policy_blocks().entries()->size() +
          dp.policy_ports().entries()->size() + dp.policy_rules().entries()->size() + dp.policy_vectors().entries()->size();
@@ -122,6 +133,96 @@ TEST(PolicyTables, AWriteThatFailsLeavesNothing) {
   PolicyTables tables(dp);
   dp.policies().fail_next = 1;
   EXPECT_FALSE(tables.put(a_group()));
+  EXPECT_EQ(rows(dp), 0u);
+}
+
+// Whichever erase fails, the next try takes out the rest: the group is gone, its room is
+// free again, and no more than that.
+TEST(PolicyTables, AnEraseGoesOnWhereItStopped) {
+  const struct {
+    const char* table;
+    int erases;                   // of one group
+    void (*grow)(policy::List&);  // so that this table is full before the others are
+    int& (*fail)(FakeDataplane&);
+  } all[] = {
+      {"mz_policy_labels", 8, [](policy::List& l) { l.labels.insert(l.labels.end(), {{6, 1}, {7, 2}}); },
+       [](FakeDataplane& dp) -> int& { return dp.policy_labels().fail_next_erase; }},
+      {"mz_policy_blocks", 8,
+       [](policy::List& l) {
+         for (const char* block : {"10.1.0.0/16", "10.2.0.0/16", "fd00::/8"}) l.blocks.push_back({*Prefix::parse(block), 0});
+       },
+       [](FakeDataplane& dp) -> int& { return dp.policy_blocks().fail_next_erase; }},
+      {"mz_policy_ports", 8, [](policy::List& l) { l.ports.insert(l.ports.end(), {{6, 81, 16, 1}, {6, 82, 16, 2}}); },
+       [](FakeDataplane& dp) -> int& { return dp.policy_ports().fail_next_erase; }},
+      {"mz_policy_rules", 8, [](policy::List& l) { l.rules.push_back({MZ_POLICY_DENY, 0, {}}); },
+       [](FakeDataplane& dp) -> int& { return dp.policy_rules().fail_next_erase; }},
+  };
+  for (const auto& c : all) {
+    for (int n = 1; n <= c.erases; n++) {
+      SCOPED_TRACE(std::string(c.table) + ", erase " + std::to_string(n));
+      TableSizes sizes;
+      sizes.policy_rows = 2 * static_cast<std::uint32_t>(c.erases);
+      FakeDataplane dp(sizes);
+      PolicyTables tables(dp);
+      policy::Group g = a_group();
+      for (policy::List& l : g.list)
+        if (!l.rules.empty()) c.grow(l);
+      const auto one = tables.put(g);
+      const std::size_t with_one = rows(dp);
+      const auto two = tables.put(g);
+      ASSERT_TRUE(one && two);
+      c.fail(dp) = n;
+      EXPECT_FALSE(tables.erase(*one));
+      EXPECT_FALSE(dp.policies().get(*one)) << "still judges";
+      ASSERT_TRUE(tables.erase(*one));
+      EXPECT_EQ(rows(dp), with_one);
+      const auto three = tables.put(g);
+      ASSERT_TRUE(three) << three.error().what;
+      const auto full = tables.put(a_row_of_each());
+      ASSERT_FALSE(full);
+      EXPECT_THAT(full.error().what, HasSubstr(c.table));
+      EXPECT_THAT(full.error().what, HasSubstr("--max-policy-rows"));
+      ASSERT_TRUE(tables.erase(*two) && tables.erase(*three));
+      EXPECT_EQ(rows(dp), 0u);
+    }
+  }
+}
+
+TEST(PolicyTables, AVectorIsLetGoOnce) {
+  for (int n = 1; n <= 4; n++) {
+    SCOPED_TRACE(n);
+    FakeDataplane dp;
+    PolicyTables tables(dp);
+    const auto one = tables.put(a_group());
+    ASSERT_TRUE(one);
+    dp.policy_vectors().fail_next_erase = n;
+    EXPECT_FALSE(tables.erase(*one));
+    EXPECT_EQ(dp.policy_vectors().entries()->size(), 5u - static_cast<unsigned>(n));
+    const auto two = tables.put(a_group());
+    ASSERT_TRUE(two);
+    ASSERT_TRUE(tables.erase(*one));
+    EXPECT_EQ(dp.policy_vectors().entries()->size(), 4u);
+    ASSERT_TRUE(tables.erase(*two));
+    EXPECT_EQ(rows(dp), 0u);
+  }
+}
+
+// ... and what cannot be taken out at once judges for no other group, and goes later.
+TEST(PolicyTables, WhatAWriteThatFailsLeavesGoesWithTheNext) {
+  FakeDataplane dp;
+  PolicyTables tables(dp);
+  dp.policy_ports().fail_next = 1;
+  dp.policy_blocks().fail_next_erase = 1;
+  EXPECT_FALSE(tables.put(a_group()));
+  EXPECT_EQ(dp.policy_blocks().entries()->size(), 1u);
+  dp.policy_blocks().fail_next_erase = 1;
+  const auto two = tables.put(a_row_of_each());
+  ASSERT_TRUE(two);
+  ASSERT_EQ(dp.policy_blocks().entries()->size(), 2u);  // no number twice
+  const auto three = tables.put(a_row_of_each());
+  ASSERT_TRUE(three);
+  EXPECT_EQ(rows(dp), 2u * 5);
+  ASSERT_TRUE(tables.erase(*two) && tables.erase(*three));
   EXPECT_EQ(rows(dp), 0u);
 }
 

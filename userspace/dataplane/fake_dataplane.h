@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A data plane in memory that forwards nothing: for tests of what stands above
 // it. Tables behave as the kernel's do, full ones included; `fail_next` makes
-// the next write fail.
+// the next write fail, `fail_next_erase` the next erase.
 #pragma once
 
 #include <cstring>
@@ -28,6 +28,7 @@ class FakeTable final : public Table<K, V> {
     return {};
   }
   Result<> erase(const K& key) override {
+    if (fail_next_erase > 0 && --fail_next_erase == 0) return fail(Code::internal, "table {}: told to fail", name_);
     if (rows_.erase(key) == 0 && !array_) return fail(Code::not_found, "table {}: delete", name_);
     writes++;
     return {};
@@ -58,8 +59,9 @@ class FakeTable final : public Table<K, V> {
   }
   std::uint32_t capacity() const override { return capacity_; }
 
-  int fail_next = 0;       // n: the n-th put from now fails
-  std::size_t writes = 0;  // puts and erases that went through
+  int fail_next = 0;        // n: the n-th put from now fails
+  int fail_next_erase = 0;  // ... the n-th erase
+  std::size_t writes = 0;   // puts and erases that went through
 
  private:
   [[nodiscard]] bool fits(const K& key) const {

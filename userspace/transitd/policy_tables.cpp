@@ -2,6 +2,7 @@
 #include "userspace/transitd/policy_tables.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include <fmt/format.h>
@@ -107,8 +108,8 @@ Result<> PolicyTables::check_room(const std::vector<const policy::Group*>& group
   return room("mz_policy_vectors", "--max-policy-vectors", vectors_.size(), vectors.size(), dp_.policy_vectors().capacity());
 }
 
-// The vector's number, which `s` holds from now on. Of the empty set 0, which has no row.
-Result<std::uint32_t> PolicyTables::hold(const policy::Bits& bits, Stored& s) {
+// The vector's number, held once more from now on. Of the empty set 0, which has no row.
+Result<std::uint32_t> PolicyTables::hold(const policy::Bits& bits) {
   if (is_empty(bits)) return 0u;
   auto found = vectors_.find(bits);
   if (found == vectors_.end()) {
@@ -119,16 +120,37 @@ Result<std::uint32_t> PolicyTables::hold(const policy::Bits& bits, Stored& s) {
     found = vectors_.emplace(bits, Vector{number, 0}).first;
   }
   found->second.holders++;
-  s.vectors.push_back(found->second.number);
   return found->second.number;
+}
+
+// A label set's row holds its vector by itself: label sets come and go while their group stands.
+Result<> PolicyTables::put_row(const mz_policy_label_key& key, const policy::Bits& bits, Stored& s) {
+  const auto v = hold(bits);
+  if (!v) return tl::unexpected(v.error());
+  if (auto rc = dp_.policy_labels().put(key, *v); !rc) {
+    (void)let_go(*v);
+    return rc;
+  }
+  const auto [at, fresh] = s.labels.emplace(std::pair(key.list, key.label), *v);
+  labels_ += fresh;
+  return fresh ? Result<>() : let_go(std::exchange(at->second, *v));
+}
+
+Result<> PolicyTables::drop_row(LabelRows::iterator row, Stored& s) {
+  MZ_CHECK(erase_row(dp_.policy_labels(), mz_policy_label_key{row->first.first, row->first.second}));
+  MZ_CHECK(let_go(row->second));
+  s.labels.erase(row);
+  labels_--;
+  return {};
 }
 
 Result<> PolicyTables::put_list(std::uint32_t number, mz_policy_kind kind, const policy::List& list, Stored& s) {
   const std::uint32_t name = MZ_POLICY_LIST(number, static_cast<std::uint32_t>(kind));
   std::vector<std::uint32_t> vectors;
   for (const policy::Bits& bits : list.vectors) {
-    const auto v = hold(bits, s);
+    const auto v = hold(bits);
     if (!v) return tl::unexpected(v.error());
+    s.vectors.push_back(*v);
     vectors.push_back(*v);
   }
   if (list.rules.empty()) return {};
@@ -138,11 +160,7 @@ Result<> PolicyTables::put_list(std::uint32_t number, mz_policy_kind kind, const
     const policy::ListRule& r = list.rules[s.rules[kind]];
     MZ_CHECK(dp_.policy_rules().put({name, s.rules[kind]}, {0, r.verdict, r.next}));
   }
-  for (const policy::LabelRow& r : list.labels) {
-    MZ_CHECK(dp_.policy_labels().put({name, r.label}, vectors.at(r.vector)));
-    s.labels.push_back({name, r.label});
-    labels_++;
-  }
+  for (const policy::LabelRow& r : list.labels) MZ_CHECK(put_row({name, r.label}, list.vectors.at(r.vector), s));
   for (const policy::BlockRow& r : list.blocks) {
     MZ_CHECK(dp_.policy_blocks().put(block_key(name, r.block), vectors.at(r.vector)));
     s.blocks.push_back(block_key(name, r.block));
@@ -157,6 +175,7 @@ Result<> PolicyTables::put_list(std::uint32_t number, mz_policy_kind kind, const
 }
 
 Result<std::uint32_t> PolicyTables::put(const policy::Group& group) {
+  for (auto l = left_.begin(); l != left_.end();) l = drop(l->first, l->second) ? left_.erase(l) : std::next(l);
   MZ_CHECK(check_room({&group}, 0));
   const std::uint32_t number = last_group_ + 1;
   if (number >= MZ_POLICY_MAX)
@@ -168,7 +187,10 @@ Result<std::uint32_t> PolicyTables::put(const policy::Group& group) {
     return dp_.policies().put(number, s.row);
   };
   if (auto rc = write(); !rc) {
-    (void)drop(number, s);
+    if (!drop(number, s)) {  // or its rows would judge for who had the number next
+      last_group_ = number;
+      left_.emplace(number, std::move(s));
+    }
     return tl::unexpected(rc.error());
   }
   last_group_ = number;
@@ -184,24 +206,15 @@ Result<> PolicyTables::put_label(std::uint32_t number, const policy::Group& grou
     const auto row = std::find_if(list.labels.begin(), list.labels.end(), [&](const auto& r) { return r.label == label; });
     if (row == list.labels.end()) continue;
     MZ_CHECK(room("mz_policy_labels", "--max-policy-rows", labels_ + known_.size(), 1, dp_.policy_labels().capacity()));
-    const auto v = hold(list.vectors.at(row->vector), s);
-    if (!v) return tl::unexpected(v.error());
-    const mz_policy_label_key key{MZ_POLICY_LIST(number, kind), label};
-    MZ_CHECK(dp_.policy_labels().put(key, *v));
-    s.labels.push_back(key);
-    labels_++;
+    MZ_CHECK(put_row({MZ_POLICY_LIST(number, kind), label}, list.vectors.at(row->vector), s));
   }
   return {};
 }
 
 Result<> PolicyTables::erase_label(std::uint32_t number, std::uint32_t label) {
   Stored& s = groups_.at(number);
-  for (std::size_t i = s.labels.size(); i-- > 0;) {
-    if (s.labels[i].label != label) continue;
-    MZ_CHECK(erase_row(dp_.policy_labels(), s.labels[i]));
-    s.labels.erase(s.labels.begin() + static_cast<long>(i));
-    labels_--;
-  }
+  for (std::uint32_t kind = 0; kind < MZ_POLICY_KINDS; kind++)
+    if (const auto row = s.labels.find({MZ_POLICY_LIST(number, kind), label}); row != s.labels.end()) MZ_CHECK(drop_row(row, s));
   return {};
 }
 
@@ -227,26 +240,31 @@ Result<> PolicyTables::erase(std::uint32_t number) {
   return {};
 }
 
-// The group first: a packet that asks for it meanwhile is refused, not half judged.
-Result<> PolicyTables::drop(std::uint32_t number, const Stored& s) {
+// The group first: a packet that asks for it meanwhile is refused, not half judged. What
+// has gone is forgotten at once, so that another try goes on where this one stops.
+Result<> PolicyTables::drop(std::uint32_t number, Stored& s) {
   MZ_CHECK(erase_row(dp_.policies(), number));
-  for (const auto& k : s.labels) MZ_CHECK(erase_row(dp_.policy_labels(), k));
-  for (const auto& k : s.blocks) MZ_CHECK(erase_row(dp_.policy_blocks(), k));
-  for (const auto& k : s.ports) MZ_CHECK(erase_row(dp_.policy_ports(), k));
+  while (!s.labels.empty()) MZ_CHECK(drop_row(s.labels.begin(), s));
+  for (; !s.blocks.empty(); s.blocks.pop_back(), blocks_--) MZ_CHECK(erase_row(dp_.policy_blocks(), s.blocks.back()));
+  for (; !s.ports.empty(); s.ports.pop_back(), ports_--) MZ_CHECK(erase_row(dp_.policy_ports(), s.ports.back()));
   for (std::uint32_t kind = 0; kind < MZ_POLICY_KINDS; kind++)
-    for (std::uint32_t r = 0; r < s.rules[kind]; r++)
-      MZ_CHECK(erase_row(dp_.policy_rules(), mz_policy_rule_key{MZ_POLICY_LIST(number, kind), r}));
-  for (const std::uint32_t v : s.vectors) {
-    const auto held = vectors_.find(bits_of_.at(v));
-    if (--held->second.holders != 0) continue;
-    MZ_CHECK(erase_row(dp_.policy_vectors(), v));
+    for (std::uint32_t& n = s.rules[kind]; n > 0; n--, rules_--)
+      MZ_CHECK(erase_row(dp_.policy_rules(), mz_policy_rule_key{MZ_POLICY_LIST(number, kind), n - 1}));
+  for (; !s.vectors.empty(); s.vectors.pop_back()) MZ_CHECK(let_go(s.vectors.back()));
+  return {};
+}
+
+// The other end of hold().
+Result<> PolicyTables::let_go(std::uint32_t vector) {
+  if (vector == 0) return {};
+  const auto held = vectors_.find(bits_of_.at(vector));
+  if (held->second.holders == 1) {
+    MZ_CHECK(erase_row(dp_.policy_vectors(), vector));
     vectors_.erase(held);
-    bits_of_.erase(v);
+    bits_of_.erase(vector);
+    return {};
   }
-  labels_ -= s.labels.size();
-  blocks_ -= s.blocks.size();
-  ports_ -= s.ports.size();
-  for (const std::uint32_t n : s.rules) rules_ -= n;
+  held->second.holders--;
   return {};
 }
 

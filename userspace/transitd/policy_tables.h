@@ -28,7 +28,7 @@ class PolicyTables {
 
   // Writes a group; it judges nobody before an endpoint's row names it. Returns its
   // number. Errors: resource_exhausted names the table and the option; nothing is left of
-  // the group then.
+  // the group then, or nothing that judges, and the next put() takes it out.
   Result<std::uint32_t> put(const policy::Group& group);
   // Would these fit beside what stands, and so many label sets more? The same errors.
   [[nodiscard]] Result<> check_room(const std::vector<const policy::Group*>& groups, std::size_t sets) const;
@@ -48,13 +48,14 @@ class PolicyTables {
   [[nodiscard]] std::vector<std::uint64_t> hits(std::uint32_t number, mz_policy_kind kind) const;
 
  private:
+  using LabelRows = std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t>;  // list and label set -> vector
   struct Stored {
     mz_policy row{};
     std::array<std::uint32_t, MZ_POLICY_KINDS> rules{};
-    std::vector<mz_policy_label_key> labels = {};
+    LabelRows labels = {};
     std::vector<mz_policy_block_key> blocks = {};
     std::vector<mz_policy_port_key> ports = {};
-    std::vector<std::uint32_t> vectors = {};  // each as often as it is held
+    std::vector<std::uint32_t> vectors = {};  // each as often as its lists hold it
   };
   struct Vector {
     std::uint32_t number;
@@ -62,12 +63,16 @@ class PolicyTables {
   };
 
   Result<> put_list(std::uint32_t number, mz_policy_kind kind, const policy::List& list, Stored& s);
-  Result<std::uint32_t> hold(const policy::Bits& bits, Stored& s);
-  Result<> drop(std::uint32_t number, const Stored& s);
+  Result<std::uint32_t> hold(const policy::Bits& bits);
+  Result<> put_row(const mz_policy_label_key& key, const policy::Bits& bits, Stored& s);
+  Result<> drop_row(LabelRows::iterator row, Stored& s);
+  Result<> let_go(std::uint32_t vector);
+  Result<> drop(std::uint32_t number, Stored& s);
 
   Dataplane& dp_;
   std::uint32_t last_group_ = 0, last_vector_ = 0;
   std::map<std::uint32_t, Stored> groups_;
+  std::map<std::uint32_t, Stored> left_;  // of a put() that failed, and could not be taken out again yet
   std::map<policy::Bits, Vector> vectors_;
   std::map<std::uint32_t, policy::Bits> bits_of_;  // by number
   std::set<std::pair<std::uint32_t, std::uint32_t>> known_;  // VNI and label set

@@ -92,7 +92,7 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--max-shard-tables", o.kernel.sizes.shard_tables, "Networks and VPCs together")->capture_default_str();
   app.add_option("--max-hosts", o.kernel.sizes.hosts, "Highest host id + 1")->capture_default_str();
   app.add_option("--max-vpc-slots", o.kernel.sizes.vpc_slots, "VPCs with counters of their own")->capture_default_str();
-  app.add_option("--max-flows", o.kernel.sizes.flows, "Flows of all endpoints; 192 bytes each, from the start")->capture_default_str();
+  app.add_option("--max-flows", o.kernel.sizes.flows, "Flows of all endpoints; 200 bytes each, from the start")->capture_default_str();
   app.add_option("--max-vips", o.kernel.sizes.vips, "Services' addresses, and ports of each")->capture_default_str();
   app.add_option("--max-backends", o.kernel.sizes.backends, "Backends of each address and port")->capture_default_str();
   app.add_option("--max-vip-rows", o.kernel.sizes.vip_rows, "Rows of backends: some 100 to 200 a backend; 8 bytes each, from the start")->capture_default_str();
