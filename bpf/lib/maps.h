@@ -143,7 +143,7 @@ MZ_MAP(mz_function_chains, ARRAY, __u32, struct mz_function_chain, MZ_FUNCTION_C
 MZ_MAP(mz_function_slots, ARRAY, __u32, struct mz_function_slot, MZ_FUNCTION_SLOTS, MZ_MAP_RDONLY);
 
 /* Slot -> function; MZ_FUNCTION_RESUME: the program they come back to;
- * MZ_FUNCTION_ANSWER: the one of rare answers. Writer: daemon. Readers: packets that
+ * MZ_FUNCTION_ANSWER: the one of answers. Writer: daemon. Readers: packets that
  * meet functions, or are answered. One for TC, one for XDP. */
 MZ_PROGRAMS(mz_function_tc, MZ_FUNCTION_PROGRAMS);
 MZ_PROGRAMS(mz_function_xdp, MZ_FUNCTION_PROGRAMS);
