@@ -183,8 +183,9 @@ MZ_MAP(mz_group_sent, ARRAY, __u32, struct mz_answers, MZ_PORTS, 0);
  * an entry, allocated when written; full refuses the goal state, as all of policy's. */
 MZ_MAP(mz_policies, HASH, __u32, struct mz_policy, 8192, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
 
-/* (list, label set) -> vector. Writer: daemon; new label sets join groups in use before
- * any packet has them. Reader: as above. 64 B an entry, allocated when written. */
+/* (list, label set) -> vector, and the label sets that are known at all. Writer: daemon;
+ * new label sets join groups in use, then the known ones. Reader: as above. 64 B an entry,
+ * allocated when written. */
 MZ_MAP(mz_policy_labels, HASH, struct mz_policy_label_key, __u32, 262144, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
 
 /* (list, block) -> vector. Writer, reader: as above. 64 B an entry. */
