@@ -493,6 +493,67 @@ void test_policy_known(void **state)
 	assert_int_equal(notes.note[notes.used - 1].value, VNI);
 }
 
+// Where flows are kept, what was allowed once is not judged again.
+void test_policy_kept(void **state)
+{
+	(void)state;
+	policy_world();
+	assert_int_equal(T->keep_flows(true), 0);
+	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
+	in("allowed", FROM_R(WEB), MZ_R_DELIVERED);
+	in("... a connection, too", FROM_R(WEB, TCP(2)), MZ_R_DELIVERED);
+	in("... and one that is asked for no more than this", FROM_R(WEB, .sport = 7), MZ_R_DELIVERED);
+	judged_by(GROUP_NEW);
+	in("another policy: kept", FROM_R(WEB), MZ_R_DELIVERED);
+	out("... its answers too", TO_R(BACK), MZ_R_DIRECT);
+	out("... a connection is made", TO_R(BACK, TCP(18)), MZ_R_DIRECT);
+	in("... and goes on", FROM_R(WEB, TCP(16)), MZ_R_DELIVERED);
+	in("the sender's labels change: kept", FROM_R(DB), MZ_R_DELIVERED);
+	in("... to what is not known", FROM_R(NEWCOMER), MZ_R_DELIVERED);
+	in("what begins now is judged", FROM_R(WEB, .sport = 8), MZ_R_POLICY_INGRESS);
+	assert_int_equal(hits_of(IN_A_LIST, 0), 3);
+	in("a connection ends", FROM_R(WEB, TCP(4)), MZ_R_DELIVERED);
+	in("... and its ports' next one is judged", FROM_R(WEB, TCP(2)), MZ_R_POLICY_INGRESS);
+	assert_int_equal(T->keep_flows(false), 0);
+	in("kept no more: judged by the policy that stands", FROM_R(WEB), MZ_R_POLICY_INGRESS);
+	judged_by(GROUP_A);
+	in("... which had allowed it", FROM_R(WEB), MZ_R_DELIVERED);
+	assert_int_equal(hits_of(IN_A_LIST, 0), 3);
+
+	policy_world();
+	assert_int_equal(T->keep_flows(true), 0);
+	judged_by(0);
+	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
+	in("begun while there is no policy", FROM_R(WEB), MZ_R_DELIVERED);
+	in("... a connection, too", FROM_R(WEB, TCP(2)), MZ_R_DELIVERED);
+	out("... or one whose beginning was not seen", TO_R(TCP(18), .sport = 2000, .dport = 7), MZ_R_DIRECT);
+	judged_by(GROUP_NEW);
+	in("kept", FROM_R(WEB), MZ_R_DELIVERED);
+	out("... its answers", TO_R(BACK), MZ_R_DIRECT);
+	out("... a connection is made", TO_R(BACK, TCP(18)), MZ_R_DIRECT);
+	in("... the other one, too", FROM_R(WEB, TCP(16), .sport = 7), MZ_R_DELIVERED);
+	in("what begins now is judged", FROM_R(WEB, .sport = 8), MZ_R_POLICY_INGRESS);
+	out("A accepts what nobody has asked", TO_R(TCP(18), .sport = 2000, .dport = 9), MZ_R_DIRECT);
+	in("... which nobody has judged yet", FROM_R(WEB, TCP(16), .sport = 9), MZ_R_POLICY_INGRESS);
+	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	judged_by(GROUP_A);
+	in("... until it is allowed", FROM_R(WEB, TCP(16), .sport = 9), MZ_R_DELIVERED);
+	judged_by(GROUP_NEW);
+	in("... and then kept", FROM_R(WEB, TCP(16), .sport = 9), MZ_R_DELIVERED);
+
+	policy_world();
+	assert_int_equal(T->keep_flows(true), 0);
+	outside_is_there();
+	all(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_ALLOW);
+	all(GROUP_NEW, MZ_POLICY_OUT, MZ_POLICY_DENY);
+	out("what leaves the VPC", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
+	judged_by(GROUP_NEW);
+	out("... is kept", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
+	in("... and its answers", FROM_OUT(BACK), MZ_R_DELIVERED);
+	out("another is not", INNER(.dst = IP4(203, 0, 113, 9), .sport = 7), MZ_R_POLICY_EGRESS);
+}
+
 // What is told of a denial; a described packet tells nothing, and is noted.
 void test_policy_told(void **state)
 {
