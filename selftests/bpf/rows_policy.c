@@ -503,7 +503,7 @@ void test_policy_kept(void **state)
 	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
 	in("allowed", FROM_R(WEB), MZ_R_DELIVERED);
 	in("... a connection, too", FROM_R(WEB, TCP(2)), MZ_R_DELIVERED);
-	in("... and one that is asked for no more than this", FROM_R(WEB, .sport = 7), MZ_R_DELIVERED);
+	in("... and another", FROM_R(WEB, TCP(2), .sport = 7), MZ_R_DELIVERED);
 	judged_by(GROUP_NEW);
 	in("another policy: kept", FROM_R(WEB), MZ_R_DELIVERED);
 	out("... its answers too", TO_R(BACK), MZ_R_DIRECT);
@@ -511,6 +511,7 @@ void test_policy_kept(void **state)
 	in("... and goes on", FROM_R(WEB, TCP(16)), MZ_R_DELIVERED);
 	in("the sender's labels change: kept", FROM_R(DB), MZ_R_DELIVERED);
 	in("... to what is not known", FROM_R(NEWCOMER), MZ_R_DELIVERED);
+	in("... and it closes", FROM_R(DB, TCP(17), .sport = 7), MZ_R_DELIVERED);
 	in("what begins now is judged", FROM_R(WEB, .sport = 8), MZ_R_POLICY_INGRESS);
 	assert_int_equal(hits_of(IN_A_LIST, 0), 3);
 	in("a connection ends", FROM_R(WEB, TCP(4)), MZ_R_DELIVERED);
@@ -519,6 +520,7 @@ void test_policy_kept(void **state)
 	in("kept no more: judged by the policy that stands", FROM_R(WEB), MZ_R_POLICY_INGRESS);
 	judged_by(GROUP_A);
 	in("... which had allowed it", FROM_R(WEB), MZ_R_DELIVERED);
+	in("... and the other one, of these labels", FROM_R(WEB, TCP(16), .sport = 7), MZ_R_DELIVERED);
 	assert_int_equal(hits_of(IN_A_LIST, 0), 3);
 
 	policy_world();
