@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Endpoint answer: endpoint_egress, and what goes on after functions, leave rare answers
- * to it. On no hook, but in mz_function_tc. */
+/* Endpoint answer: endpoint_egress, and what goes on after functions, leave answers to it. On no hook, but in mz_function_tc. */
 #include "bpf/target/tc.h"
 
 #include "bpf/lib/answer.h"

@@ -17,7 +17,7 @@ MZ_ABI_ASSERT(MZ_FUNCTION_POINT_COUNT == 4);
 #define MZ_FUNCTION_SLOTS (2 * MZ_FUNCTIONS)
 MZ_ABI_ASSERT(MZ_FUNCTION_RESUME == MZ_FUNCTIONS);
 
-/* ... and behind it, for the data plane alone: the program of rare answers. */
+/* ... and behind it, for the data plane alone: the program of answers. */
 #define MZ_FUNCTION_ANSWER (MZ_FUNCTION_RESUME + 1)
 MZ_ABI_ASSERT(MZ_FUNCTION_PROGRAMS == MZ_FUNCTION_ANSWER + 1);
 

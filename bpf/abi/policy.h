@@ -57,6 +57,16 @@ struct mz_policy_label_key {
 };
 MZ_ABI_ASSERT(sizeof(struct mz_policy_label_key) == 8);
 
+/* In the place of a list: its rows, whose vectors mean nothing, are the label sets of the
+ * VPC that this host's groups were compiled with. Who has another is let in by nobody who
+ * is judged: a rule may name it that is not here yet. No list has bit 31: numbers of
+ * groups are below 2^28. */
+#define MZ_POLICY_KNOWN(vni) (1u << 31 | (vni))
+
+/* What a sender's host writes that has no number for its endpoint's label set. Never in
+ * the table. */
+#define MZ_LABEL_UNKNOWN 0xffffffffu
+
 /* (list, block) -> vector: of the other end (IN, OUT), or of the endpoint's own
  * address (TO). LPM compares bits in memory order. */
 struct mz_policy_block_key {

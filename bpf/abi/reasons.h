@@ -128,10 +128,11 @@
 	X(MLD_INVALID, DROP, "MLD that RFC 3810 says to discard", "the sender builds broken packets") \
 	X(ICMP_INVALID, DROP, "an ICMP error that quotes no packet: cut short, or a later fragment", "the sender builds broken packets") \
 	/* policy */ \
-	X(POLICY_INGRESS, DROP, "denied by an ingress rule of the receiver's policy", "transit trace; transit policy explain") \
-	X(POLICY_EGRESS, DROP, "denied by an egress rule of the sender's policy", "transit trace; transit policy explain") \
-	X(POLICY_CLOSED, DROP, "the endpoint's policy does not stand yet", "transit policy list; transit endpoint get") \
-	X(POLICY_FRAGMENT, DROP, "a later fragment whose first one policy has not seen", "")
+	X(POLICY_INGRESS, DROP, "denied by an ingress rule of the receiver's policy", "transit policy explain VPC/NAME; transit trace") \
+	X(POLICY_EGRESS, DROP, "denied by an egress rule of the sender's policy", "transit policy explain VPC/NAME; transit trace") \
+	X(POLICY_CLOSED, DROP, "the endpoint's policy does not stand yet", "transit policy list; transit policy explain VPC/NAME") \
+	X(POLICY_FRAGMENT, DROP, "a later fragment whose first one policy has not seen", "") \
+	X(POLICY_LABEL, DROP, "the sender's label set is not known to this host (yet)", "apply the newest plan to this host")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */

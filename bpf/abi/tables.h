@@ -230,6 +230,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 132 + 4 * MZ_FLOW_TIMER_COUNT);
 				  * peer after XDP_TX only if that has a program too */
 #define MZ_CFG_F_NO_FLOWS    0x4 /* flows are not tracked */
 #define MZ_CFG_F_HOP_FUNCTIONS 0x8 /* some VPC has functions at hops */
+#define MZ_CFG_F_KEEP_FLOWS  0x10 /* what was allowed once stays so when policy or labels change */
 
 /* One note of a traced packet: which stage decided what, and by which object. */
 struct mz_note {

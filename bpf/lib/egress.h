@@ -3,7 +3,7 @@
 #ifndef MZ_LIB_EGRESS_H
 #define MZ_LIB_EGRESS_H
 
-#include "bpf/lib/arp.h"
+#include "bpf/lib/asks.h"
 #include "bpf/lib/eth.h"
 #include "bpf/lib/flow.h"
 #include "bpf/lib/function.h"
@@ -11,7 +11,6 @@
 #include "bpf/lib/inner.h"
 #include "bpf/lib/local.h"
 #include "bpf/lib/nat.h"
-#include "bpf/lib/nd.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 
@@ -27,8 +26,8 @@ static __always_inline int mz_egress_route(struct mz_pkt *p)
 	return mz_route_hops(p, MZ_AT_SENDER);
 }
 
-/* Neighbour discovery and pings of the gateway end here; all else is checked and
- * goes on. A request for DHCP is from an address of its own making. */
+/* What asks the network itself leaves here; all else is checked and goes on. A request for
+ * DHCP is from an address of its own making. */
 static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port *port)
 {
 	__u32 total = 0;
@@ -37,14 +36,12 @@ static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port 
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
-	if (mz_is_nd(p)) {
-		mz_stage_nd(p, port, total);
-		if (p->act == MZ_ACT_ANSWER) /* here: the stack is short there */
-			mz_note(p, MZ_ST_RESPOND, MZ_OBJ_PORT, port->ifindex, 0);
-		return MZ_END;
+	if (p->proto == MZ_ICMP6) {
+		if (mz_is_nd(p))
+			return mz_to_answer(p, MZ_R_ND_REPLY);
+		if (mz_pings_gateway6(p, port))
+			return mz_to_answer(p, MZ_R_ECHO_REPLY);
 	}
-	if (p->proto == MZ_ICMP6)
-		MZ_TRY(mz_stage_echo6(p, port));
 	p->asks_dhcp = (__u8)mz_is_dhcp6(p, port);
 	if (p->asks_dhcp)
 		return MZ_NEXT;
@@ -65,7 +62,9 @@ static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port 
 		return MZ_NEXT;
 	MZ_TRY(mz_stage_to_group(p, port));
 	MZ_TRY(mz_stage_ip4(p, port, total));
-	return p->proto == IPPROTO_ICMP ? mz_stage_echo4(p, port) : MZ_NEXT;
+	if (p->proto == IPPROTO_ICMP && mz_pings_gateway4(p, port))
+		return mz_to_answer(p, MZ_R_ECHO_REPLY);
+	return MZ_NEXT;
 }
 
 /* What goes to a peer VPC goes the ways of that one from here on. */
@@ -124,7 +123,7 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_port(p, &port));
 	MZ_TRY(mz_stage_eth(p, port, &type));
 	if (type == mz_htons(ETH_P_ARP))
-		return mz_stage_arp(p, port);
+		return mz_to_answer(p, MZ_R_ARP_REPLY);
 	if (type == mz_htons(ETH_P_IPV6))
 		MZ_TRY(mz_egress_ip6(p, port));
 	else

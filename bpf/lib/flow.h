@@ -185,11 +185,13 @@ static __always_inline int mz_choose(struct mz_pkt *p, __u32 nat, __u32 ifindex)
 }
 
 /* Whether the flow was allowed by the policy that stands, for the label set that the
- * other end has. */
+ * other end has; where flows are kept, by any, or while there was none. */
 static __always_inline int mz_flow_judged(const struct mz_flow *f, __u32 policy, __u32 label, __u32 dir)
 {
 	__u32 other = f->policy ^ policy;
 
+	if (mz_cfg.flags & MZ_CFG_F_KEEP_FLOWS)
+		return f->policy != MZ_POLICY_UNJUDGED;
 	if (dir == MZ_DIR_INGRESS)
 		other |= f->label ^ label;
 	return !other; /* one branch: each is a way more to walk */
@@ -224,8 +226,11 @@ __noinline __u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how,
 	if (f && !mz_flow_is_other(f, ifindex, t->event, mz_now())) {
 		if (opener == MZ_DIR_EGRESS)
 			j->from = f->label; /* the other end's: not in this packet */
-		if (mz_flow_judged(f, policy, j->from, opener))
+		if (mz_flow_judged(f, policy, j->from, opener)) {
+			j->policy = f->policy; /* what allowed it is what is remembered */
+			j->from = f->label;
 			return 0;
+		}
 		opener = f->opener;
 	}
 	if (opener == MZ_DIR_EGRESS)

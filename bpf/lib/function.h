@@ -66,8 +66,8 @@ static __always_inline int mz_to_functions(struct mz_pkt *p, enum mz_function_po
 	return mz_drop(p, MZ_R_FUNCTION_DROP); /* nobody is there */
 }
 
-/* What is rarely answered, is so in a program of its own (bpf/lib/answer.h), which finds
- * `why` in what is saved. Where nobody is there the packet is dropped. */
+/* What is answered, a program of its own does (bpf/lib/answer.h), which finds in what is
+ * saved why. Where nobody is there the packet is dropped. */
 static __always_inline int mz_to_answer(struct mz_pkt *p, enum mz_reason why)
 {
 	mz_drop(p, why);

@@ -15,6 +15,17 @@
 #define MZ_ICMP6_TOO_BIG     2
 #define MZ_ICMP6_EXCEEDED    3
 
+#define MZ_ICMP4_ECHO       8
+#define MZ_ICMP4_ECHO_REPLY 0
+#define MZ_ICMP6_ECHO       128
+#define MZ_ICMP6_ECHO_REPLY 129
+
+#define MZ_ND_ROUTER_SOLICIT  133
+#define MZ_ND_ROUTER_ADVERT   134
+#define MZ_ND_SOLICIT         135
+#define MZ_ND_ADVERT          136
+#define MZ_ND_REDIRECT        137
+
 /* What is quoted of a packet: all that RFC 1812 and RFC 4443 let an error carry, or
  * of a short one what RFC 792 wants at least. */
 #define MZ_QUOTE4     548u  /* 576 - 28 */

@@ -143,7 +143,7 @@ MZ_MAP(mz_function_chains, ARRAY, __u32, struct mz_function_chain, MZ_FUNCTION_C
 MZ_MAP(mz_function_slots, ARRAY, __u32, struct mz_function_slot, MZ_FUNCTION_SLOTS, MZ_MAP_RDONLY);
 
 /* Slot -> function; MZ_FUNCTION_RESUME: the program they come back to;
- * MZ_FUNCTION_ANSWER: the one of rare answers. Writer: daemon. Readers: packets that
+ * MZ_FUNCTION_ANSWER: the one of answers. Writer: daemon. Readers: packets that
  * meet functions, or are answered. One for TC, one for XDP. */
 MZ_PROGRAMS(mz_function_tc, MZ_FUNCTION_PROGRAMS);
 MZ_PROGRAMS(mz_function_xdp, MZ_FUNCTION_PROGRAMS);
@@ -183,8 +183,9 @@ MZ_MAP(mz_group_sent, ARRAY, __u32, struct mz_answers, MZ_PORTS, 0);
  * an entry, allocated when written; full refuses the goal state, as all of policy's. */
 MZ_MAP(mz_policies, HASH, __u32, struct mz_policy, 8192, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
 
-/* (list, label set) -> vector. Writer: daemon; new label sets join groups in use before
- * any packet has them. Reader: as above. 64 B an entry, allocated when written. */
+/* (list, label set) -> vector, and the label sets that are known at all. Writer: daemon;
+ * new label sets join groups in use, then the known ones. Reader: as above. 64 B an entry,
+ * allocated when written. */
 MZ_MAP(mz_policy_labels, HASH, struct mz_policy_label_key, __u32, 262144, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
 
 /* (list, block) -> vector. Writer, reader: as above. 64 B an entry. */

@@ -4,14 +4,8 @@
 #ifndef MZ_LIB_ND_H
 #define MZ_LIB_ND_H
 
-#include "bpf/lib/echo.h"
+#include "bpf/lib/icmp.h"
 #include "bpf/lib/ip6.h"
-
-#define MZ_ND_ROUTER_SOLICIT  133
-#define MZ_ND_ROUTER_ADVERT   134
-#define MZ_ND_SOLICIT         135
-#define MZ_ND_ADVERT          136
-#define MZ_ND_REDIRECT        137
 
 #define MZ_ND_OPT_SOURCE 1
 #define MZ_ND_OPT_TARGET 2
@@ -59,14 +53,6 @@ struct mz_nd_router {
 } __attribute__((packed, aligned(2)));
 
 #define MZ_ND_L4 (ETH_HLEN + (__u32)sizeof(struct mz_ip6))
-
-static __always_inline int mz_is_nd(struct mz_pkt *p)
-{
-	const struct mz_nd *nd = mz_at(p, p->l2, sizeof(*nd));
-
-	return p->proto == MZ_ICMP6 && p->l4 == sizeof(struct mz_ip6) && nd &&
-	       nd->type >= MZ_ND_ROUTER_SOLICIT && nd->type <= MZ_ND_REDIRECT;
-}
 
 /* What a message's checksum begins with: the pseudo-header of RFC 8200 8.1, but the
  * addresses. */
@@ -250,19 +236,19 @@ static __always_inline int mz_nd_router(struct mz_pkt *p, const struct mz_port *
 
 /* All that happens to an endpoint's neighbour discovery. Only routers advertise
  * and redirect, and an endpoint is none. */
-static __noinline int mz_stage_nd(struct mz_pkt *p, const struct mz_port *port, __u32 total)
+static __noinline int mz_stage_nd(struct mz_pkt *p, const struct mz_port *port)
 {
 	const struct mz_nd *nd;
 	__u8 type;
 
-	mz_pull(p, ETH_HLEN + total);
+	mz_pull(p, p->ip_end);
 	nd = mz_at(p, 0, sizeof(*nd));
 	if (!nd)
 		return mz_drop(p, MZ_R_ND_INVALID);
 	type = nd->type;
 	if (type == MZ_ND_ROUTER_ADVERT || type == MZ_ND_REDIRECT)
 		return mz_drop(p, MZ_R_ND_SPOOF);
-	MZ_TRY(mz_nd_check(p, port, total - (__u32)sizeof(struct mz_ip6)));
+	MZ_TRY(mz_nd_check(p, port, p->ip_end - MZ_ND_L4));
 	if (type == MZ_ND_ADVERT || mz_ip6_is_none(&port->ip6))
 		return mz_drop(p, MZ_R_ND_IGNORED);
 	if (type == MZ_ND_SOLICIT)

@@ -136,6 +136,18 @@ static __always_inline void mz_tell_denied(struct mz_judging *j, const struct mz
 /* The lists of who receives. */
 #define MZ_POLICY_RECEIVER (1u << MZ_POLICY_IN | 1u << MZ_POLICY_TO)
 
+/* Whether this host's groups know the label set of who begins: 0 is that of the outside. */
+static __always_inline int mz_label_known(struct mz_judging *j, const struct mz_talk *t)
+{
+	j->label.list = MZ_POLICY_KNOWN(t->flow.vni);
+	j->label.label = j->from;
+	if (!j->from || mz_lookup(mz_policy_labels, &j->label))
+		return 1;
+	if (t->trace)
+		mz_note_slow(MZ_ST_POLICY, MZ_OBJ_MISS, j->from, t->flow.vni);
+	return 0;
+}
+
 int mz_judge(struct mz_talk *t, __u32 kinds);
 
 /* Whether the flow at t->flow may be, by these lists (bits of enum mz_policy_kind) of the
@@ -153,6 +165,8 @@ __noinline int mz_judge(struct mz_talk *t, __u32 kinds)
 	group = mz_lookup(mz_policies, &j->policy);
 	if (!group)
 		return MZ_R_POLICY_CLOSED;
+	if ((kinds & MZ_POLICY_RECEIVER) && !mz_label_known(j, t))
+		return MZ_R_POLICY_LABEL;
 	MZ_ROLLED
 	for (__u32 kind = 0; kind < MZ_POLICY_KINDS; kind++) {
 		asm volatile("" : "+r"(j), "+r"(t)); /* no addresses worked out before: the stack is short */

@@ -58,6 +58,8 @@ void test_policy_flows(void **state);
 void test_policy_egress(void **state);
 void test_policy_local(void **state);
 void test_policy_told(void **state);
+void test_policy_known(void **state);
+void test_policy_kept(void **state);
 // rows_nat.c
 void test_nat_mapping(void **state);
 void test_nat_filter(void **state);

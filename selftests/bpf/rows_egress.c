@@ -184,6 +184,11 @@ void test_too_big(void **state)
 		RUN_TABLE(superpackets, MZ_DIR_EGRESS);
 }
 
+#define ICMP_TO_GW(type_code, ...) INNER(.dst = GW_IP, .proto = 1, .sport = (type_code), .dport = 0x1234, ##__VA_ARGS__)
+#define ECHO(...) ICMP_TO_GW(0x0800, ##__VA_ARGS__)
+#define ECHO6_TO(gateway, ...) \
+	INNER(.v6 = 1, .dst6 = (gateway), .proto = 58, .sport = 0x8000, .dport = 0x1234, ##__VA_ARGS__)
+
 // A program of its own answers, which may not be there: what it is to tell is not lost.
 void test_answers(void **state)
 {
@@ -192,10 +197,14 @@ void test_answers(void **state)
 	const struct row often[] = {
 		{ "too large, and told too often", W_MTU_500 | W_ANSWERED_OUT, LARGE(.frag = DF), DROPPED, MZ_R_ANSWER_RATE },
 		{ "too large, and none to tell", W_MTU_500 | W_ANSWERED_OUT, LARGE(), DROPPED, MZ_R_TOO_BIG },
+		{ "pings of IPv6 too often", W_ANSWERED_OUT, ECHO6_TO(GW6), DROPPED, MZ_R_ANSWER_RATE },
 	};
 	const struct row nobody[] = {
 		{ "too large, and nobody to tell it", W_MTU_500, LARGE(.frag = DF), DROPPED, MZ_R_TOO_BIG },
 		{ "the same of IPv6", W_MTU_1280, LARGE6(), DROPPED, MZ_R_TOO_BIG },
+		{ "ARP, and nobody to answer", 0, ARP(), DROPPED, MZ_R_ARP_REPLY },
+		{ "a ping, and nobody to answer", 0, ECHO(), DROPPED, MZ_R_ECHO_REPLY },
+		{ "the same of IPv6", 0, ECHO6_TO(GW6), DROPPED, MZ_R_ECHO_REPLY },
 	};
 	struct frame want = make_too_big(LARGE(.frag = DF), 548, 500, 0);
 	struct run run = { .dir = MZ_DIR_EGRESS, .frame = LARGE(.frag = DF), .trace = true };
@@ -226,11 +235,6 @@ void test_answers(void **state)
 	assert_int_equal(T->lookup("mz_answered", &T->ifindex, &had), 0);
 	assert_int_equal(had.count, 0);
 }
-
-#define ICMP_TO_GW(type_code, ...) INNER(.dst = GW_IP, .proto = 1, .sport = (type_code), .dport = 0x1234, ##__VA_ARGS__)
-#define ECHO(...) ICMP_TO_GW(0x0800, ##__VA_ARGS__)
-#define ECHO6_TO(gateway, ...) \
-	INNER(.v6 = 1, .dst6 = (gateway), .proto = 58, .sport = 0x8000, .dport = 0x1234, ##__VA_ARGS__)
 
 // The builder's "ports" are ICMP's type, code and checksum: what changes with the
 // type is the checksum's first byte (RFC 1624).

@@ -254,6 +254,7 @@ static void b_judges(enum mz_policy_verdict labelled, enum mz_policy_verdict oth
 	struct mz_endpoint e;
 
 	gateway_world();
+	put_label(MZ_POLICY_KNOWN(VNI), 0xabc, 0);
 	assert_int_equal(T->lookup("mz_endpoints", &b, &e), 0);
 	e.policy = group;
 	put("mz_endpoints", &b, &e);

@@ -136,7 +136,16 @@ void test_nd(void **state)
 		  MZ_R_TO_BOUNCER },
 	};
 
+	const struct row nobody[] = {
+		{ "nobody is there to answer", 0, ND(.source = MAC_A), DROPPED, MZ_R_ND_REPLY },
+	};
+
 	RUN_TABLE(rows, MZ_DIR_EGRESS);
+	if (T->answers) {
+		assert_int_equal(T->answers(false), 0);
+		RUN_TABLE(nobody, MZ_DIR_EGRESS);
+		assert_int_equal(T->answers(true), 0);
+	}
 }
 
 #define R6_TO_A .v6 = 1, .src6 = EP6_R, .dst6 = EP6_A

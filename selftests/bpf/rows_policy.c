@@ -13,7 +13,7 @@
 #define IN  MZ_DIR_INGRESS
 
 // Label sets of senders, and the group that EP_A is in.
-enum { WEB = 101, DB = 102, STRANGER = 103, GROUP_A = 5, GROUP_B = 6, GROUP_NEW = 7 };
+enum { WEB = 101, DB = 102, STRANGER = 103, NEWCOMER = 104, SELF_LABEL = 0xabc, GROUP_A = 5, GROUP_B = 6, GROUP_NEW = 7 };
 #define IN_A_LIST  MZ_POLICY_LIST(GROUP_A, MZ_POLICY_IN)
 #define TO_A_LIST MZ_POLICY_LIST(GROUP_A, MZ_POLICY_TO)
 #define OUT_A_LIST MZ_POLICY_LIST(GROUP_A, MZ_POLICY_OUT)
@@ -54,10 +54,14 @@ static void judged_by(uint32_t policy)
 	put("mz_ports", &T->ifindex, &port);
 }
 
+// This host knows these label sets; EP_A's own is SELF_LABEL.
 static void policy_world(void)
 {
 	build_world(W_PATH);
 	judged_by(GROUP_A);
+	for (uint32_t label = WEB; label <= STRANGER; label++)
+		put_label(MZ_POLICY_KNOWN(VNI), label, 0);
+	put_label(MZ_POLICY_KNOWN(VNI), SELF_LABEL, 0);
 }
 
 // What a list with one rule says: that verdict, to everybody.
@@ -268,12 +272,16 @@ void test_policy_flows(void **state)
 	in("... and who will may begin", FROM_R(STRANGER, TCP(2), .dport = 1), MZ_R_DELIVERED);
 }
 
+static void outside_is_there(void)
+{
+	struct mz_net_key k = { .prefixlen = 32 + 96, .vni = htonl(VNI), .ip = addr4(0) };
+
+	put("mz_networks", &k, &(struct mz_network){ .shard = 0, .vpc = VPC_SLOT, .flags = MZ_NET_F_OUTSIDE });
+}
+
 // The egress rules of who sends, at the receiver's host; of who leaves the VPC, at its own.
 void test_policy_egress(void **state)
 {
-	struct mz_net_key outside = { .prefixlen = 32 + 96, .vni = htonl(VNI), .ip = addr4(0) };
-	struct mz_network out_there = { .shard = 0, .vpc = VPC_SLOT, .flags = MZ_NET_F_OUTSIDE };
-
 	(void)state;
 	policy_world();
 	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
@@ -297,7 +305,7 @@ void test_policy_egress(void **state)
 	policy_world();
 	all(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_DENY);
 	out("inside the VPC: asked there", TO_R(), MZ_R_DIRECT);
-	put("mz_networks", &outside, &out_there);
+	outside_is_there();
 	out("to the outside", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_POLICY_EGRESS);
 	VECTOR(2, 0);
 	VECTOR(3, 1);
@@ -339,7 +347,7 @@ void test_policy_local(void **state)
 	put_rule(IN_B_LIST, 0, MZ_POLICY_ALLOW, 0);
 	put_rule(IN_B_LIST, 1, MZ_POLICY_DENY, 0);
 	out("B does not take A's label set", INNER(.dst = EP_B), MZ_R_POLICY_INGRESS);
-	put_label(IN_B_LIST, 0xabc, 2);
+	put_label(IN_B_LIST, SELF_LABEL, 2);
 	out("B does", INNER(.dst = EP_B), MZ_R_LOCAL);
 	judged_by(0);
 	out("the rest of a datagram whose beginning was not seen, from who has no policy", INNER(.dst = EP_B, LATER), MZ_R_POLICY_FRAGMENT);
@@ -356,6 +364,150 @@ void test_policy_local(void **state)
 	put_vip(addr4(VIP), VIP_SIZE, 0);
 	put_vip_rows(ROWS_OF(1));
 	out("an endpoint reaches itself by its own service", INNER(.dst = VIP, .sums = 1), MZ_R_LOCAL);
+}
+
+// The same tunnel packet by another label set: of no checksum.
+static struct frame by(struct frame f, uint32_t label)
+{
+	label = htonl(label);
+	memcpy(f.b + 54, &label, sizeof(label));
+	return f;
+}
+
+// A label set that this host does not know may be one that a rule denies.
+void test_policy_known(void **state)
+{
+	struct run run = { .dir = IN, .trace = true, .frame = FROM_R(NEWCOMER) };
+	struct mz_ep_key b = { .vni = VNI, .ip = addr4(EP_B) };
+	struct mz_trace notes;
+	struct mz_endpoint e;
+	uint32_t zero = 0;
+
+	(void)state;
+	policy_world();
+	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	in("known", FROM_R(WEB), MZ_R_DELIVERED);
+	in("not known", FROM_R(NEWCOMER), MZ_R_POLICY_LABEL);
+	in("IPv6: not known", FROM_R6(NEWCOMER), MZ_R_POLICY_LABEL);
+	in("a ping by one that is not", FROM_R(NEWCOMER, .proto = 1, .sport = 0x0800), MZ_R_POLICY_LABEL);
+	in("an ICMP error about nothing by one", by(in_tunnel(make_error(TO_R(), 28, 3, EP_R, EP_A)), NEWCOMER), MZ_R_POLICY_LABEL);
+	in("its host has no number for it", FROM_R(MZ_LABEL_UNKNOWN), MZ_R_POLICY_LABEL);
+	in("no label set, as from outside", FROM_R(0), MZ_R_DELIVERED);
+	put_label(MZ_POLICY_KNOWN(VNI + 1), NEWCOMER, 0);
+	in("another VPC's is not this one's", FROM_R(NEWCOMER), MZ_R_POLICY_LABEL);
+	put_label(IN_A_LIST, NEWCOMER, 1);
+	in("nor does a row of a list make it known", FROM_R(NEWCOMER), MZ_R_POLICY_LABEL);
+	put_label(MZ_POLICY_KNOWN(VNI), NEWCOMER, 0);
+	in("known by now", FROM_R(NEWCOMER), MZ_R_DELIVERED);
+
+	T->forget("mz_policy_labels");
+	in("known no more: what was allowed stays", FROM_R(NEWCOMER), MZ_R_DELIVERED);
+	out("... its answers too", TO_R(BACK), MZ_R_DIRECT);
+	in("... and another flow is not", FROM_R(NEWCOMER, .sport = 7), MZ_R_POLICY_LABEL);
+	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	judged_by(GROUP_NEW);
+	in("... until the group changes", FROM_R(NEWCOMER), MZ_R_POLICY_LABEL);
+	out("... its answers too", TO_R(BACK), MZ_R_POLICY_LABEL);
+	judged_by(GROUP_A);
+	in("the first group again", FROM_R(NEWCOMER), MZ_R_DELIVERED);
+	in("... or the sender's labels", FROM_R(NEWCOMER + 1), MZ_R_POLICY_LABEL);
+
+	policy_world();
+	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
+	out("A begins: what answers need not be known", TO_R(), MZ_R_DIRECT);
+	in("... the reply", FROM_R(NEWCOMER, BACK), MZ_R_DELIVERED);
+	put_group(GROUP_NEW, MZ_POLICY_OUT, (struct mz_policy_list){ 1, 1, 1, 1 });
+	judged_by(GROUP_NEW);
+	in("a group without rules for what it receives: its senders may have some", FROM_R(NEWCOMER, .sport = 7), MZ_R_POLICY_LABEL);
+	judged_by(0);
+	in("no policy", FROM_R(NEWCOMER, .sport = 7), MZ_R_DELIVERED);
+
+	policy_world();
+	assert_int_equal(T->lookup("mz_endpoints", &b, &e), 0);
+	e.policy = GROUP_B;
+	put("mz_endpoints", &b, &e);
+	all(GROUP_B, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	out("to an endpoint of the same host", INNER(.dst = EP_B), MZ_R_LOCAL);
+	forget();
+	T->forget("mz_policy_labels");
+	out("... from one that is not known", INNER(.dst = EP_B), MZ_R_POLICY_LABEL);
+	all(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_ALLOW);
+	outside_is_there();
+	out("what leaves the VPC needs no number", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
+
+	policy_world();
+	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put("mz_trace", &zero, &(struct mz_trace){ 0 });
+	assert_int_equal(T->run(&run), 0);
+	assert_int_equal(T->lookup("mz_trace", &zero, &notes), 0);
+	assert_int_equal(notes.reason, MZ_R_POLICY_LABEL);
+	assert_int_equal(notes.note[notes.used - 1].stage, MZ_ST_POLICY);
+	assert_int_equal(notes.note[notes.used - 1].object, MZ_OBJ_MISS);
+	assert_int_equal(notes.note[notes.used - 1].id, NEWCOMER);
+	assert_int_equal(notes.note[notes.used - 1].value, VNI);
+}
+
+// Where flows are kept, what was allowed once is not judged again.
+void test_policy_kept(void **state)
+{
+	(void)state;
+	policy_world();
+	assert_int_equal(T->keep_flows(true), 0);
+	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
+	in("allowed", FROM_R(WEB), MZ_R_DELIVERED);
+	in("... a connection, too", FROM_R(WEB, TCP(2)), MZ_R_DELIVERED);
+	in("... and another", FROM_R(WEB, TCP(2), .sport = 7), MZ_R_DELIVERED);
+	judged_by(GROUP_NEW);
+	in("another policy: kept", FROM_R(WEB), MZ_R_DELIVERED);
+	out("... its answers too", TO_R(BACK), MZ_R_DIRECT);
+	out("... a connection is made", TO_R(BACK, TCP(18)), MZ_R_DIRECT);
+	in("... and goes on", FROM_R(WEB, TCP(16)), MZ_R_DELIVERED);
+	in("the sender's labels change: kept", FROM_R(DB), MZ_R_DELIVERED);
+	in("... to what is not known", FROM_R(NEWCOMER), MZ_R_DELIVERED);
+	in("... and it closes", FROM_R(DB, TCP(17), .sport = 7), MZ_R_DELIVERED);
+	in("what begins now is judged", FROM_R(WEB, .sport = 8), MZ_R_POLICY_INGRESS);
+	assert_int_equal(hits_of(IN_A_LIST, 0), 3);
+	in("a connection ends", FROM_R(WEB, TCP(4)), MZ_R_DELIVERED);
+	in("... and its ports' next one is judged", FROM_R(WEB, TCP(2)), MZ_R_POLICY_INGRESS);
+	assert_int_equal(T->keep_flows(false), 0);
+	in("kept no more: judged by the policy that stands", FROM_R(WEB), MZ_R_POLICY_INGRESS);
+	judged_by(GROUP_A);
+	in("... which had allowed it", FROM_R(WEB), MZ_R_DELIVERED);
+	in("... and the other one, of these labels", FROM_R(WEB, TCP(16), .sport = 7), MZ_R_DELIVERED);
+	assert_int_equal(hits_of(IN_A_LIST, 0), 3);
+
+	policy_world();
+	assert_int_equal(T->keep_flows(true), 0);
+	judged_by(0);
+	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
+	in("begun while there is no policy", FROM_R(WEB), MZ_R_DELIVERED);
+	in("... a connection, too", FROM_R(WEB, TCP(2)), MZ_R_DELIVERED);
+	out("... or one whose beginning was not seen", TO_R(TCP(18), .sport = 2000, .dport = 7), MZ_R_DIRECT);
+	judged_by(GROUP_NEW);
+	in("kept", FROM_R(WEB), MZ_R_DELIVERED);
+	out("... its answers", TO_R(BACK), MZ_R_DIRECT);
+	out("... a connection is made", TO_R(BACK, TCP(18)), MZ_R_DIRECT);
+	in("... the other one, too", FROM_R(WEB, TCP(16), .sport = 7), MZ_R_DELIVERED);
+	in("what begins now is judged", FROM_R(WEB, .sport = 8), MZ_R_POLICY_INGRESS);
+	out("A accepts what nobody has asked", TO_R(TCP(18), .sport = 2000, .dport = 9), MZ_R_DIRECT);
+	in("... which nobody has judged yet", FROM_R(WEB, TCP(16), .sport = 9), MZ_R_POLICY_INGRESS);
+	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	judged_by(GROUP_A);
+	in("... until it is allowed", FROM_R(WEB, TCP(16), .sport = 9), MZ_R_DELIVERED);
+	judged_by(GROUP_NEW);
+	in("... and then kept", FROM_R(WEB, TCP(16), .sport = 9), MZ_R_DELIVERED);
+
+	policy_world();
+	assert_int_equal(T->keep_flows(true), 0);
+	outside_is_there();
+	all(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_ALLOW);
+	all(GROUP_NEW, MZ_POLICY_OUT, MZ_POLICY_DENY);
+	out("what leaves the VPC", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
+	judged_by(GROUP_NEW);
+	out("... is kept", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
+	in("... and its answers", FROM_OUT(BACK), MZ_R_DELIVERED);
+	out("another is not", INNER(.dst = IP4(203, 0, 113, 9), .sport = 7), MZ_R_POLICY_EGRESS);
 }
 
 // What is told of a denial; a described packet tells nothing, and is noted.

@@ -48,7 +48,8 @@ struct target {
 	// Copies of packets to groups since it was opened; copy `i` and the interface it left
 	// by, if these are not NULL. NULL: it cannot copy.
 	uint32_t (*copies)(uint32_t i, uint32_t *ifindex, struct frame *f);
-	int (*answers)(bool there); // whether the program of rare answers is; NULL: always
+	int (*answers)(bool there); // whether the program of answers is; NULL: always
+	int (*keep_flows)(bool keep); // whether MZ_CFG_F_KEEP_FLOWS is set; it is not after a reset
 	uint32_t (*now)(void);                     // clock of mz_path, jiffies
 };
 

@@ -45,6 +45,13 @@ static struct {
 	struct mz_uplink_deliver *tc_ingress;
 	struct mz_egress_xdp *xdp_egress;
 	struct mz_uplink_hop *xdp_ingress;
+	struct { // the same, loaded with MZ_CFG_F_KEEP_FLOWS
+		struct mz_endpoint_egress *tc_egress;
+		struct mz_uplink_deliver *tc_ingress;
+		struct mz_egress_xdp *xdp_egress;
+		struct mz_uplink_hop *xdp_ingress;
+	} keeps;
+	bool keep;
 	struct mz_services_reply *tc_reply;
 	struct mz_reply_xdp *xdp_reply;
 	struct mz_gateway_out *tc_out;
@@ -80,14 +87,16 @@ static int on_event(void *ctx, void *data, size_t size)
 	return 0;
 }
 
-// Loads one skeleton with the test's configuration and the shared pins.
-#define LOAD(field, type)                                                              \
+// Loads one skeleton with the test's configuration, more flags and the shared pins.
+#define LOAD(field, type) LOAD_WITH(field, type, 0)
+#define LOAD_WITH(field, type, more)                                                   \
 	do {                                                                           \
 		LIBBPF_OPTS(bpf_object_open_opts, o, .pin_root_path = s.pins);         \
 		s.field = type##__open_opts(&o);                                       \
 		if (!s.field)                                                          \
 			return -errno;                                                 \
 		s.field->rodata->mz_cfg = test_cfg();                                  \
+		s.field->rodata->mz_cfg.flags |= (more);                               \
 		if (type##__load(s.field))                                             \
 			return -errno;                                                 \
 	} while (0)
@@ -150,6 +159,18 @@ static int open_all(void)
 	s.clock = mz_clock__open_and_load();
 	s.ring = ring_buffer__new(map_fd("mz_events"), on_event, NULL, NULL);
 	return s.clock && s.ring ? 0 : -errno;
+}
+
+static int keep_flows(bool keep)
+{
+	if (keep && !s.keeps.tc_ingress) {
+		LOAD_WITH(keeps.tc_ingress, mz_uplink_deliver, MZ_CFG_F_KEEP_FLOWS);
+		LOAD_WITH(keeps.tc_egress, mz_endpoint_egress, MZ_CFG_F_KEEP_FLOWS);
+		LOAD_WITH(keeps.xdp_ingress, mz_uplink_hop, MZ_CFG_F_KEEP_FLOWS);
+		LOAD_WITH(keeps.xdp_egress, mz_egress_xdp, MZ_CFG_F_KEEP_FLOWS);
+	}
+	s.keep = keep;
+	return 0;
 }
 
 // ---- copies ----------------------------------------------------------------------
@@ -275,6 +296,10 @@ static void close_all(void)
 	mz_endpoint_egress__destroy(s.tc_egress);
 	mz_uplink_hop__destroy(s.xdp_ingress);
 	mz_egress_xdp__destroy(s.xdp_egress);
+	mz_uplink_deliver__destroy(s.keeps.tc_ingress);
+	mz_endpoint_egress__destroy(s.keeps.tc_egress);
+	mz_uplink_hop__destroy(s.keeps.xdp_ingress);
+	mz_egress_xdp__destroy(s.keeps.xdp_egress);
 	mz_services_reply__destroy(s.tc_reply);
 	mz_reply_xdp__destroy(s.xdp_reply);
 	mz_gateway_out__destroy(s.tc_out);
@@ -304,6 +329,7 @@ static void wipe(const char *name, uint32_t slots)
 
 static void reset(void)
 {
+	s.keep = false;
 	wipe("mz_ports", 4);
 	wipe("mz_hosts", 16);
 	wipe("mz_shards", 4 * 128);
@@ -399,8 +425,9 @@ static int run_tc(struct run *r)
 				 : r->reply	    ? s.tc_reply->progs.mz_services_reply
 				 : r->gateway == GW_OUT    ? s.tc_out->progs.mz_gateway_out_tc
 				 : r->gateway == GW_IN     ? s.tc_in->progs.mz_gateway_in_tc
-				 : r->dir == MZ_DIR_EGRESS ? s.tc_egress->progs.mz_endpoint_egress
-							   : s.tc_ingress->progs.mz_uplink_deliver);
+				 : r->dir == MZ_DIR_EGRESS
+					 ? (s.keep ? s.keeps.tc_egress : s.tc_egress)->progs.mz_endpoint_egress
+					 : (s.keep ? s.keeps.tc_ingress : s.tc_ingress)->progs.mz_uplink_deliver);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame.b, .data_size_in = r->frame.len,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &skb,
 		    .ctx_size_in = sizeof(skb), .repeat = 1);
@@ -439,8 +466,9 @@ static int run_xdp(struct run *r)
 				 : r->reply	    ? s.xdp_reply->progs.mz_reply_xdp
 				 : r->gateway == GW_OUT    ? s.xdp_out->progs.mz_gateway_out_xdp
 				 : r->gateway == GW_IN     ? s.xdp_in->progs.mz_gateway_in_xdp
-				 : r->dir == MZ_DIR_EGRESS ? s.xdp_egress->progs.mz_egress_xdp
-							   : s.xdp_ingress->progs.mz_uplink_hop);
+				 : r->dir == MZ_DIR_EGRESS
+					 ? (s.keep ? s.keeps.xdp_egress : s.xdp_egress)->progs.mz_egress_xdp
+					 : (s.keep ? s.keeps.xdp_ingress : s.xdp_ingress)->progs.mz_uplink_hop);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = in, .data_size_in = meta + r->frame.len,
 		    .data_out = out, .data_size_out = sizeof(out), .repeat = 1);
 
@@ -484,10 +512,11 @@ const struct target target_tc = {
 	.open = open_all, .close = close_all, .reset = reset,
 	.forget = forget, .update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
 	.endpoint_functions = true, .function = function, .seen = seen, .answers = answers, .copies = copies,
+	.keep_flows = keep_flows,
 };
 const struct target target_xdp = {
 	.name = "xdp", .ifindex = 1, .has_fib = true, .same_interface = V_TX,
 	.open = open_all, .close = close_all, .reset = reset,
 	.forget = forget, .update = update, .lookup = lookup, .run = run_xdp, .events = events, .now = now,
-	.hop_functions = true, .function = function, .seen = seen, .answers = answers,
+	.hop_functions = true, .function = function, .seen = seen, .answers = answers, .keep_flows = keep_flows,
 };

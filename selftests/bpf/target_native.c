@@ -34,6 +34,15 @@ static void reset(void)
 	mz_native_set_clock(START);
 }
 
+static int keep_flows(bool keep)
+{
+	struct mz_cfg cfg = test_cfg();
+
+	cfg.flags |= keep ? MZ_CFG_F_KEEP_FLOWS : 0;
+	mz_native_configure(&cfg);
+	return 0;
+}
+
 static void forget(const char *map)
 {
 	mz_native_clear(mz_native_table(map));
@@ -178,5 +187,5 @@ const struct target target_native = {
 	.open = open_native, .close = close_native, .reset = reset,
 	.forget = forget, .update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
 	.endpoint_functions = true, .hop_functions = true, .function = function, .seen = seen,
-	.copies = copies,
+	.copies = copies, .keep_flows = keep_flows,
 };

@@ -20,8 +20,8 @@
 #include "bpf/abi/tables.h"
 #include "selftests/bpf/bpffs.h"
 
-#define FLAGS 15u // bits of mz_cfg.flags in use
-#define MAX_INSNS    8192u   // with the answers (ND, ARP, ICMP, RST), functions off the usual way
+#define FLAGS 31u // bits of mz_cfg.flags in use
+#define MAX_INSNS    8192u   // functions off the usual way, answers in a program of their own
 #define MAX_VERIFIED 131072u // an eighth of what the kernel allows
 
 struct object {

@@ -150,6 +150,7 @@ class Host {
       labels_[pod.name] = same != sets.end() ? same->first : static_cast<std::uint32_t>(100 + sets.size());
       sets.emplace(labels_[pod.name], l);
     }
+    for (const auto& [label, l] : sets) must(dp_.policy_labels().put({MZ_POLICY_KNOWN(kVni), label}, 0));
     policy::Compiler compiler(set, sets);
     std::map<std::uint32_t, std::uint32_t> groups;  // label set -> its group's number
     for (const auto& [label, l] : sets) {
