@@ -4,12 +4,16 @@
 // the next write fail, `fail_next_erase` the next erase.
 #pragma once
 
+#include <sys/eventfd.h>
+
 #include <cstring>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "bpf/abi/hash.h"
 #include "userspace/base/bytes.h"
+#include "userspace/base/unique_fd.h"
 #include "userspace/dataplane/dataplane.h"
 
 namespace mizar {
@@ -198,8 +202,17 @@ class FakeDataplane final : public Dataplane {
     t.frame.assign(frame.begin(), frame.end());
     return t;
   }
-  int event_fd() const override { return -1; }
-  void poll_events(const std::function<void(const mz_any_event&)>&) override {}
+  int event_fd() const override { return told_.get(); }
+  void poll_events(const std::function<void(const mz_any_event&)>& on_event) override {
+    eventfd_t n = 0;
+    (void)eventfd_read(told_.get(), &n);
+    for (const auto& e : std::exchange(events_, {})) on_event(e);
+  }
+  // As a program does.
+  void tell(const mz_any_event& e) {
+    events_.push_back(e);
+    (void)eventfd_write(told_.get(), 1);
+  }
   Result<std::uint32_t> clock() override { return jiffies; }
   Result<unsigned> clock_hz() override { return 250; }
 
@@ -211,6 +224,8 @@ class FakeDataplane final : public Dataplane {
   std::map<std::pair<FunctionKind, unsigned>, FunctionImage> functions;
 
  private:
+  UniqueFd told_{eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  std::vector<mz_any_event> events_;
   std::set<std::pair<Hook, unsigned>> hooks_;
   FakeTable<std::uint32_t, mz_port> ports_;
   FakeTable<mz_ep_key, mz_endpoint> endpoints_;

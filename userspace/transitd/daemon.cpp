@@ -461,6 +461,7 @@ Result<> Daemon::ensure_programs() {
   cfg.hint_interval = static_cast<__u32>(options_.hint_interval.count() * hz_ / 1000);
   cfg.flags = (options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0u) |
               (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u) |
+              (options_.keep_flows ? MZ_CFG_F_KEEP_FLOWS : 0u) |
               (functions_.at_hops() ? MZ_CFG_F_HOP_FUNCTIONS : 0u);
   cfg.services = services_;
   cfg.host = host_;

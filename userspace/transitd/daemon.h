@@ -57,6 +57,7 @@ struct DaemonOptions {
   std::uint32_t group_packets = 5000;  // an endpoint may send to groups a second; 0: any number
   std::uint32_t query_seconds = 30;  // between two questions which groups an endpoint is in
   bool no_flows = false;
+  bool keep_flows = false;  // allowed ones stay so when policy or labels change
   std::uint32_t max_flows = 32768;  // of an endpoint that does not say
   std::array<std::uint32_t, MZ_FLOW_TIMER_COUNT> flow_seconds = default_flow_seconds();
 };
@@ -184,6 +185,8 @@ class Daemon {
   [[nodiscard]] std::vector<std::string> roles() const;
   [[nodiscard]] std::string describe(const mz_note& note, const std::vector<std::uint8_t>& frame) const;
   [[nodiscard]] std::string describe_service(const mz_note& note) const;
+  // A rule of a list, as a packet met it.
+  [[nodiscard]] std::string describe_rule(std::uint32_t list, std::uint32_t rule) const;
   [[nodiscard]] std::string host_label(std::uint32_t id) const;
   Result<v1::EndpointStatus> endpoint_status(const std::string& key) const;
 

@@ -260,6 +260,14 @@ Result<v1::PolicyHits> Daemon::policy_hits(const v1::GetPolicyHitsRequest& r) co
   return out;
 }
 
+std::string Daemon::describe_rule(std::uint32_t list, std::uint32_t rule) const {
+  static constexpr const char* kLists[] = {"ingress", "egress towards it", "egress to outside"};
+  const auto* r = policies_.rule(list, rule);
+  const std::string where = fmt::format("group {}, {}", list >> 2, (list & 3) < MZ_POLICY_KINDS ? kLists[list & 3] : "?");
+  if (r == nullptr) return where + (rule == MZ_POLICY_RULES ? ": no rule fits" : fmt::format(": rule {}", rule));
+  return fmt::format("{}: {} by {}", where, verdict_text(r->verdict), r->name->text());
+}
+
 // ---- what was denied -----------------------------------------------------------------------
 
 std::uint64_t Daemon::watch_denials(std::string vpc, OnDenial on_denial) {

@@ -29,10 +29,20 @@ Result<v1::EndpointStatus> Daemon::endpoint_status(const std::string& key) const
     if (object_key(m.vpc(), m.name()) == key) *s.mutable_endpoint() = m;
   s.mutable_endpoint()->set_mac(mac_text(e->second.mac));
   s.set_local(goal_.local(e->second));
+  if (const auto& l = e->second.labels; goal_.local(e->second)) {
+    s.mutable_endpoint()->clear_labels();
+    s.mutable_endpoint()->clear_ports();
+    policy::write_pod_labels(l, *s.mutable_endpoint());
+  }
   const auto port = ports_.find(key);
   const auto problem = problems_.find(key);
   s.set_ready(port != ports_.end() && problem == problems_.end());
-  if (problem != problems_.end()) s.set_problem(problem->second);
+  if (problem != problems_.end())
+    s.set_problem(problem->second);
+  else if (const auto set = policies_.label_set(e->second);
+           goal_.local(e->second) && set && policies_.place(e->second).label == MZ_LABEL_UNKNOWN)
+    s.set_problem(fmt::format("its label set, {}, has no number: where policy judges, others refuse what it begins; make a plan with it",
+                              set->text()));
   if (port != ports_.end()) {
     s.set_interface(Interfaces::host_name(e->second));
     s.set_ifindex(port->second.ifindex);

@@ -65,6 +65,9 @@ std::string Daemon::describe(const mz_note& n, const std::vector<std::uint8_t>& 
     }
     case MZ_ST_SERVICE:
       return describe_service(n);
+    case MZ_ST_POLICY:
+      return n.object == MZ_OBJ_RULE ? describe_rule(n.id, n.value)
+                                     : fmt::format("label set {} is none this host knows in VNI {}", n.id, n.value);
     case MZ_ST_NAT:
       return fmt::format("{}", n.id);
     case MZ_ST_ENDPOINTS:

@@ -179,7 +179,25 @@ Result<> Policies::install() {
   return {};
 }
 
+// VPCs without a policy from now on; and those that had been, and have one again.
+void Policies::part(const Goal& goal) {
+  const auto has = [&goal](const std::string& vpc) {
+    const auto p = goal.policy.find(vpc);
+    return p != goal.policy.end() && !p->second.policies.empty() && goal.vpcs.contains(vpc);
+  };
+  const auto move = [](auto& from, auto& to, const auto& which) {
+    for (auto v = from.begin(); v != from.end();) {
+      const auto next = std::next(v);
+      if (which(v->first)) to.insert(from.extract(v));
+      v = next;
+    }
+  };
+  move(gone_, vpcs_, has);
+  move(vpcs_, gone_, [&](const std::string& vpc) { return !has(vpc); });
+}
+
 Result<> Policies::apply(const Goal& goal) {
+  part(goal);
   MZ_CHECK(prepare(goal));
   MZ_CHECK(install());
   return each_vpc(goal, [&](const VpcSpec& spec, const VpcPolicySpec& wanted) -> Result<> {
@@ -300,20 +318,22 @@ void Policies::retire(const std::string& vpc, Judged judged, Clock::time_point n
 Result<> Policies::settle(const Goal& goal, Clock::time_point now) {
   if (!recovered_) strays_due_ = now + kLinger;
   recovered_ = true;
-  for (auto v = vpcs_.begin(); v != vpcs_.end();) {
-    const auto wanted = goal.policy.find(v->first);
-    const bool gone = wanted == goal.policy.end() || wanted->second.policies.empty() || !goal.vpcs.contains(v->first);
-    MZ_CHECK(drop_sets(v->second, gone ? Sets() : wanted->second.sets));
-    const auto used = gone ? std::set<policy::LabelSet>() : subjects(goal, v->first, *v->second.policies);
-    for (auto& [subject, judged] : v->second.groups) {
+  while (!gone_.empty()) {
+    auto& [name, v] = *gone_.begin();
+    MZ_CHECK(drop_sets(v, {}));
+    for (auto& [subject, judged] : v.groups) retire(name, std::move(judged), now);
+    gone_.erase(gone_.begin());
+  }
+  for (auto& [name, v] : vpcs_) {
+    const auto wanted = goal.policy.find(name);
+    if (wanted == goal.policy.end()) continue;  // not applied yet
+    MZ_CHECK(drop_sets(v, wanted->second.sets));
+    const auto used = subjects(goal, name, *v.policies);
+    for (auto& [subject, judged] : v.groups)
       if (used.contains(subject))
         judged.idle.reset();
-      else if (gone)
-        retire(v->first, std::move(judged), now);
       else if (!judged.idle)
         judged.idle = now;
-    }
-    v = gone ? vpcs_.erase(v) : std::next(v);
   }
   return {};
 }
@@ -373,9 +393,10 @@ const policy::ListRule* Policies::rule(std::uint32_t list, std::uint32_t rule) c
     if (j.number != number || kind >= MZ_POLICY_KINDS || rule >= j.group.list[kind].rules.size()) return nullptr;
     return &j.group.list[kind].rules[rule];
   };
-  for (const auto& [name, v] : vpcs_)
-    for (const auto& [subject, judged] : v.groups)
-      if (const auto* r = in(judged)) return r;
+  for (const auto* some : {&vpcs_, &gone_})
+    for (const auto& [name, v] : *some)
+      for (const auto& [subject, judged] : v.groups)
+        if (const auto* r = in(judged)) return r;
   for (const Retired& r : retired_)
     if (const auto* found = in(r.judged)) return found;
   return nullptr;

@@ -99,6 +99,7 @@ class Policies {
     Clock::time_point due;
   };
 
+  void part(const Goal& goal);
   [[nodiscard]] static bool same_source(const Vpc& v, const Goal& goal, const VpcSpec& spec);
   using Sets = std::map<std::uint32_t, policy::LabelSet>;
   [[nodiscard]] Result<Sets> sets_meanwhile(const std::string& vpc, const Sets& wanted) const;
@@ -116,6 +117,7 @@ class Policies {
 
   PolicyTables tables_;
   std::map<std::string, Vpc, std::less<>> vpcs_;      // that have a policy
+  std::map<std::string, Vpc, std::less<>> gone_;      // that have none any more; settle() takes them out
   std::map<std::string, Vpc, std::less<>> prepared_;  // by check(), for apply()
   std::vector<Retired> retired_;
   std::map<std::string, std::map<HitKey, std::uint64_t>> past_hits_;  // of groups that are gone

@@ -122,6 +122,7 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--query-interval", o.daemon.query_seconds, "Seconds between two questions which multicast groups an endpoint is in")->capture_default_str()->check(CLI::Range(1, 3600));
   app.add_option("--answers", o.daemon.answers, "Answers (ARP, ND, ICMP, services) an endpoint gets a second; 0: any number")->capture_default_str();
   app.add_flag("--no-flows", o.daemon.no_flows, "Do not track flows");
+  app.add_flag("--keep-flows", o.daemon.keep_flows, "Flows that policy allowed once go on when it or labels change; default: they are judged again");
   app.add_flag("--reset", o.reset, "Forget goal state, programs and tables, then exit; interfaces stay");
   app.add_flag("-v,--verbose", o.verbose, "Log more");
   try {

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// Policy as the daemon keeps it: by plan and without one, through restarts and failures.
+#include <arpa/inet.h>
+
+#include "selftests/unit/daemon_world.h"
+#include "userspace/policy/yaml.h"
+
+namespace mizar {
+namespace {
+
+using namespace test;
+
+constexpr const char* kNoOneToDb = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: db, namespace: shop}, "
+                                   "spec: {podSelector: {matchLabels: {app: db}}}}";
+constexpr const char* kWebToDb = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: db, namespace: shop}, spec: "
+                                 "{podSelector: {matchLabels: {app: db}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}}";
+
+class DaemonPolicyTest : public DaemonTest {
+ protected:
+  // kState with labels of its endpoint, policies and label sets.
+  static v1::GoalState planned(const std::vector<const char*>& policies, std::uint64_t revision = 1) {
+    v1::GoalState s;
+    EXPECT_OK(parse_text(state_with("netns: {name: a}", "netns: {name: a}, namespace: shop, labels: {app: db}"), "test", s));
+    s.set_revision(revision);
+    for (const auto& p : parse(policies).policies) *s.add_policies() = policy::to_message("red", p);
+    EXPECT_OK(parse_text("{vpc: red, id: 5, namespace: shop, labels: {app: db}}", "t", *s.add_label_sets()));
+    EXPECT_OK(parse_text("{vpc: red, id: 6, namespace: shop, labels: {app: web}}", "t", *s.add_label_sets()));
+    return s;
+  }
+  static policy::Parsed parse(const std::vector<const char*>& texts) {
+    policy::Parsed all;
+    for (const char* text : texts) {
+      std::vector<std::string> warnings;
+      const auto one = must(policy::parse_policies(text, "p.yaml", warnings));
+      all.policies.insert(all.policies.end(), one.policies.begin(), one.policies.end());
+      all.namespaces.insert(all.namespaces.end(), one.namespaces.begin(), one.namespaces.end());
+    }
+    return all;
+  }
+  Result<v1::ApplyReply> apply_state(const v1::GoalState& s) {
+    v1::ApplyRequest r;
+    *r.mutable_state() = s;
+    return daemon_->apply(r);
+  }
+  Result<v1::ApplyReply> put(const std::vector<const char*>& policies, bool replace = false, bool dry_run = false) {
+    v1::ApplyPoliciesRequest r;
+    r.set_vpc("red");
+    r.set_replace(replace);
+    r.set_dry_run(dry_run);
+    const auto parsed = parse(policies);
+    for (const auto& p : parsed.policies) *r.add_policies() = policy::to_message("red", p);
+    for (const auto& n : parsed.namespaces) *r.add_namespaces() = policy::to_message("red", n);
+    return daemon_->apply_policies(r);
+  }
+  Result<v1::SetLabelsReply> label(const std::string& endpoints, const std::string& sets = "[]", const std::string& forget = "[]") {
+    v1::SetLabelsRequest r;
+    EXPECT_OK(parse_text("{endpoints: " + endpoints + ", sets: " + sets + ", forget: " + forget + "}", "t", r));
+    return daemon_->set_labels(r);
+  }
+  void standalone() {
+    DaemonOptions o;
+    o.uplink = "up0";
+    start(o);
+    ASSERT_OK(add("{name: a, netns: a, vpc: red, vni: 7, cidr: 10.0.1.0/24, address: 10.0.1.5, namespace: shop, labels: {app: db}}"));
+  }
+  mz_port port(const std::string& name = "a") { return *dp_.ports().get(endpoint(name).ifindex() % MZ_PORTS); }
+  mz_endpoint row() { return *dp_.endpoints().get(endpoint_key(7, addr("10.0.1.5"))); }
+  bool known(std::uint32_t label) { return dp_.policy_labels().get({MZ_POLICY_KNOWN(7), label}).has_value(); }
+  std::string explained() {
+    v1::ExplainPolicyRequest r;
+    r.set_endpoint("red/a");
+    const auto e = must(daemon_->explain_policy(r));
+    std::string out = fmt::format("{} {}", e.label(), e.label_set());
+    for (const auto& list : e.lists())
+      for (const auto& rule : list.rules()) out += fmt::format("; {} {} {}: {}", rule.tier(), rule.policy(), rule.rule(), rule.verdict());
+    return out;
+  }
+};
+
+TEST_F(DaemonPolicyTest, AnEndpointsRowsNameItsGroupAndItsNumber) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  EXPECT_EQ(port().label, 5u);
+  EXPECT_NE(port().policy, 0u);
+  EXPECT_EQ(row().policy, port().policy);
+  EXPECT_TRUE(dp_.policies().get(port().policy));
+  EXPECT_TRUE(known(5) && known(6));
+  EXPECT_EQ(explained(), "5 ns(shop) pod(app=db); network shop/db ingress[0]: allow; network  isolated by shop/db: deny; default  allow: allow");
+}
+
+TEST_F(DaemonPolicyTest, APlanThatDoesNotFitChangesNothing) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  const auto before = port();
+  v1::GoalState s = planned({}, 2);
+  (*s.mutable_label_sets(0)->mutable_labels())["app"] = "web";  // 5 was another set
+  s.mutable_label_sets(1)->set_id(9);
+  *s.add_policies() = policy::to_message("red", parse({kNoOneToDb}).policies[0]);
+  EXPECT_EQ(code(apply_state(s)), Code::failed_precondition);
+  EXPECT_TRUE(same_bytes(before, port()));
+  dp_.policy_rules().fail_next = 1;
+  EXPECT_FALSE(apply_state(planned({kNoOneToDb}, 2)));
+  EXPECT_EQ(port().policy, before.policy);
+  EXPECT_EQ(must(daemon_->apply_policies([] {
+                   v1::ApplyPoliciesRequest r;
+                   r.set_vpc("red"), r.set_dry_run(true);
+                   return r;
+                 }())).added(), 0u);
+  EXPECT_EQ(daemon_->goal().revision, 1u);
+  ASSERT_OK(apply_state(planned({kNoOneToDb}, 2)));
+  EXPECT_NE(port().policy, before.policy);
+}
+
+TEST_F(DaemonPolicyTest, WithoutFlowsThereIsNoPolicy) {
+  DaemonOptions o;
+  o.no_flows = true;
+  start(o);
+  ASSERT_OK(apply(kState));  // loads the programs
+  const auto rc = apply_state(planned({kWebToDb}, 2));
+  EXPECT_EQ(code(rc), Code::failed_precondition);
+  EXPECT_NE(rc.error().what.find("policy red/shop/db: needs flows"), std::string::npos) << rc.error().what;
+}
+
+TEST_F(DaemonPolicyTest, AHostWithoutAPlanNumbersItself) {
+  standalone();
+  EXPECT_EQ(port().policy, 0u);
+  EXPECT_EQ(port().label, MZ_LABEL_UNKNOWN);
+  const auto reply = must(put({kNoOneToDb}));
+  EXPECT_EQ(reply.added(), 1u);
+  EXPECT_EQ(port().label, 1u);
+  EXPECT_TRUE(known(1));
+  const auto group = port().policy;
+  EXPECT_NE(group, 0u);
+  EXPECT_EQ(must(put({kNoOneToDb})).changed(), 0u);
+  EXPECT_EQ(port().policy, group) << "nothing is another";
+  EXPECT_EQ(must(put({kWebToDb})).changed(), 1u);
+  EXPECT_NE(port().policy, group);
+  EXPECT_EQ(must(put({}, true, true)).removed(), 1u);
+  EXPECT_NE(port().policy, 0u) << "that was a question";
+  EXPECT_EQ(must(put({}, true)).removed(), 1u);
+  EXPECT_EQ(port().policy, 0u);
+}
+
+TEST_F(DaemonPolicyTest, NumbersAndLabelsOutliveTheDaemon) {
+  standalone();
+  ASSERT_OK(put({kWebToDb}));
+  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]"));
+  EXPECT_EQ(port().label, 2u);
+  EXPECT_EQ(port().policy, 0u) << "the policy is not about it";
+  DaemonOptions o;
+  o.uplink = "up0";
+  start(o);
+  EXPECT_EQ(port().label, 2u);
+  EXPECT_EQ(port().policy, 0u);
+  EXPECT_EQ(endpoint("a").endpoint().labels().at("app"), "web");
+  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: lab}}]"));
+  EXPECT_EQ(port().label, 3u) << "1 has been somebody's";
+}
+
+TEST_F(DaemonPolicyTest, LabelsChangeWithoutAPlanUntilTheNextOne) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  const auto before = port();
+  EXPECT_EQ(must(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]")).changed(), 1u);
+  EXPECT_EQ(port().label, 6u);
+  EXPECT_EQ(port().policy, 0u);
+  EXPECT_EQ(row().policy, 0u);
+  EXPECT_EQ(must(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]")).changed(), 0u);
+  start({});
+  EXPECT_EQ(port().label, 6u) << "kept";
+  ASSERT_OK(apply_state(planned({kWebToDb}, 2)));
+  EXPECT_EQ(port().label, before.label) << "the plan's";
+}
+
+TEST_F(DaemonPolicyTest, ASetOfNoPlanIsToldAndForgotten) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: lab}}]"));
+  EXPECT_EQ(port().label, MZ_LABEL_UNKNOWN);
+  EXPECT_NE(endpoint("a").problem().find("has no number"), std::string::npos) << endpoint("a").problem();
+  EXPECT_TRUE(endpoint("a").ready());
+  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: lab}}]", "[{vpc: red, id: 77, namespace: shop, labels: {app: lab}}]"));
+  EXPECT_EQ(port().label, 77u);
+  EXPECT_TRUE(known(77));
+  EXPECT_EQ(endpoint("a").problem(), "");
+  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: db}}]", "[]", "[{vpc: red, id: 77}]"));
+  EXPECT_EQ(port().label, 5u);
+  EXPECT_TRUE(until([this] { return !known(77); }));
+}
+
+TEST_F(DaemonPolicyTest, LabelsThatAreNotSoundChangeNothing) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  const auto before = port();
+  EXPECT_EQ(code(label("[{endpoint: red/a, labels: {app: 'w b'}}]")), Code::invalid_argument);
+  EXPECT_EQ(code(label("[{endpoint: red/b}]")), Code::not_found);
+  EXPECT_EQ(code(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}, {endpoint: red/b}]")), Code::not_found);
+  EXPECT_EQ(code(label("[]", "[{vpc: red, id: 5, labels: {app: x}}]")), Code::failed_precondition);
+  EXPECT_EQ(code(label("[]", "[{vpc: red, id: 0, labels: {app: x}}]")), Code::invalid_argument);
+  EXPECT_EQ(code(label("[]", "[{vpc: no, id: 9}]")), Code::not_found);
+  dp_.ports().fail_next = 1;
+  EXPECT_FALSE(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]"));
+  EXPECT_EQ(port().label, before.label);
+  EXPECT_EQ(row().policy, before.policy);
+  EXPECT_EQ(endpoint("a").endpoint().labels().at("app"), "db");
+  start({});
+  EXPECT_EQ(port().label, before.label) << "nor is it stored";
+}
+
+TEST_F(DaemonPolicyTest, WhatIsThePlansIsChangedByAPlan) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  EXPECT_EQ(code(put({kNoOneToDb})), Code::failed_precondition);
+  constexpr const char* kOther = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: other, namespace: shop}, spec: {podSelector: {}}}";
+  ASSERT_OK(put({kOther, "{apiVersion: v1, kind: Namespace, metadata: {name: lab, labels: {x: y}}}"}));
+  EXPECT_EQ(daemon_->goal().policy.at("red").policies.size(), 2u);
+  v1::GoalState s = planned({kWebToDb, kOther}, 2);
+  ASSERT_OK(apply_state(s));
+  EXPECT_EQ(daemon_->state().policies_size(), 2) << "the plan has it now";
+  v1::DeleteRequest d;
+  d.set_kind(v1::KIND_NAMESPACE);
+  d.set_name("red/lab");
+  ASSERT_OK(daemon_->remove(d));
+  d.set_kind(v1::KIND_POLICY);
+  d.set_name("red/shop/other");
+  ASSERT_OK(daemon_->remove(d));
+  EXPECT_EQ(code(daemon_->remove(d)), Code::not_found);
+  EXPECT_EQ(daemon_->goal().policy.at("red").policies.size(), 1u);
+}
+
+TEST_F(DaemonPolicyTest, ADenialIsToldByName) {
+  ASSERT_OK(apply_state(planned({kNoOneToDb})));
+  std::vector<v1::Denial> told;
+  const auto watch = daemon_->watch_denials("red", [&](const v1::Denial& d) { told.push_back(d); });
+  daemon_->watch_denials("blue", [&](const v1::Denial&) { ADD_FAILURE() << "not of this VPC"; });
+  mz_any_event e{};
+  e.denial.type = MZ_EVENT_DENIED;
+  e.denial.list = MZ_POLICY_LIST(port().policy, MZ_POLICY_IN);
+  e.denial.flow.vni = 7;
+  e.denial.flow.proto = 6;
+  e.denial.flow.local = addr("10.0.1.5").abi();
+  e.denial.flow.remote = addr("10.0.1.9").abi();
+  e.denial.flow.local_port = htons(80);
+  e.denial.flow.remote_port = htons(1024);
+  e.denial.label = 6;
+  dp_.tell(e);
+  EXPECT_TRUE(until([&] { return !told.empty(); }));
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_EQ(told[0].endpoint(), "red/a");
+  EXPECT_EQ(told[0].direction(), "ingress");
+  EXPECT_EQ(fmt::format("{}:{} {}:{}", told[0].source(), told[0].source_port(), told[0].destination(), told[0].destination_port()),
+            "10.0.1.9:1024 10.0.1.5:80");
+  EXPECT_EQ(told[0].label_set(), "ns(shop) pod(app=web)");
+  EXPECT_EQ(told[0].tier() + " " + told[0].rule(), "network isolated by shop/db");
+  daemon_->stop_watching(watch);
+}
+
+}  // namespace
+}  // namespace mizar
