@@ -61,8 +61,10 @@ Result<int> explain(const Context& ctx, const std::string& name) {
   for (const auto& list : reply->lists()) {
     fmt::print("\n{}: the first that fits decides\n", kind_text(list.kind()));
     Table table({">#", "TIER", "RULE", "VERDICT", ">HITS"});
-    for (const auto& r : list.rules())
-      table.row({fmt::to_string(&r - &list.rules(0)), r.tier(), rule_text(r.policy(), r.rule()), r.verdict(), fmt::to_string(r.hits())});
+    for (int i = 0; i < list.rules_size(); i++) {
+      const auto& r = list.rules(i);
+      table.row({fmt::to_string(i), r.tier(), rule_text(r.policy(), r.rule()), r.verdict(), fmt::to_string(r.hits())});
+    }
     table.print();
   }
   return kExitOk;
