@@ -33,8 +33,8 @@
 /* Raised when anything below changes its meaning. The loader refuses other ones. */
 #define MZ_FUNCTION_ABI 1
 
-/* X(name, word, text): where a function runs, and how --at calls it. The two of
- * ingress lie next to each other until there is policy between them. */
+/* X(name, word, text): where a function runs, and how --at calls it. Policy
+ * stands between the two of ingress. */
 #define MZ_FUNCTION_POINTS(X) \
 	X(EGRESS, "egress", "what the endpoint sends, found to be its own and small enough; before its flow") \
 	X(INGRESS, "ingress", "what an endpoint is to receive, before its flow and policy") \

@@ -132,7 +132,8 @@
 	X(POLICY_EGRESS, DROP, "denied by an egress rule of the sender's policy", "transit policy explain VPC/NAME; transit trace") \
 	X(POLICY_CLOSED, DROP, "the endpoint's policy does not stand yet", "transit policy list; transit policy explain VPC/NAME") \
 	X(POLICY_FRAGMENT, DROP, "a later fragment whose first one policy has not seen", "") \
-	X(POLICY_LABEL, DROP, "the sender's label set is not known to this host (yet)", "apply the newest plan to this host")
+	X(POLICY_LABEL, DROP, "the sender's label set is not known to this host (yet)", "apply the newest plan to this host") \
+	X(GROUP_DENIED, DROP, "to a group: policy lets no member on this host have it", "transit policy explain VPC/NAME; transit trace")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */

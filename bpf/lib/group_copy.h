@@ -8,6 +8,8 @@
 #include "bpf/lib/eth.h"
 #include "bpf/lib/group.h"
 #include "bpf/lib/inner.h"
+#include "bpf/lib/l4.h"
+#include "bpf/lib/policy.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 
@@ -43,36 +45,76 @@ static __always_inline int mz_group_may_send(struct mz_pkt *p)
 
 /* ---- copies ------------------------------------------------------------------- */
 
-/* Members a frame is for, as the group's rows are not: one that is freed while they are
- * read may already be another group's. */
+/* Members a frame is for; their VPC stands in the flow beside it, as the group's rows do
+ * not say: one that is freed while they are read may already be another group's. */
 struct mz_members {
-	__u32 vni;
 	__u32 except; /* interface */
-	__u32 trace;
+	__u32 at;     /* the row to begin with */
+	__u32 asked;  /* 0, or why their policy cannot be asked, or MZ_NOT_ASKED */
+	__u32 denied; /* copies that policy did not allow */
+	__u32 slot;   /* of whom those are counted for */
+	__u32 len;
 };
+
+#define MZ_NOT_ASKED 0xffffffffu /* what it is asked for is not found out yet */
 
 /* These are verified by themselves: their rounds stand for every way that leads to
  * them. */
-int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, const struct mz_members *to);
+int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, struct mz_members *to,
+		       struct mz_talk *t);
 int mz_copy_to_host(mz_ctx_t *ctx, __u32 id, __u32 v6);
 int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6);
 int mz_count_hosts(struct mz_group *g, struct mz_group_work *w, __u32 except);
 
-/* The frame as it lies there, to every member of its VPC but one. Described packets
- * count whom it would reach. */
-__noinline int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w,
-				  const struct mz_members *to)
+/* Whether the member that is judged by `policy` may not have its copy, which is counted
+ * under the reason then. It begins no flow: each is judged. */
+static __always_inline int mz_copy_denied(struct mz_members *to, struct mz_talk *t, __u32 policy)
 {
-	if (!g || !w || !to)
+	__u32 zero = 0, slot, why = to->asked;
+	struct mz_judging *j = mz_lookup(mz_judging, &zero);
+	struct mz_count *c;
+
+	if (!j)
+		return 1; /* cannot be */
+	j->policy = policy;
+	if (!why)
+		why = (__u32)mz_judge(t, MZ_POLICY_RECEIVER);
+	if (!why)
+		return 0;
+	to->denied++;
+	slot = to->slot + why;
+	c = mz_lookup(mz_counters, &slot);
+	if (c && !t->trace) {
+		c->packets++;
+		c->bytes += to->len;
+	}
+	return 1;
+}
+
+/* The frame as it lies there, to every member of its VPC but one. Described packets
+ * count whom it would reach. Returns 1 at the first member that has a policy, if that
+ * cannot be asked yet. */
+__noinline int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, struct mz_members *to,
+				  struct mz_talk *t)
+{
+	if (!g || !w || !to || !t)
 		return 0;
 	for (__u32 i = 0; i < MZ_GROUP_ROWS; i++) {
 		__u32 id = g->row[i].id;
 		const struct mz_port *port;
 
-		if (!id || id == to->except)
+		if (!id || id == to->except || i < to->at)
 			continue;
 		port = mz_port_of(id);
-		if (!port || port->vni != to->vni || (!to->trace && mz_clone(ctx, id)))
+		if (port && port->policy && port->vni == t->flow.vni) {
+			if (to->asked == MZ_NOT_ASKED) {
+				to->at = i;
+				return 1;
+			}
+			if (mz_copy_denied(to, t, port->policy))
+				continue;
+		}
+		if (!port || port->vni != t->flow.vni || (!t->trace && mz_clone(ctx, id)))
 			w->lost++;
 		else
 			w->made++;
@@ -264,23 +306,51 @@ static __always_inline int mz_group_is_carried(const struct mz_pkt *p, const str
 	return !p->v6 && p->group && (dst >> 28 != 0xf || dst == MZ_BROADCAST4) && (net->flags & MZ_NET_F_BROADCAST);
 }
 
-/* To the members here. */
-static __always_inline void mz_group_deliver(struct mz_pkt *p, struct mz_group_work *w, struct mz_group *g,
-					     __u32 except)
+/* Finds out what members' policy is asked for: who sends, to which port of the group. */
+static __noinline void mz_group_asks(struct mz_pkt *p, struct mz_members *to)
 {
-	struct mz_members to = { .vni = p->vni, .except = except, .trace = p->trace };
+	__u32 zero = 0;
+	struct mz_judging *j = mz_lookup(mz_judging, &zero);
+	struct mz_flow_key *k = &p->talk.flow;
+
+	mz_reload(p);
+	to->asked = 0;
+	if (mz_stage_l4(p, MZ_R_L4_TRUNCATED))
+		to->asked = p->why;
+	else if (p->untracked)
+		to->asked = MZ_R_POLICY_FRAGMENT;
+	k->proto = p->proto;
+	k->local = p->dst;
+	k->remote = p->src;
+	k->local_port = (__be16)(p->ports >> 16);
+	k->remote_port = (__be16)p->ports;
+	to->slot = (p->vpc * MZ_DIRS + p->dir) * MZ_REASON_SLOTS;
+	to->len = p->len;
+	if (j)
+		j->from = p->label;
+}
+
+/* To the members here. Returns how many policy does not let have it. */
+static __always_inline __u32 mz_group_deliver(struct mz_pkt *p, struct mz_group_work *w, struct mz_group *g,
+					      __u32 except)
+{
+	struct mz_members to = { .except = except, .asked = MZ_NOT_ASKED };
 	struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
-	__u8 mac[MZ_ETH_ALEN] __attribute__((aligned(2)));
 
 	if (!eth)
-		return;
-	mz_group_mac(p, mac);
-	mz_set_macs(eth, mac, mz_gateway());
+		return 0;
+	mz_group_mac(p, eth->dst);
+	mz_mac_copy(eth->src, mz_gateway());
 	eth->proto = mz_ether_type(p);
-	if (g)
-		mz_copy_to_members(p->ctx, g, w, &to);
+	p->talk.flow.vni = p->vni;
+	p->talk.trace = p->trace;
+	if (g && mz_copy_to_members(p->ctx, g, w, &to, &p->talk)) {
+		mz_group_asks(p, &to);
+		mz_copy_to_members(p->ctx, g, w, &to, &p->talk);
+	}
 	mz_reload(p);
-	mz_note(p, MZ_ST_GROUP, MZ_OBJ_PORT, w->made, 0);
+	mz_note(p, MZ_ST_GROUP, MZ_OBJ_PORT, w->made, to.denied);
+	return to.denied;
 }
 
 /* Copies that could not be made, under a reason of their own. */
@@ -313,7 +383,7 @@ static __always_inline int mz_group_onward(struct mz_pkt *p, __u32 network, __u3
 	__u32 member = p->dir == MZ_DIR_EGRESS ? from : 0, host = p->dir == MZ_DIR_EGRESS ? 0 : from;
 	struct mz_group_key key = { .vni = p->vni, .network = network, .group = p->dst };
 	struct mz_group *members = mz_lookup(mz_groups, &key), *hosts = NULL;
-	__u32 zero = 0, here, hop = 0;
+	__u32 zero = 0, here, denied, hop = 0;
 	int failed = 0;
 	struct mz_group_work *w = mz_lookup(mz_group_work, &zero);
 
@@ -322,7 +392,7 @@ static __always_inline int mz_group_onward(struct mz_pkt *p, __u32 network, __u3
 		return mz_drop(p, MZ_R_MULTICAST);
 	w->made = 0;
 	w->lost = 0;
-	mz_group_deliver(p, w, members, member);
+	denied = mz_group_deliver(p, w, members, member);
 	here = w->made;
 	if (p->dir == MZ_DIR_EGRESS)
 		hop = mz_pick_hop(p, network);
@@ -342,7 +412,7 @@ static __always_inline int mz_group_onward(struct mz_pkt *p, __u32 network, __u3
 	if (failed)
 		return MZ_END;
 	if (!here && !w->made)
-		return mz_group_nobody(p);
+		return denied ? mz_drop(p, MZ_R_GROUP_DENIED) : mz_group_nobody(p);
 	return mz_end(p, MZ_ACT_DROP, w->made ? MZ_R_GROUP_COPIED : MZ_R_GROUP_DELIVERED);
 }
 

@@ -166,7 +166,7 @@ static __noinline int mz_resume_learn(struct mz_pkt *p)
 	return mz_stage_learn(p);
 }
 
-/* Behind policy, to which they will have been let through. */
+/* Policy stands between its two points. */
 static __always_inline int mz_resume_ingress(struct mz_pkt *p)
 {
 	if (p->dir == MZ_DIR_INGRESS)
