@@ -91,6 +91,9 @@ TEST_F(PoliciesTest, EndpointsGetGroupAndNumber) {
   EXPECT_FALSE(known(8, 11));
   EXPECT_TRUE(lets_in("red/db", 11));
   EXPECT_FALSE(lets_in("red/db", 12));
+  EXPECT_EQ(policies.used().at("policies"), dp.policies().entries()->size());
+  EXPECT_EQ(policies.used().at("policy-rows"), dp.policy_labels().entries()->size());
+  EXPECT_EQ(policies.used().at("policy-vectors"), dp.policy_vectors().entries()->size());
 }
 
 TEST_F(PoliciesTest, WithoutANumberNobodyKnowsIt) {
@@ -135,7 +138,7 @@ TEST_F(PoliciesTest, WithoutPoliciesNothingIsLeft) {
   adopt(none);
   ASSERT_TRUE(policies.expire(now + 3600s));
   EXPECT_EQ(rows(), 0u);
-  EXPECT_EQ(policies.groups() + policies.label_sets(), 0u);
+  EXPECT_TRUE(policies.used().empty());
 }
 
 TEST_F(PoliciesTest, ALabelSetMoreJoinsTheGroupsThatStand) {

@@ -140,13 +140,15 @@ v1::Status Daemon::status() {
       {"paths", dp_.paths().capacity()},         {"flows", dp_.flows().capacity()},
       {"vips", dp_.vips().capacity()},           {"backends", dp_.backends().capacity()},
       {"vip-rows", dp_.vip_rows().capacity()},   {"outside", dp_.insides().capacity()},
-      {"groups", dp_.groups().capacity()}};
+      {"groups", dp_.groups().capacity()},       {"policies", dp_.policies().capacity()},
+      {"policy-rows", dp_.policy_labels().capacity()}, {"policy-vectors", dp_.policy_vectors().capacity()}};
   auto used = tables_.used();
   if (auto paths = dp_.paths().entries()) used["paths"] = paths->size();
   used["flows"] = flows_.used();
   if (!goal_.services.empty()) used.merge(vips_.used());
   if (!goal_.gateways.empty()) used.merge(gateways_.used());
   if (groups_.used() != 0) used["groups"] = groups_.used();
+  used.merge(policies_.used());
   for (const auto& [name, n] : used) {
     auto* t = s.add_tables();
     t->set_name(name);

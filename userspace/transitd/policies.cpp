@@ -434,18 +434,4 @@ std::vector<Policies::Hit> Policies::all_hits(const std::string& vpc) const {
   return out;
 }
 
-std::size_t Policies::groups() const {
-  std::set<std::uint32_t> all;
-  for (const auto& [name, v] : vpcs_)
-    for (const auto& [subject, judged] : v.groups)
-      if (judged.number != 0) all.insert(judged.number);
-  return all.size();
-}
-
-std::size_t Policies::label_sets() const {
-  std::size_t n = 0;
-  for (const auto& [name, v] : vpcs_) n += v.spec.sets.size();
-  return n;
-}
-
 }  // namespace mizar

@@ -74,8 +74,8 @@ class Policies {
   };
   // Of all groups a VPC's rules are in or were; in the order of tiers.
   [[nodiscard]] std::vector<Hit> all_hits(const std::string& vpc) const;
-  [[nodiscard]] std::size_t groups() const;
-  [[nodiscard]] std::size_t label_sets() const;
+  // Entries in use by the option that bounds them; nothing without policy.
+  [[nodiscard]] std::map<std::string, std::uint64_t> used() const { return tables_.used(); }
 
  private:
   struct Judged {

@@ -268,6 +268,13 @@ Result<> PolicyTables::let_go(std::uint32_t vector) {
   return {};
 }
 
+std::map<std::string, std::uint64_t> PolicyTables::used() const {
+  if (groups_.empty() && known_.empty()) return {};
+  return {{"policies", groups_.size()},
+          {"policy-rows", std::max({labels_ + known_.size(), blocks_, ports_, rules_})},
+          {"policy-vectors", vectors_.size()}};
+}
+
 std::vector<std::uint64_t> PolicyTables::hits(std::uint32_t number, mz_policy_kind kind) const {
   std::vector<std::uint64_t> all;
   const auto found = groups_.find(number);

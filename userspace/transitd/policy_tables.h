@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <set>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -44,6 +45,9 @@ class PolicyTables {
   // for it: not sooner than a second after.
   Result<> erase(std::uint32_t number);
 
+  // Entries in use by the option that bounds them, of rows the fullest kind's; nothing where
+  // there are none.
+  [[nodiscard]] std::map<std::string, std::uint64_t> used() const;
   // Flows that each rule of a list decided.
   [[nodiscard]] std::vector<std::uint64_t> hits(std::uint32_t number, mz_policy_kind kind) const;
 
