@@ -320,7 +320,6 @@ Result<Kept> parse_kept(const v1::Kept& m) {
   };
   MZ_CHECK(read(m.label_sets(), "label_sets", &mizar::policy::LabelNumbers::sets));
   MZ_CHECK(read(m.leaving(), "leaving", &mizar::policy::LabelNumbers::leaving));
-  for (const auto& [vpc, last] : m.last_label()) kept.labels[vpc].last = last;
   return kept;
 }
 
@@ -329,7 +328,6 @@ v1::Kept to_message(const Kept& kept) {
   for (const auto& [vpc, numbers] : kept.labels) {
     for (const auto& [id, set] : numbers.sets) *out.add_label_sets() = mizar::policy::to_message(vpc, id, set);
     for (const auto& [id, set] : numbers.leaving) *out.add_leaving() = mizar::policy::to_message(vpc, id, set);
-    (*out.mutable_last_label())[vpc] = numbers.last;
   }
   for (const Lease& l : kept.leases) {
     auto* to = out.add_leases();

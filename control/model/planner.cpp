@@ -241,7 +241,7 @@ namespace {
 using Labels = std::map<std::string, mizar::policy::LabelNumbers>;
 
 // Numbers of the label sets that endpoints have, of VPCs with a policy.
-mizar::Result<Labels> number_labels(const Region& region, const Labels& before) {
+Labels number_labels(const Region& region, const Labels& before) {
   Labels out;
   for (const auto& [name, p] : region.policy) {
     if (p.policies.empty()) continue;
@@ -251,9 +251,7 @@ mizar::Result<Labels> number_labels(const Region& region, const Labels& before) 
     for (const Endpoint& e : region.endpoints)
       if (e.vpc == name) in_use.insert(policies.label_set({e.labels.ns, e.name, e.labels.labels, e.labels.ports, e.address}));
     const auto known = before.find(name);
-    auto numbers = number_sets(known == before.end() ? mizar::policy::LabelNumbers() : known->second, in_use);
-    if (!numbers) return mizar::wrap(numbers.error(), "vpc " + name);
-    out.emplace(name, std::move(*numbers));
+    out.emplace(name, number_sets(known == before.end() ? mizar::policy::LabelNumbers() : known->second, in_use));
   }
   return out;
 }
@@ -263,10 +261,8 @@ mizar::Result<Labels> number_labels(const Region& region, const Labels& before) 
 mizar::Result<Plan> make_plan(const Region& region, const Kept& before) {
   auto leases = lease_ports(region, before.leases);
   if (!leases) return tl::unexpected(leases.error());
-  auto labels = number_labels(region, before.labels);
-  if (!labels) return tl::unexpected(labels.error());
   Plan plan = Builder(region).build();
-  plan.kept = {std::move(*leases), std::move(*labels)};
+  plan.kept = {std::move(*leases), number_labels(region, before.labels)};
   return plan;
 }
 

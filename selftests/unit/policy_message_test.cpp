@@ -151,27 +151,33 @@ TEST(PolicyMessage, LabelsOfAnEndpointAreChecked) {
 
 LabelSet set(const std::string& app) { return {"", {}, {{"app", app}}, {}}; }
 
-TEST(LabelNumbers, ASetKeepsItsNumberAndOthersGetTheNext) {
-  const auto one = number_sets({}, {set("a"), set("b")});
-  ASSERT_TRUE(one);
-  EXPECT_EQ(one->sets, (std::map<std::uint32_t, LabelSet>{{1, set("a")}, {2, set("b")}}));
-  const auto two = number_sets(*one, {set("b"), set("c")});
-  EXPECT_EQ(two->sets, (std::map<std::uint32_t, LabelSet>{{2, set("b")}, {3, set("c")}}));
-  EXPECT_EQ(two->leaving, (std::map<std::uint32_t, LabelSet>{{1, set("a")}})) << "packets still have it";
-  EXPECT_EQ(two->all().size(), 3u);
-  const auto three = number_sets(*two, {set("a")});
-  EXPECT_EQ(three->sets, (std::map<std::uint32_t, LabelSet>{{1, set("a")}})) << "it was not gone";
-  const auto four = number_sets(*number_sets(*three, {}), {});
-  EXPECT_TRUE(four->all().empty());
-  EXPECT_EQ(number_sets(*four, {set("a")})->sets.begin()->first, 4u) << "a new one";
+std::uint32_t number_of(const LabelNumbers& n, const LabelSet& s) {
+  for (const auto& [number, set] : n.all())
+    if (set == s) return number;
+  return 0;
 }
 
-TEST(LabelNumbers, TheyGoRound) {
-  LabelNumbers before{{{1, set("a")}}, {{2, set("b")}}, MZ_LABEL_UNKNOWN - 2};
-  const auto now = number_sets(before, {set("a"), set("x"), set("y")});
-  ASSERT_TRUE(now);
-  EXPECT_EQ(now->sets.at(MZ_LABEL_UNKNOWN - 1), set("x"));
-  EXPECT_EQ(now->sets.at(3), set("y")) << "1 and 2 are taken, 0 is nobody's";
+TEST(LabelNumbers, ASetKeepsItsNumber) {
+  const auto one = number_sets({}, {set("a"), set("b")});
+  EXPECT_EQ(one.sets.size(), 2u);
+  EXPECT_TRUE(one.leaving.empty());
+  const auto two = number_sets(one, {set("b"), set("c")});
+  EXPECT_EQ(number_of(two, set("b")), number_of(one, set("b")));
+  EXPECT_EQ(two.sets.size(), 2u);
+  EXPECT_EQ(two.leaving, (std::map<std::uint32_t, LabelSet>{{number_of(one, set("a")), set("a")}})) << "packets still have it";
+  const auto three = number_sets(two, {set("a")});
+  EXPECT_EQ(three.sets, two.leaving) << "it was not gone";
+  EXPECT_TRUE(number_sets(number_sets(three, {}), {}).all().empty());
+  EXPECT_EQ(number_sets({}, {set("a"), set("x")}).sets.count(number_of(one, set("a"))), 1u) << "the same without what was before";
+}
+
+TEST(LabelNumbers, ANumberThatIsTakenIsPassedOver) {
+  const std::uint32_t a = number_of(number_sets({}, {set("a")}), set("a"));
+  const auto now = number_sets({{{a, set("b")}}, {{a + 1, set("c")}}}, {set("a"), set("b")});
+  EXPECT_EQ(number_of(now, set("b")), a);
+  EXPECT_EQ(number_of(now, set("a")), a + 2) << "a + 1 was given up a step ago";
+  const auto later = number_sets({{}, {{a, set("b")}}}, {set("a")});
+  EXPECT_EQ(number_of(later, set("a")), a + 1);
 }
 
 }  // namespace

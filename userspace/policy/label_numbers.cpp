@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/policy/label_numbers.h"
 
+#include "bpf/abi/hash.h"
 #include "bpf/abi/policy.h"
 
 namespace mizar::policy {
@@ -11,8 +12,19 @@ std::map<std::uint32_t, LabelSet> LabelNumbers::all() const {
   return out;
 }
 
-Result<LabelNumbers> number_sets(const LabelNumbers& before, const std::set<LabelSet>& in_use) {
-  LabelNumbers now{{}, {}, before.last};
+namespace {
+
+// FNV-1a (Fowler, Noll and Vo), its end mixed.
+std::uint32_t wish(const LabelSet& set) {
+  std::uint32_t h = 2166136261u;
+  for (const unsigned char c : set.text()) h = (h ^ c) * 16777619u;
+  return mz_mix32(h);
+}
+
+}  // namespace
+
+LabelNumbers number_sets(const LabelNumbers& before, const std::set<LabelSet>& in_use) {
+  LabelNumbers now;
   std::set<LabelSet> fresh = in_use;
   for (const auto* known : {&before.sets, &before.leaving})
     for (const auto& [number, set] : *known)
@@ -20,16 +32,12 @@ Result<LabelNumbers> number_sets(const LabelNumbers& before, const std::set<Labe
   for (const auto& [number, set] : before.sets)
     if (!now.sets.contains(number)) now.leaving.emplace(number, set);
   const auto taken = [&](std::uint32_t n) {
-    return now.sets.contains(n) || before.sets.contains(n) || before.leaving.contains(n);
+    return n == 0 || n == MZ_LABEL_UNKNOWN || now.sets.contains(n) || now.leaving.contains(n) || before.leaving.contains(n);
   };
   for (const LabelSet& set : fresh) {
-    for (std::uint64_t tries = 0;; tries++) {
-      if (tries > before.sets.size() + before.leaving.size() + in_use.size())
-        return fail(Code::resource_exhausted, "label sets: no number is left");
-      now.last = now.last + 1 < MZ_LABEL_UNKNOWN ? now.last + 1 : 1;
-      if (!taken(now.last)) break;
-    }
-    now.sets.emplace(now.last, set);
+    std::uint32_t number = wish(set);
+    while (taken(number)) number++;
+    now.sets.emplace(number, set);
   }
   return now;
 }

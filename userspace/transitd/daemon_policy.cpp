@@ -108,14 +108,11 @@ Result<> Daemon::number_labels(const std::map<std::string, std::set<policy::Labe
     if (!set) return tl::unexpected(set.error());
     before[m.vpc()].sets.emplace(m.id(), std::move(*set));
   }
-  for (const auto& [vpc, last] : newer.last()) before[vpc].last = last;
   newer.clear_sets();
   for (const auto& [vpc, sets] : in_use) {
-    auto now = policy::number_sets(before[vpc], sets);
-    if (!now) return wrap(now.error(), "vpc " + vpc);
-    goal.policy[vpc].sets = now->sets;
-    for (const auto& [id, set] : now->sets) *newer.add_sets() = policy::to_message(vpc, id, set);
-    (*newer.mutable_last())[vpc] = now->last;
+    const auto now = policy::number_sets(before[vpc], sets);
+    goal.policy[vpc].sets = now.sets;
+    for (const auto& [id, set] : now.sets) *newer.add_sets() = policy::to_message(vpc, id, set);
   }
   return {};
 }
