@@ -17,9 +17,9 @@ $(PERF_C): %: %.o $(O)/selftests/bpf/frame.o
 $(O)/perf/connect: $(O)/perf/connect.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -o $@
-$(O)/perf/attach $(O)/perf/policy_compile: %: %.o $(LIBS)
+$(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels: %: %.o $(LIBS)
 	$(call link)
-ALL += $(PERF_C) $(O)/perf/connect $(O)/perf/attach $(O)/perf/policy_compile
+ALL += $(PERF_C) $(O)/perf/connect $(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels
 
 .PHONY: bench
 bench: ## install what is missing, build, measure: build/bench/results.json (root)

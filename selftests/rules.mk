@@ -77,6 +77,12 @@ $(O)/selftests/policy/differential_test: $(patsubst %.cpp,$(O)/%.o,$(wildcard se
 	$(call link,-lgtest -lgtest_main $(LDNS_LIBS))
 ALL += $(O)/selftests/policy/differential_test
 
+# ---- topo: programs of its scripts ------------------------------------------
+TOPO_PROGRAMS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/topo/*.cpp))
+$(TOPO_PROGRAMS): %: %.o $(LIBS)
+	$(call link)
+ALL += $(TOPO_PROGRAMS)
+
 # ---- running them -------------------------------------------------------
 # Unit tests and packet tables are programs, topology tests are scripts.
 TEST_PROGRAMS = $(UNIT_TESTS) $(O)/selftests/bpf/packet_test $(O)/selftests/bpf/verifier_test \

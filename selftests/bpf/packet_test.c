@@ -140,6 +140,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_policy_flows),     cmocka_unit_test(test_policy_egress),
 		cmocka_unit_test(test_policy_local),     cmocka_unit_test(test_policy_told),
 		cmocka_unit_test(test_policy_known),     cmocka_unit_test(test_policy_kept),
+		cmocka_unit_test(test_policy_odd_protocols), cmocka_unit_test(test_policy_own_geneve),
 		cmocka_unit_test(test_local_requests),   cmocka_unit_test(test_local_replies),
 		cmocka_unit_test(test_vip_ways),         cmocka_unit_test(test_vip_stays),
 		cmocka_unit_test(test_vip_sctp),         cmocka_unit_test(test_vip_fragments),

@@ -61,6 +61,9 @@ void test_policy_local(void **state);
 void test_policy_told(void **state);
 void test_policy_known(void **state);
 void test_policy_kept(void **state);
+// rows_policy_cve.c
+void test_policy_odd_protocols(void **state);
+void test_policy_own_geneve(void **state);
 // rows_nat.c
 void test_nat_mapping(void **state);
 void test_nat_filter(void **state);

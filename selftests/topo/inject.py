@@ -5,8 +5,8 @@
 #   inject.py spoof-mac IF SRC DST     ... a forged source MAC
 #   inject.py spoof-arp IF SPA         ARP request that claims SPA
 #   inject.py spoof-nd IF SRC TYPE     neighbour discovery from SRC
-#   inject.py tunnel DST VNI INNERDST SENDER ORIGIN TAG   UDP datagram to port 6081
-#       that carries a tenant's packet, with our option
+#   inject.py tunnel DST VNI INNERDST SENDER ORIGIN TAG [LABEL]   UDP datagram to port
+#       6081 that carries a tenant's packet, with our option
 # Sends three of them.
 import fcntl
 import socket
@@ -70,9 +70,9 @@ def frame(kind, interface, *args):
         s.send(data)
 
 
-def tunnel(dst, vni, inner_dst, sender, origin, tag):
+def tunnel(dst, vni, inner_dst, sender, origin, tag, label=0):
     geneve = struct.pack("!BBHI", 4, 0, 0x6558, int(vni) << 8)
-    option = struct.pack("!HBBIII", 0xFF4D, 1, 3, 0, int(origin), int(sender))
+    option = struct.pack("!HBBIII", 0xFF4D, 1, 3, int(label), int(origin), int(sender))
     source = "fd00:10:1::77" if ":" in inner_dst else "10.0.1.77"
     inner = GATEWAY + b"\x02\x00\x00\x00\x00\x99" + ip_udp(source, inner_dst, tag.encode())
     s = socket.socket(socket.AF_INET6 if ":" in dst else socket.AF_INET, socket.SOCK_DGRAM)

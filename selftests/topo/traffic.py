@@ -7,6 +7,8 @@
 #       requests carry NAME, and come from the port FROM
 #   traffic.py flow ADDRESS PORT PPS FILE    UDP requests with numbers until
 #       FILE disappears; prints "sent N answered N longest_gap_ms N"
+#   traffic.py begin ADDRESS PORT FILE       UDP requests, 200 a second, each a flow of its
+#       own, until FILE disappears; prints "began N answered N"
 #   traffic.py count PORT FILE               receives one-way datagrams until
 #       FILE disappears; prints "received N longest_gap_ms N"
 #   traffic.py send ADDRESS PORT FILE        sends datagrams, 200 a second, until
@@ -117,6 +119,30 @@ def flow(address, port, pps, run_file):
             last = now
             answered += 1
     print("sent %d answered %d longest_gap_ms %d" % (sent, answered, gap * 1000))
+
+
+def begin(address, port, run_file):
+    waiting, answered, n = collections.deque(), 0, 0
+    start = time.monotonic()
+
+    def hear(s):
+        try:
+            return len(s.recv(64)) != 0
+        except OSError:
+            return False
+
+    while os.path.exists(run_file):
+        s = datagrams(address)
+        s.setblocking(False)
+        s.sendto(struct.pack("!q", n), (address, port))
+        waiting.append(s)
+        n += 1
+        if len(waiting) > 400:  # two seconds
+            answered += hear(waiting.popleft())
+        while time.monotonic() < start + n / 200:
+            select.select([], [], [], 0.001)
+    select.select([], [], [], 1)
+    print("began %d answered %d" % (n, answered + sum(hear(s) for s in waiting)))
 
 
 def count(port, run_file):
@@ -311,7 +337,7 @@ def digest(length):
 if __name__ == "__main__":
     command, args = sys.argv[1], sys.argv[2:]
     convert = {"echo": (str, int, str), "ask": (str, int, str, int), "flow": (str, int, float, str),
-               "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str),
+               "begin": (str, int, str), "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str),
                "name": (str, int, str), "spread": (str, int, int, int), "talk": (str, int, str), "listen": (str, int, str),
                "refused": (str, int, str), "digest": (int,)}[command]
     globals()[command](*(f(a) for f, a in zip(convert, args)))

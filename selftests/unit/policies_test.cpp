@@ -184,6 +184,59 @@ TEST_F(PoliciesTest, ANumberIsNotGivenToAnotherSet) {
   EXPECT_NE(rc.error().what.find("label set 11"), std::string::npos) << rc.error().what;
 }
 
+// As SetLabels does it, when a set is forgotten and its number used again at once: rows of
+// the old one still stand.
+TEST_F(PoliciesTest, ANumberGivenUpAMomentAgoIsNobodysYet) {
+  adopt(goal(state({db_policy("web")})));
+  const policy::LabelSet web{.ns = "shop", .pod_labels = {{"app", "web"}}}, lab{.ns = "shop", .pod_labels = {{"app", "lab"}}};
+  ASSERT_TRUE(policies.add_set("red", 13, web));
+  EXPECT_TRUE(lets_in("red/db", 13));
+  const auto rc = policies.add_set("red", 13, lab);
+  ASSERT_FALSE(rc);
+  EXPECT_EQ(rc.error().code, Code::failed_precondition);
+  ASSERT_TRUE(policies.add_set("red", 13, web)) << "it may come back as it was";
+  ASSERT_TRUE(policies.settle(standing, now));
+  EXPECT_FALSE(known(7, 13));
+  ASSERT_TRUE(policies.add_set("red", 13, lab));
+  EXPECT_TRUE(known(7, 13));
+  EXPECT_FALSE(lets_in("red/db", 13));
+}
+
+TEST_F(PoliciesTest, ASetWithTwoNumbersKeepsTheOtherWhenOneGoes) {
+  adopt(goal(state({db_policy("web")})));
+  const policy::LabelSet web{.ns = "shop", .pod_labels = {{"app", "web"}}};
+  ASSERT_TRUE(policies.add_set("red", 21, web));
+  EXPECT_EQ(place("red/web").label, 21u) << "the newer one";
+  ASSERT_TRUE(policies.settle(standing, now));
+  EXPECT_EQ(place("red/web").label, 11u);
+}
+
+TEST_F(PoliciesTest, GroupsGoAFewAtATime) {
+  adopt(goal(state({db_policy("one", "p1")})));
+  const std::size_t before = rows(), groups = policies.groups();
+  adopt(goal(state({db_policy("two", "p2")})));
+  adopt(goal(state({db_policy("three", "p3")})));
+  auto more = policies.expire(now + 3600s, 1);
+  ASSERT_TRUE(more);
+  EXPECT_TRUE(*more);
+  EXPECT_GT(rows(), before);
+  more = policies.expire(now + 3600s, 1);
+  ASSERT_TRUE(more);
+  EXPECT_FALSE(*more);
+  EXPECT_EQ(rows(), before);
+  EXPECT_EQ(policies.groups(), groups);
+}
+
+// Of a host whose groups said nothing there are no other rows.
+TEST_F(PoliciesTest, LabelSetsAnEarlierRunKnewAreForgotten) {
+  ASSERT_TRUE(dp.policy_labels().put({MZ_POLICY_KNOWN(7), 99}, 1));
+  ASSERT_TRUE(policies.recover());
+  adopt(goal(state({db_policy("web")})));
+  ASSERT_TRUE(policies.expire(now + 3600s));
+  EXPECT_FALSE(known(7, 99));
+  EXPECT_TRUE(known(7, 11) && known(7, 12));
+}
+
 // A new policy mentions another key: label sets are others, and both kinds of numbers are
 // known until rows have the new ones.
 TEST_F(PoliciesTest, NumbersOfBeforeAreKnownUntilRowsHaveNewOnes) {

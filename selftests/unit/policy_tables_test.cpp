@@ -260,6 +260,22 @@ TEST(PolicyTables, AnEarlierRunsGroupsGoWhenTheyAreNotNeeded) {
   EXPECT_EQ(rows(dp), 0u);
 }
 
+// Flows remember numbers: a daemon's are beyond those of all before it, and go round.
+TEST(PolicyTables, NumbersGoOnWhereAnEarlierRunEnded) {
+  FakeDataplane dp;
+  {
+    PolicyTables before(dp);
+    ASSERT_EQ(*before.put(a_group()), 1u);
+  }
+  PolicyTables tables(dp);
+  ASSERT_TRUE(tables.recover(1000));
+  EXPECT_EQ(*tables.put(a_group()), 1001u);
+  PolicyTables last(dp);
+  ASSERT_TRUE(last.recover(MZ_POLICY_MAX - 2));
+  EXPECT_EQ(*last.put(a_group()), MZ_POLICY_MAX - 1);
+  EXPECT_EQ(*last.put(a_group()), 2u) << "0 is nobody's, and 1 stands";
+}
+
 TEST(PolicyTables, HitsAreThoseOfEachRule) {
   FakeDataplane dp;
   PolicyTables tables(dp);

@@ -281,8 +281,7 @@ std::vector<std::uint32_t> PolicySet::egress_towards(const std::vector<ClassId>&
 
 // ---- a label set more ----------------------------------------------------------------
 
-unsigned PolicySet::add_set(Group& g, std::uint32_t label, const LabelSet& set) const {
-  const auto classes = classes_of(set);
+unsigned PolicySet::add_set(Group& g, std::uint32_t label, const std::vector<ClassId>& classes) const {
   unsigned changed = 0;
   for (unsigned kind = 0; kind < MZ_POLICY_KINDS; kind++) {
     List& l = g.list[kind];

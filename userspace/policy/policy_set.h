@@ -64,7 +64,9 @@ class PolicySet {
   [[nodiscard]] bool everybody(ClassId c) const { return classes_[c].everybody; }
   // Adds the rows of a label set that no packet has had yet, in place; `label` is its
   // number. Returns the lists (1 << kind) that got one.
-  unsigned add_set(Group& g, std::uint32_t label, const LabelSet& set) const;
+  unsigned add_set(Group& g, std::uint32_t label, const LabelSet& set) const { return add_set(g, label, classes_of(set)); }
+  // The same of a set whose classes_of() are known: for many groups at once.
+  unsigned add_set(Group& g, std::uint32_t label, const std::vector<ClassId>& classes) const;
 
   [[nodiscard]] const std::vector<Policy>& policies() const { return policies_; }
 

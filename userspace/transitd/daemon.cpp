@@ -481,7 +481,7 @@ Result<> Daemon::ensure_programs() {
   cfg_ = cfg;
   if (!first) return {};
   MZ_CHECK(tables_.recover());
-  MZ_CHECK(policies_.recover());
+  MZ_CHECK(recover_groups());
   MZ_CHECK(vips_.recover());
   MZ_CHECK(gateways_.recover());
   MZ_CHECK(functions_.recover());

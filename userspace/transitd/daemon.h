@@ -176,6 +176,9 @@ class Daemon {
   void on_liveness(std::uint32_t id, bool down);
   void on_event(const mz_event& e);
   void tend_policies();
+  void expire_groups();
+  Result<> reserve_groups();
+  Result<> recover_groups();
   void on_denial(const mz_denial& d) const;
   [[nodiscard]] v1::Denial denial_message(const mz_denial& d) const;
   void on_monitor();
@@ -235,6 +238,8 @@ class Daemon {
   std::map<std::uint64_t, DenialWatch> watches_;
   std::uint64_t last_watch_ = 0;
   bool labels_changed_ = false;  // and what nobody has any more may still stand
+  bool expiring_ = false;        // it goes on with that when others were served
+  std::uint32_t reserved_groups_ = 0;  // stored: no group has had a number beyond
   std::unique_ptr<Prober> prober_;
   HostSpec probing_as_;
   std::string probing_problem_;  // why there is no prober

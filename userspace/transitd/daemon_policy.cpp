@@ -14,6 +14,11 @@ namespace mizar {
 
 namespace {
 
+constexpr const char* kGroups = "policy-groups";  // numbers beyond this one nobody has had
+// More than a daemon can begin between two looks, and few of all there are.
+constexpr std::uint32_t kGroupsAhead = 1 << 15;
+constexpr std::size_t kGroupsAtOnce = 8;
+
 const char* verdict_text(std::uint32_t verdict) {
   return verdict == MZ_POLICY_ALLOW ? "allow" : verdict == MZ_POLICY_DENY ? "deny" : "pass";
 }
@@ -134,12 +139,7 @@ Result<v1::SetLabelsReply> Daemon::set_labels(const v1::SetLabelsRequest& r) {
     if (!labels) return wrap(labels.error(), "endpoint " + m.endpoint());
     changes.push_back({&e->second, std::move(*labels)});
   }
-  std::map<std::string, std::map<std::uint32_t, policy::LabelSet>> sets;  // of VPCs where they change
-  const auto sets_of = [&](const std::string& vpc) -> auto& {
-    return sets.try_emplace(vpc, goal_.policy[vpc].sets).first->second;
-  };
-  if (standalone(applied_))
-    for (const Change& c : changes) (void)sets_of(c.endpoint->vpc);
+  std::map<std::pair<std::string, std::uint32_t>, std::optional<policy::LabelSet>> sets;  // that change
   for (const auto& m : r.sets()) {
     const std::string place = fmt::format("label set {} of vpc {}", m.id(), m.vpc());
     if (!goal_.vpcs.contains(m.vpc())) return fail(Code::not_found, "{}: the vpc is not known here", place);
@@ -147,14 +147,16 @@ Result<v1::SetLabelsReply> Daemon::set_labels(const v1::SetLabelsRequest& r) {
       return fail(Code::invalid_argument, "{}: id: must be in 1..{}", place, MZ_LABEL_UNKNOWN - 1);
     auto set = policy::parse_label_set(m);
     if (!set) return wrap(set.error(), place);
-    if (const auto at = sets_of(m.vpc()).try_emplace(m.id(), *set).first; at->second != *set)
-      return fail(Code::failed_precondition, "{}: is {}; give another number", place, at->second.text());
+    const auto& stand = goal_.policy[m.vpc()].sets;
+    const auto stands = stand.find(m.id());
+    const auto at = sets.try_emplace({m.vpc(), m.id()}, stands == stand.end() ? *set : stands->second).first;
+    if (at->second != *set) return fail(Code::failed_precondition, "{}: is {}; give another number", place, at->second->text());
   }
   v1::StoredLabels newer = newer_;
   for (const auto& m : r.forget()) {
     const auto mine = [&](const v1::LabelSet& s) { return s.vpc() == m.vpc() && s.id() == m.id(); };
-    if (!any(newer.sets(), mine)) continue;
-    sets_of(m.vpc()).erase(m.id());
+    if (!any(newer.sets(), mine) || any(r.sets(), mine)) continue;
+    sets[{m.vpc(), m.id()}].reset();
     erase_if(newer.mutable_sets(), mine);
   }
   for (const auto& m : r.sets()) {
@@ -164,16 +166,39 @@ Result<v1::SetLabelsReply> Daemon::set_labels(const v1::SetLabelsRequest& r) {
   for (const auto& m : r.endpoints())
     replace(newer.mutable_endpoints(), m, [&m](const auto& l) { return l.endpoint() == m.endpoint(); });
 
+  std::map<std::string, std::map<std::uint32_t, policy::LabelSet>> numbered;  // here; what it was before
   const auto exchange = [&] {
     for (Change& c : changes) std::swap(c.endpoint->labels, c.labels);
-    for (auto& [vpc, of_vpc] : sets) std::swap(of_vpc, goal_.policy[vpc].sets);
+    for (auto& [key, set] : sets) {
+      auto& stand = goal_.policy[key.first].sets;
+      auto before = stand.find(key.second) == stand.end() ? std::optional<policy::LabelSet>() : std::move(stand[key.second]);
+      if (set)
+        stand.insert_or_assign(key.second, std::move(*set));
+      else
+        stand.erase(key.second);
+      set = std::move(before);
+    }
+    for (auto& [vpc, of_vpc] : numbered) std::swap(of_vpc, goal_.policy[vpc].sets);
   };
   exchange();
+  const auto add_new = [&]() -> Result<> {
+    for (const auto& [key, before] : sets)
+      if (const auto& now = goal_.policy[key.first].sets; now.contains(key.second))
+        MZ_CHECK(policies_.add_set(key.first, key.second, now.at(key.second)));
+    for (const auto& [vpc, before] : numbered)
+      for (const auto& [number, set] : goal_.policy[vpc].sets)
+        if (!before.contains(number)) MZ_CHECK(policies_.add_set(vpc, number, set));
+    return {};
+  };
   const auto make_true = [&]() -> Result<> {
-    if (standalone(applied_)) MZ_CHECK(number_labels(policies_.in_use_here(goal_), goal_, newer));
+    if (standalone(applied_)) {
+      const auto in_use = policies_.in_use_here(goal_);
+      for (const auto& [vpc, all] : in_use) numbered.emplace(vpc, goal_.policy[vpc].sets);
+      MZ_CHECK(number_labels(in_use, goal_, newer));
+    }
     MZ_CHECK(save(newer));
     if (!dp_.loaded()) return {};
-    MZ_CHECK(policies_.apply_labels(goal_));
+    MZ_CHECK(add_new());
     for (const Change& c : changes) MZ_CHECK(policies_.ensure(*c.endpoint));
     for (const Change& c : changes) MZ_CHECK(tables_.update_endpoint(goal_, ports_, *c.endpoint));
     return {};
@@ -183,6 +208,7 @@ Result<v1::SetLabelsReply> Daemon::set_labels(const v1::SetLabelsRequest& r) {
   if (!rc) {
     exchange();
     if (auto back = save(newer_); !back) log::error("{}", back.error().what);
+    if (auto back = dp_.loaded() ? policies_.settle(goal_) : Result<>(); !back) log::error("{}", back.error().what);
     for (const Change& c : changes)
       if (auto back = tables_.update_endpoint(goal_, ports_, *c.endpoint); !back) log::error("{}", back.error().what);
     return tl::unexpected(rc.error());
@@ -202,7 +228,37 @@ void Daemon::tend_policies() {
     return rc.has_value();
   };
   if (labels_changed_ && log(policies_.settle(goal_))) labels_changed_ = false;
-  log(policies_.expire());
+  if (auto rc = reserve_groups(); !rc) log::warning("{}", rc.error().what);
+  expire_groups();
+}
+
+// A few at a time: who waits meanwhile is served between.
+void Daemon::expire_groups() {
+  const auto more = policies_.expire(Policies::Clock::now(), kGroupsAtOnce);
+  if (!more) log::warning("policy: {}", more.error().what);
+  if (!more || !*more || expiring_) return;
+  expiring_ = true;
+  loop_.post([this] {
+    expiring_ = false;
+    expire_groups();
+  });
+}
+
+// Flows remember groups by number, and live on when this daemon ends: the next one's begin
+// behind what is stored.
+Result<> Daemon::reserve_groups() {
+  if ((reserved_groups_ - policies_.last_group()) % MZ_POLICY_MAX > kGroupsAhead / 2) return {};
+  const std::uint32_t next = (policies_.last_group() + kGroupsAhead) % MZ_POLICY_MAX;
+  MZ_CHECK(store_.put(kGroups, fmt::format("{}", next)));
+  reserved_groups_ = next;
+  return {};
+}
+
+Result<> Daemon::recover_groups() {
+  auto last = store_.get(kGroups);
+  if (!last) return tl::unexpected(last.error());
+  MZ_CHECK(policies_.recover(*last ? static_cast<std::uint32_t>(std::strtoul((*last)->c_str(), nullptr, 10)) : 0));
+  return reserve_groups();
 }
 
 // ---- why ---------------------------------------------------------------------------------

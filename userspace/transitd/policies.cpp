@@ -50,6 +50,11 @@ std::set<policy::LabelSet> subjects(const Goal& goal, const std::string& vpc, co
   return out;
 }
 
+Failure taken(const std::string& vpc, std::uint32_t number, const policy::LabelSet& is, const policy::LabelSet& wanted) {
+  return fail(Code::failed_precondition, "vpc {}: label set {} is {} and cannot become {}: give that another number", vpc,
+              number, is.text(), wanted.text());
+}
+
 }  // namespace
 
 bool Policies::says_something(const policy::Group& g) {
@@ -70,16 +75,19 @@ Result<Policies::Sets> Policies::sets_meanwhile(const std::string& vpc, const Se
   const auto v = vpcs_.find(vpc);
   if (v == vpcs_.end()) return all;
   for (const auto& [number, set] : v->second.spec.sets)
-    if (const auto at = all.try_emplace(number, set).first; at->second != set)
-      return fail(Code::failed_precondition, "vpc {}: label set {} is {} and cannot become {}: give that another number",
-                  vpc, number, set.text(), at->second.text());
+    if (const auto at = all.try_emplace(number, set).first; at->second != set) return taken(vpc, number, set, at->second);
   return all;
+}
+
+void Policies::give_number(Vpc& v, std::uint32_t number, const policy::LabelSet& set) {
+  auto& all = v.numbers[set];
+  if (std::find(all.begin(), all.end(), number) == all.end()) all.push_back(number);
 }
 
 Result<Policies::Vpc> Policies::compile(const Goal& goal, const VpcSpec& spec) const {
   Vpc v{.vni = spec.vni, .inside = spec.cidr.all(), .spec = goal.policy.find(spec.name)->second};
   v.policies = std::make_shared<policy::PolicySet>(values(v.spec.policies), values(v.spec.namespaces), v.inside);
-  for (const auto& [number, set] : v.spec.sets) v.numbers.emplace(set, number);
+  for (const auto& [number, set] : v.spec.sets) give_number(v, number, set);
   auto sets = sets_meanwhile(spec.name, v.spec.sets);
   if (!sets) return tl::unexpected(sets.error());
   v.spec.sets = std::move(*sets);
@@ -206,26 +214,33 @@ Result<> Policies::apply(const Goal& goal) {
       v.policies->set_namespaces(values(wanted.namespaces));
       v.spec.namespaces = wanted.namespaces;
     }
-    MZ_CHECK(add_sets(v, wanted.sets));
+    for (const auto& [number, set] : wanted.sets) MZ_CHECK(add_set(v, number, set));
     return each_endpoint_here(goal, spec.name, [&](const EndpointSpec& e) { return ensure(v, v.policies->label_set(pod_of(e))); });
   });
 }
 
 // No packet has had these numbers: nothing changes for those under way. A host knows a
 // number when all its groups do.
-Result<> Policies::add_sets(Vpc& v, const Sets& wanted) {
-  for (const auto& [number, set] : wanted) {
-    v.numbers.insert_or_assign(set, number);
-    if (v.spec.sets.contains(number)) continue;
+Result<> Policies::add_set(Vpc& v, std::uint32_t number, const policy::LabelSet& set) {
+  if (const auto stands = v.spec.sets.find(number); stands == v.spec.sets.end()) {
+    const auto classes = v.policies->classes_of(set);
     for (auto& [subject, judged] : v.groups) {
-      const unsigned lists = v.policies->add_set(judged.group, number, set);
+      const unsigned lists = v.policies->add_set(judged.group, number, classes);
       if (judged.number != 0) MZ_CHECK(tables_.put_label(judged.number, judged.group, lists, number));
     }
     v.compiler->add(number, set);
     v.spec.sets.emplace(number, set);
-    MZ_CHECK(tables_.know(v.vni, number));
   }
-  return {};
+  give_number(v, number, set);
+  return tables_.know(v.vni, number);
+}
+
+Result<> Policies::add_set(const std::string& vpc, std::uint32_t number, const policy::LabelSet& set) {
+  const auto v = vpcs_.find(vpc);
+  if (v == vpcs_.end()) return {};
+  if (const auto stands = v->second.spec.sets.find(number); stands != v->second.spec.sets.end() && stands->second != set)
+    return taken(vpc, number, stands->second, set);  // given up a moment ago
+  return add_set(v->second, number, set);
 }
 
 // The other way round.
@@ -242,7 +257,8 @@ Result<> Policies::drop_sets(Vpc& v, const Sets& wanted) {
       if (judged.number != 0) MZ_CHECK(tables_.erase_label(judged.number, number));
     }
     v.compiler->remove(number);
-    if (const auto n = v.numbers.find(set); n != v.numbers.end() && n->second == number) v.numbers.erase(n);
+    if (const auto n = v.numbers.find(set); n != v.numbers.end() && std::erase(n->second, number) != 0 && n->second.empty())
+      v.numbers.erase(n);
     at = v.spec.sets.erase(at);
   }
   return {};
@@ -286,12 +302,6 @@ Result<> Policies::ensure(Vpc& v, const policy::LabelSet& subject) {
   return {};
 }
 
-Result<> Policies::apply_labels(const Goal& goal) {
-  for (auto& [name, v] : vpcs_)
-    if (const auto wanted = goal.policy.find(name); wanted != goal.policy.end()) MZ_CHECK(add_sets(v, wanted->second.sets));
-  return {};
-}
-
 Result<> Policies::ensure(const EndpointSpec& e) {
   const auto v = vpcs_.find(e.vpc);
   if (v == vpcs_.end()) return {};
@@ -306,7 +316,7 @@ Policies::Place Policies::place(const EndpointSpec& e) const {
   const auto judged = v->second.groups.find(subject);
   // Without a group it is closed: no group has this number.
   return {judged == v->second.groups.end() ? MZ_POLICY_MAX : judged->second.number,
-          number == v->second.numbers.end() ? MZ_LABEL_UNKNOWN : number->second};
+          number == v->second.numbers.end() ? MZ_LABEL_UNKNOWN : number->second.back()};
 }
 
 // ---- what goes --------------------------------------------------------------------------
@@ -344,24 +354,26 @@ Result<> Policies::let_go(const std::string& vpc, const Judged& judged) {
   return tables_.erase(judged.number);
 }
 
-Result<> Policies::expire(Clock::time_point now) {
+Result<bool> Policies::expire(Clock::time_point now, std::size_t most) {
   for (auto& [name, v] : vpcs_)
     for (auto g = v.groups.begin(); g != v.groups.end();) {
       if (!g->second.idle || *g->second.idle + kLinger > now) {
         ++g;
         continue;
       }
+      if (most-- == 0) return true;
       MZ_CHECK(let_go(name, g->second));
       g = v.groups.erase(g);
     }
   while (!retired_.empty() && retired_.front().due <= now) {
+    if (most-- == 0) return true;
     MZ_CHECK(let_go(retired_.front().vpc, retired_.front().judged));
     retired_.erase(retired_.begin());
   }
-  if (!strays_due_ || *strays_due_ > now) return {};
+  if (!strays_due_ || *strays_due_ > now) return false;
   MZ_CHECK(tables_.erase_strays());
   strays_due_.reset();
-  return {};
+  return false;
 }
 
 // ---- by name again ------------------------------------------------------------------------

@@ -32,7 +32,10 @@ class Policies {
     std::uint32_t label = MZ_LABEL_UNKNOWN;  // of its packets
   };
 
-  Result<> recover() { return tables_.recover(); }
+  // Numbers of groups go on behind `last`, where an earlier run that is not sure of more
+  // may have ended: flows remember them, and may outlive both.
+  Result<> recover(std::uint32_t last = 0) { return tables_.recover(last); }
+  [[nodiscard]] std::uint32_t last_group() const { return tables_.last_group(); }
   // Can the goal be compiled, and is there room for it? Errors: resource_exhausted,
   // failed_precondition.
   Result<> check(const Goal& goal);
@@ -48,10 +51,12 @@ class Policies {
   // The rows of endpoints are as place() said: what none of them needs any more goes, at
   // once or a while later, when no packet can ask for it.
   Result<> settle(const Goal& goal, Clock::time_point now = Clock::now());
-  Result<> expire(Clock::time_point now = Clock::now());
+  // At most so many groups; whether more are due.
+  Result<bool> expire(Clock::time_point now = Clock::now(), std::size_t most = SIZE_MAX);
 
-  // The part of apply() that label sets need, where policies are as they were.
-  Result<> apply_labels(const Goal& goal);
+  // The part of apply() that one more label set needs, where policies are as they were. An
+  // error, while its number stands for another set: failed_precondition.
+  Result<> add_set(const std::string& vpc, std::uint32_t number, const policy::LabelSet& set);
   // One endpoint's labels are others: its group stands when it returns.
   Result<> ensure(const EndpointSpec& e);
 
@@ -90,7 +95,7 @@ class Policies {
     VpcPolicySpec spec = {};  // as far as it stands
     std::shared_ptr<policy::PolicySet> policies = {};
     std::unique_ptr<policy::Compiler> compiler = {};
-    std::map<policy::LabelSet, std::uint32_t> numbers = {};
+    std::map<policy::LabelSet, std::vector<std::uint32_t>> numbers = {};  // the last is its endpoints'
     std::map<policy::LabelSet, Judged> groups = {};
   };
   struct Retired {
@@ -107,7 +112,8 @@ class Policies {
   Result<> prepare(const Goal& goal);
   Result<> install();
   Result<> put_new(std::vector<std::uint32_t>& put);
-  Result<> add_sets(Vpc& v, const Sets& wanted);
+  Result<> add_set(Vpc& v, std::uint32_t number, const policy::LabelSet& set);
+  static void give_number(Vpc& v, std::uint32_t number, const policy::LabelSet& set);
   Result<> drop_sets(Vpc& v, const Sets& wanted);
   Result<> ensure(Vpc& v, const policy::LabelSet& subject);
   void retire(const std::string& vpc, Judged judged, Clock::time_point now);

@@ -58,15 +58,32 @@ Result<> erase_unless(Table<K, V>& table, const Keep& keep) {
 
 }  // namespace
 
-Result<> PolicyTables::recover() {
+Result<> PolicyTables::recover(std::uint32_t last) {
   auto groups = dp_.policies().entries();
   if (!groups) return tl::unexpected(groups.error());
   auto vectors = dp_.policy_vectors().entries();
   if (!vectors) return tl::unexpected(vectors.error());
-  for (const auto& [number, row] : *groups) last_group_ = std::max(last_group_, number);
-  for (const auto& [number, row] : *vectors) last_vector_ = std::max(last_vector_, number);
-  strays_ = !groups->empty() || !vectors->empty();
+  for (const auto& [number, row] : *groups) stray_groups_.insert(number);
+  for (const auto& [number, row] : *vectors) stray_vectors_.insert(number);
+  if (!stray_groups_.empty()) last_group_ = *stray_groups_.rbegin();
+  if (!stray_vectors_.empty()) last_vector_ = *stray_vectors_.rbegin();
+  if (last != 0) last_group_ = last % MZ_POLICY_MAX;
+  strays_ = true;  // rows without a group may be left as well
   return {};
+}
+
+std::uint32_t PolicyTables::next_group() const {
+  std::uint32_t n = last_group_;
+  do n = n + 1 < MZ_POLICY_MAX ? n + 1 : 1;
+  while (groups_.contains(n) || left_.contains(n) || stray_groups_.contains(n));
+  return n;
+}
+
+std::uint32_t PolicyTables::next_vector() const {
+  std::uint32_t n = last_vector_;
+  do n++;
+  while (n == 0 || bits_of_.contains(n) || stray_vectors_.contains(n));
+  return n;
 }
 
 Result<> PolicyTables::erase_strays() {
@@ -83,6 +100,8 @@ Result<> PolicyTables::erase_strays() {
   MZ_CHECK(erase_unless(dp_.policy_rules(), [&](const mz_policy_rule_key& k) { return ours(k.list); }));
   MZ_CHECK(erase_unless(dp_.policy_vectors(), [this](std::uint32_t number) { return bits_of_.contains(number); }));
   strays_ = false;
+  stray_groups_.clear();
+  stray_vectors_.clear();
   return {};
 }
 
@@ -113,7 +132,7 @@ Result<std::uint32_t> PolicyTables::hold(const policy::Bits& bits) {
   if (is_empty(bits)) return 0u;
   auto found = vectors_.find(bits);
   if (found == vectors_.end()) {
-    const std::uint32_t number = last_vector_ + 1;
+    const std::uint32_t number = next_vector();
     MZ_CHECK(dp_.policy_vectors().put(number, vector_row(bits)));
     last_vector_ = number;
     bits_of_.emplace(number, bits);
@@ -177,9 +196,7 @@ Result<> PolicyTables::put_list(std::uint32_t number, mz_policy_kind kind, const
 Result<std::uint32_t> PolicyTables::put(const policy::Group& group) {
   for (auto l = left_.begin(); l != left_.end();) l = drop(l->first, l->second) ? left_.erase(l) : std::next(l);
   MZ_CHECK(check_room({&group}, 0));
-  const std::uint32_t number = last_group_ + 1;
-  if (number >= MZ_POLICY_MAX)
-    return fail(Code::resource_exhausted, "policy: group numbers are used up: restart transitd with --reset");
+  const std::uint32_t number = next_group();  // there is one: the tables are smaller
   Stored s;
   const auto write = [&]() -> Result<> {
     for (std::size_t kind = 0; kind < MZ_POLICY_KINDS; kind++)

@@ -21,9 +21,10 @@ class PolicyTables {
  public:
   explicit PolicyTables(Dataplane& dp) : dp_(dp) {}
 
-  // What an earlier run has left goes on judging until erase_strays(); new numbers are
-  // beyond its.
-  Result<> recover();
+  // What an earlier run has left goes on judging until erase_strays(). New numbers are
+  // others than its, and follow `last`, if there is one.
+  Result<> recover(std::uint32_t last = 0);
+  [[nodiscard]] std::uint32_t last_group() const { return last_group_; }
   // Groups and vectors that this run has not put.
   Result<> erase_strays();
 
@@ -73,6 +74,10 @@ class PolicyTables {
   Result<> let_go(std::uint32_t vector);
   Result<> drop(std::uint32_t number, Stored& s);
 
+  // Numbers go round: one that was given up is the last to be given out again.
+  [[nodiscard]] std::uint32_t next_group() const;
+  [[nodiscard]] std::uint32_t next_vector() const;
+
   Dataplane& dp_;
   std::uint32_t last_group_ = 0, last_vector_ = 0;
   std::map<std::uint32_t, Stored> groups_;
@@ -82,6 +87,7 @@ class PolicyTables {
   std::set<std::pair<std::uint32_t, std::uint32_t>> known_;  // VNI and label set
   std::size_t labels_ = 0, blocks_ = 0, ports_ = 0, rules_ = 0;
   bool strays_ = false;
+  std::set<std::uint32_t> stray_groups_, stray_vectors_;
 };
 
 }  // namespace mizar
