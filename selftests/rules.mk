@@ -63,6 +63,22 @@ $(O)/selftests/fuzz/responder_fuzz_seeds: $(RFUZZ_DEPS)
 	$(Q)$(CLANGXX) $(RFUZZ_FLAGS) -DMZ_FUZZ_SEEDS $(RFUZZ_SRC) $(RFUZZ_LIBS) -o $@
 ALL += $(O)/selftests/fuzz/responder_fuzz $(O)/selftests/fuzz/responder_fuzz_seeds
 
+# What operators write about policy.
+PFUZZ_SRC   := selftests/fuzz/policy_fuzz.cpp $(patsubst %,userspace/policy/%.cpp,compiler dimension group label_set list_builder names policy_set selector yaml yaml_reader) \
+	$(patsubst %,userspace/base/%.cpp,addr names result yaml)
+PFUZZ_LIBS  := -lfmt $(shell pkg-config --libs yaml-cpp)
+PFUZZ_DEPS  := $(PFUZZ_SRC) $(wildcard userspace/policy/*.h userspace/base/*.h bpf/abi/*.h)
+$(O)/selftests/fuzz/policy_fuzz: $(PFUZZ_DEPS)
+	$(call say,FUZZ,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANGXX) $(RFUZZ_FLAGS) -Wno-deprecated-declarations -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined \
+		$(PFUZZ_SRC) $(PFUZZ_LIBS) -o $@
+$(O)/selftests/fuzz/policy_fuzz_seeds: $(PFUZZ_DEPS)
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANGXX) $(RFUZZ_FLAGS) -Wno-deprecated-declarations -DMZ_FUZZ_SEEDS $(PFUZZ_SRC) $(PFUZZ_LIBS) -o $@
+ALL += $(O)/selftests/fuzz/policy_fuzz $(O)/selftests/fuzz/policy_fuzz_seeds
+
 # ---- unit: one GoogleTest program a file ------------------------
 UNIT_TESTS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/unit/*_test.cpp))
 $(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)

@@ -213,7 +213,7 @@ TEST_F(PoliciesTest, ASetWithTwoNumbersKeepsTheOtherWhenOneGoes) {
 
 TEST_F(PoliciesTest, GroupsGoAFewAtATime) {
   adopt(goal(state({db_policy("one", "p1")})));
-  const std::size_t before = rows(), groups = policies.groups();
+  const std::size_t before = rows(), groups = policies.used().at("policies");
   adopt(goal(state({db_policy("two", "p2")})));
   adopt(goal(state({db_policy("three", "p3")})));
   auto more = policies.expire(now + 3600s, 1);
@@ -224,7 +224,7 @@ TEST_F(PoliciesTest, GroupsGoAFewAtATime) {
   ASSERT_TRUE(more);
   EXPECT_FALSE(*more);
   EXPECT_EQ(rows(), before);
-  EXPECT_EQ(policies.groups(), groups);
+  EXPECT_EQ(policies.used().at("policies"), groups);
 }
 
 // Of a host whose groups said nothing there are no other rows.

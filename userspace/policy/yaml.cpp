@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "userspace/base/yaml.h"
 #include "userspace/policy/names.h"
 #include "userspace/policy/selector.h"
 #include "userspace/policy/yaml_reader.h"
@@ -540,6 +541,17 @@ Result<Parsed> read_all(const std::vector<YAML::Node>& documents, Reading& readi
   return std::move(all.parsed);
 }
 
+// What stands in the text may be in what is said of it.
+std::string one_line(const std::string& s) {
+  std::string out;
+  for (const char c : s)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      out += fmt::format("\\x{:02x}", static_cast<unsigned>(static_cast<unsigned char>(c)));
+    else
+      out += c;
+  return out;
+}
+
 }  // namespace
 
 Result<Parsed> parse_policies(std::string_view text, std::string_view file,
@@ -547,11 +559,12 @@ Result<Parsed> parse_policies(std::string_view text, std::string_view file,
   Reading reading{std::string(file), text.size()};  // a value is a byte at least
   try {
     // yaml-cpp reports by exception; none leaves this function.
-    auto parsed = read_all(YAML::LoadAll(std::string(text)), reading);
-    if (parsed) warnings.insert(warnings.end(), reading.warnings.begin(), reading.warnings.end());
+    auto parsed = read_all(load_documents(std::string(text)), reading);
+    if (!parsed) return Failure(Error{parsed.error().code, parsed.error().sys, one_line(parsed.error().what)});
+    for (const auto& w : reading.warnings) warnings.push_back(one_line(w));
     return parsed;
   } catch (const YAML::Exception& e) {
-    return fail(Code::invalid_argument, "{}:{}: not valid YAML: {}; correct it", file, e.mark.line + 1, e.msg);
+    return fail(Code::invalid_argument, "{}:{}: not valid YAML: {}; correct it", file, e.mark.line + 1, one_line(e.msg));
   }
 }
 

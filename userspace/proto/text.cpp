@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 
+#include "userspace/base/yaml.h"
 #include "userspace/proto/base64.h"
 
 namespace mizar {
@@ -226,7 +227,7 @@ Result<> parse_text(std::string_view text, std::string_view file, pb::Message& o
   out.Clear();
   try {
     // YAML-CPP reports by exception; none leaves this function.
-    const auto documents = YAML::LoadAll(std::string(text));
+    const auto documents = load_documents(std::string(text));
     if (documents.empty() || documents[0].IsNull())
       return fail(Code::invalid_argument, "{}: the file is empty", file);
     const Where top{file, "", ""};
