@@ -40,7 +40,7 @@ using Stub = mizar::v1::Transit::Stub;
 
 constexpr std::uint16_t kPort = 7;
 constexpr unsigned kSockets = 64;     // of an endpoint that asks, each from a port of its own
-constexpr unsigned kThreads = 3;      // that change labels, a host
+constexpr unsigned kThreads = 6;      // that change labels, a host
 constexpr unsigned kFreshEvery = 10;  // changes
 constexpr std::uint32_t kFirstFresh = 1u << 20;  // beyond what a plan gives out
 constexpr std::size_t kMaxProbes = 4'000'000;
@@ -259,7 +259,7 @@ void churn(World& w, unsigned host, std::vector<Churning>& mine, std::vector<flo
     if (!some.empty()) change(w, host, some, true, took);
     due += step;
     std::this_thread::sleep_until(due);
-    due = std::max(due, Clock::now() - 100ms);  // what cannot be caught up is not
+    due = std::max(due, Clock::now() - 1s);  // what cannot be caught up is not
   }
   std::this_thread::sleep_for(300ms);
   for (Churning& c : mine) {

@@ -267,6 +267,7 @@ Result<> Daemon::save(const v1::StoredLabels& newer) { return store_.put(kLabels
 // data plane refuses in spite of the checks, the old goal comes back.
 Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
                                  const v1::StoredLabels& newer, bool moved) {
+  MZ_CHECK(store_labels());
   if (dp_.loaded()) MZ_CHECK(check(next));
   const bool labels = newer.SerializeAsString() != newer_.SerializeAsString();
   if (labels) MZ_CHECK(save(newer));

@@ -92,6 +92,10 @@ class Daemon {
   [[nodiscard]] Result<v1::ListGroupsReply> list_groups(const v1::ListGroupsRequest& request) const;
   Result<v1::ApplyReply> apply_policies(const v1::ApplyPoliciesRequest& request);
   Result<v1::SetLabelsReply> set_labels(const v1::SetLabelsRequest& request);
+  // The same. Requests that wait at the same time are stored together: `done` is called
+  // when that is done.
+  using OnLabels = std::function<void(Result<v1::SetLabelsReply>)>;
+  void set_labels(const v1::SetLabelsRequest& request, OnLabels done);
   [[nodiscard]] Result<v1::PolicyExplanation> explain_policy(const v1::ExplainPolicyRequest& request) const;
   [[nodiscard]] Result<v1::PolicyHits> policy_hits(const v1::GetPolicyHitsRequest& request) const;
   // Calls back for each flow that policy denies, until told to stop; `vpc` empty: of all.
@@ -175,6 +179,26 @@ class Daemon {
   void on_host_changed(std::uint32_t id);
   void on_liveness(std::uint32_t id, bool down);
   void on_event(const mz_event& e);
+  // What SetLabels changes; after exchange() what was there before. Of the goal that stands.
+  struct LabelChange {
+    struct OfEndpoint {
+      EndpointSpec* endpoint;
+      policy::PodLabels labels;
+    };
+    using Numbers = std::map<std::uint32_t, policy::LabelSet>;
+    std::vector<OfEndpoint> endpoints = {};
+    std::map<std::pair<std::string, std::uint32_t>, std::optional<policy::LabelSet>> sets = {};
+    std::map<std::string, Numbers> numbered = {};  // by VPC, on a host without a plan: all of its sets
+    v1::StoredLabels newer = {};
+    v1::SetLabelsReply reply = {};
+    OnLabels done = {};
+  };
+  [[nodiscard]] Result<LabelChange> label_change(const v1::SetLabelsRequest& request);
+  Result<> read_sets(const v1::SetLabelsRequest& request, LabelChange& change);
+  void exchange(LabelChange& change);
+  Result<> make_true(LabelChange& change);
+  void take_back(LabelChange& change);
+  Result<> store_labels();
   void tend_policies();
   void expire_groups();
   Result<> reserve_groups();
@@ -246,6 +270,7 @@ class Daemon {
 
   v1::GoalState applied_, added_;
   v1::StoredLabels newer_;  // labels that are newer than those of the two
+  std::vector<LabelChange> unstored_;  // in force, and not yet told
   Goal goal_;
   std::optional<mz_cfg> cfg_;  // of the loaded programs
   unsigned hz_ = 0;

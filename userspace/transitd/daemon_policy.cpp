@@ -123,23 +123,59 @@ Result<> Daemon::number_labels(const std::map<std::string, std::set<policy::Labe
 }
 
 Result<v1::SetLabelsReply> Daemon::set_labels(const v1::SetLabelsRequest& r) {
+  Result<v1::SetLabelsReply> told = fail(Code::internal, "labels: not stored");
+  set_labels(r, [&told](Result<v1::SetLabelsReply> reply) { told = std::move(reply); });
+  (void)store_labels();  // which tells
+  return told;
+}
+
+void Daemon::set_labels(const v1::SetLabelsRequest& r, OnLabels done) {
+  auto change = label_change(r);
+  if (!change) return done(tl::unexpected(change.error()));
+  exchange(*change);
+  labels_changed_ = true;
+  if (auto rc = make_true(*change); !rc) {
+    take_back(*change);
+    return done(tl::unexpected(rc.error()));
+  }
+  for (const auto& e : change->endpoints) change->reply.set_changed(change->reply.changed() + (e.labels != e.endpoint->labels));
+  generation_++;
+  change->done = std::move(done);
+  unstored_.push_back(std::move(*change));
+  if (unstored_.size() == 1) loop_.post([this] { (void)store_labels(); });
+}
+
+// What a caller was told survives whatever happens next.
+Result<> Daemon::store_labels() {
+  if (unstored_.empty()) return {};
+  auto all = std::exchange(unstored_, {});
+  const auto rc = save(newer_);
+  if (!rc) std::for_each(all.rbegin(), all.rend(), [this](LabelChange& c) { take_back(c); });
+  for (const LabelChange& c : all) c.done(rc ? Result<v1::SetLabelsReply>(c.reply) : tl::unexpected(rc.error()));
+  return rc;
+}
+
+// All that may be wrong is found here.
+Result<Daemon::LabelChange> Daemon::label_change(const v1::SetLabelsRequest& r) {
   if (standalone(applied_) && (r.sets_size() != 0 || r.forget_size() != 0))
     return fail(Code::failed_precondition, "label sets: this host has no plan, and numbers them itself");
-  // First all that may be wrong, then what is to be undone if it fails all the same.
-  struct Change {
-    EndpointSpec* endpoint;
-    policy::PodLabels labels;
-  };
-  std::vector<Change> changes;
+  LabelChange change{.newer = newer_};
+  std::set<std::string> named;
   for (const auto& m : r.endpoints()) {
     const auto e = goal_.endpoints.find(m.endpoint());
     if (e == goal_.endpoints.end() || !goal_.local(e->second))
       return fail(Code::not_found, "endpoint {}: there is none on this host", m.endpoint());
+    if (!named.insert(m.endpoint()).second) return fail(Code::invalid_argument, "endpoint {}: is there twice", m.endpoint());
     auto labels = policy::parse_pod_labels(m);
     if (!labels) return wrap(labels.error(), "endpoint " + m.endpoint());
-    changes.push_back({&e->second, std::move(*labels)});
+    change.endpoints.push_back({&e->second, std::move(*labels)});
+    replace(change.newer.mutable_endpoints(), m, [&m](const auto& l) { return l.endpoint() == m.endpoint(); });
   }
-  std::map<std::pair<std::string, std::uint32_t>, std::optional<policy::LabelSet>> sets;  // that change
+  MZ_CHECK(read_sets(r, change));
+  return change;
+}
+
+Result<> Daemon::read_sets(const v1::SetLabelsRequest& r, LabelChange& change) {
   for (const auto& m : r.sets()) {
     const std::string place = fmt::format("label set {} of vpc {}", m.id(), m.vpc());
     if (!goal_.vpcs.contains(m.vpc())) return fail(Code::not_found, "{}: the vpc is not known here", place);
@@ -149,75 +185,66 @@ Result<v1::SetLabelsReply> Daemon::set_labels(const v1::SetLabelsRequest& r) {
     if (!set) return wrap(set.error(), place);
     const auto& stand = goal_.policy[m.vpc()].sets;
     const auto stands = stand.find(m.id());
-    const auto at = sets.try_emplace({m.vpc(), m.id()}, stands == stand.end() ? *set : stands->second).first;
+    const auto at = change.sets.try_emplace({m.vpc(), m.id()}, stands == stand.end() ? *set : stands->second).first;
     if (at->second != *set) return fail(Code::failed_precondition, "{}: is {}; give another number", place, at->second->text());
   }
-  v1::StoredLabels newer = newer_;
+  const auto same = [](const auto& m) {
+    return [&m](const v1::LabelSet& s) { return s.vpc() == m.vpc() && s.id() == m.id(); };
+  };
   for (const auto& m : r.forget()) {
-    const auto mine = [&](const v1::LabelSet& s) { return s.vpc() == m.vpc() && s.id() == m.id(); };
-    if (!any(newer.sets(), mine) || any(r.sets(), mine)) continue;
-    sets[{m.vpc(), m.id()}].reset();
-    erase_if(newer.mutable_sets(), mine);
+    if (!any(change.newer.sets(), same(m)) || any(r.sets(), same(m))) continue;
+    change.sets[{m.vpc(), m.id()}].reset();
+    erase_if(change.newer.mutable_sets(), same(m));
   }
-  for (const auto& m : r.sets()) {
-    const auto same = [&](const v1::LabelSet& s) { return s.vpc() == m.vpc() && s.id() == m.id(); };
-    if (!any(applied_.label_sets(), same)) replace(newer.mutable_sets(), m, same);
-  }
-  for (const auto& m : r.endpoints())
-    replace(newer.mutable_endpoints(), m, [&m](const auto& l) { return l.endpoint() == m.endpoint(); });
+  for (const auto& m : r.sets())
+    if (!any(applied_.label_sets(), same(m))) replace(change.newer.mutable_sets(), m, same(m));
+  return {};
+}
 
-  std::map<std::string, std::map<std::uint32_t, policy::LabelSet>> numbered;  // here; what it was before
-  const auto exchange = [&] {
-    for (Change& c : changes) std::swap(c.endpoint->labels, c.labels);
-    for (auto& [key, set] : sets) {
-      auto& stand = goal_.policy[key.first].sets;
-      auto before = stand.find(key.second) == stand.end() ? std::optional<policy::LabelSet>() : std::move(stand[key.second]);
-      if (set)
-        stand.insert_or_assign(key.second, std::move(*set));
-      else
-        stand.erase(key.second);
-      set = std::move(before);
-    }
-    for (auto& [vpc, of_vpc] : numbered) std::swap(of_vpc, goal_.policy[vpc].sets);
-  };
-  exchange();
-  const auto add_new = [&]() -> Result<> {
-    for (const auto& [key, before] : sets)
-      if (const auto& now = goal_.policy[key.first].sets; now.contains(key.second))
-        MZ_CHECK(policies_.add_set(key.first, key.second, now.at(key.second)));
-    for (const auto& [vpc, before] : numbered)
-      for (const auto& [number, set] : goal_.policy[vpc].sets)
-        if (!before.contains(number)) MZ_CHECK(policies_.add_set(vpc, number, set));
-    return {};
-  };
-  const auto make_true = [&]() -> Result<> {
-    if (standalone(applied_)) {
-      const auto in_use = policies_.in_use_here(goal_);
-      for (const auto& [vpc, all] : in_use) numbered.emplace(vpc, goal_.policy[vpc].sets);
-      MZ_CHECK(number_labels(in_use, goal_, newer));
-    }
-    MZ_CHECK(save(newer));
-    if (!dp_.loaded()) return {};
-    MZ_CHECK(add_new());
-    for (const Change& c : changes) MZ_CHECK(policies_.ensure(*c.endpoint));
-    for (const Change& c : changes) MZ_CHECK(tables_.update_endpoint(goal_, ports_, *c.endpoint));
-    return {};
-  };
-  auto rc = make_true();
-  labels_changed_ = true;
-  if (!rc) {
-    exchange();
-    if (auto back = save(newer_); !back) log::error("{}", back.error().what);
-    if (auto back = dp_.loaded() ? policies_.settle(goal_) : Result<>(); !back) log::error("{}", back.error().what);
-    for (const Change& c : changes)
-      if (auto back = tables_.update_endpoint(goal_, ports_, *c.endpoint); !back) log::error("{}", back.error().what);
-    return tl::unexpected(rc.error());
+void Daemon::exchange(LabelChange& change) {
+  for (auto& e : change.endpoints) std::swap(e.endpoint->labels, e.labels);
+  for (auto& [key, set] : change.sets) {
+    auto& stand = goal_.policy[key.first].sets;
+    std::optional<policy::LabelSet> before;
+    if (const auto at = stand.find(key.second); at != stand.end()) before = std::move(at->second);
+    if (set)
+      stand.insert_or_assign(key.second, std::move(*set));
+    else
+      stand.erase(key.second);
+    set = std::move(before);
   }
-  newer_ = std::move(newer);
-  generation_++;
-  v1::SetLabelsReply reply;
-  for (const Change& c : changes) reply.set_changed(reply.changed() + (c.labels != c.endpoint->labels));
-  return reply;
+  for (auto& [vpc, numbers] : change.numbered) std::swap(numbers, goal_.policy[vpc].sets);
+  std::swap(newer_, change.newer);
+}
+
+Result<> Daemon::make_true(LabelChange& change) {
+  if (standalone(applied_)) {
+    const auto in_use = policies_.in_use_here(goal_);
+    for (const auto& [vpc, all] : in_use) change.numbered.emplace(vpc, goal_.policy[vpc].sets);
+    MZ_CHECK(number_labels(in_use, goal_, newer_));
+  }
+  if (!dp_.loaded()) return {};
+  for (const auto& [key, before] : change.sets)
+    if (const auto& now = goal_.policy[key.first].sets; now.contains(key.second))
+      MZ_CHECK(policies_.add_set(key.first, key.second, now.at(key.second)));
+  for (const auto& [vpc, before] : change.numbered)
+    for (const auto& [number, set] : goal_.policy[vpc].sets)
+      if (!before.contains(number)) MZ_CHECK(policies_.add_set(vpc, number, set));
+  for (const auto& e : change.endpoints) MZ_CHECK(policies_.ensure(*e.endpoint));
+  for (const auto& e : change.endpoints) MZ_CHECK(tables_.update_endpoint(goal_, ports_, *e.endpoint));
+  return {};
+}
+
+// As it was; what cannot be put back is said, and is put back with the next change.
+void Daemon::take_back(LabelChange& change) {
+  const auto log = [](const Result<>& rc) {
+    if (!rc) log::error("{}", rc.error().what);
+  };
+  exchange(change);
+  if (!dp_.loaded()) return;
+  for (const auto& e : change.endpoints) log(policies_.ensure(*e.endpoint));
+  log(policies_.settle(goal_));
+  for (const auto& e : change.endpoints) log(tables_.update_endpoint(goal_, ports_, *e.endpoint));
 }
 
 // What endpoints had before, and nobody has any more.

@@ -134,7 +134,11 @@ class Service final : public LocalService {
     return run(c, out, [this, in] { return daemon_.apply_policies(*in); });
   }
   Done* SetLabels(Ctx* c, const v1::SetLabelsRequest* in, v1::SetLabelsReply* out) override {
-    return run(c, out, [this, in] { return daemon_.set_labels(*in); });
+    Done* done = c->DefaultReactor();
+    loop_.post([this, done, in, out] {
+      daemon_.set_labels(*in, [done, out](Result<v1::SetLabelsReply> result) { finish(done, out, std::move(result)); });
+    });
+    return done;
   }
   Done* ExplainPolicy(Ctx* c, const v1::ExplainPolicyRequest* in, v1::PolicyExplanation* out) override {
     return run(c, out, [this, in] { return daemon_.explain_policy(*in); });
