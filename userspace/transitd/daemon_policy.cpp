@@ -36,7 +36,7 @@ bool any(const List& list, Match match) {
 }
 
 bool same_policy(const v1::Policy& a, const v1::Policy& b) {
-  return a.vpc() == b.vpc() && a.namespace_() == b.namespace_() && a.name() == b.name();
+  return a.vpc() == b.vpc() && policy::full_name(a) == policy::full_name(b);
 }
 bool same_namespace(const v1::Namespace& a, const v1::Namespace& b) { return a.vpc() == b.vpc() && a.name() == b.name(); }
 
@@ -56,7 +56,7 @@ Result<v1::ApplyReply> Daemon::apply_policies(const v1::ApplyPoliciesRequest& r)
     p.set_vpc(r.vpc());
     const auto same = [&p](const v1::Policy& o) { return same_policy(o, p); };
     if (any(applied_.policies(), same))
-      return fail(Code::failed_precondition, "policy {}/{}: is the plan's; change it in the region, and plan anew", r.vpc(), p.name());
+      return fail(Code::failed_precondition, "policy {}/{}: is the plan's; change it in the region, and plan anew", r.vpc(), policy::full_name(p));
     replace(added.mutable_policies(), p, same);
   }
   for (auto n : r.namespaces()) {
@@ -135,6 +135,9 @@ Result<v1::SetLabelsReply> Daemon::set_labels(const v1::SetLabelsRequest& r) {
       return fail(Code::not_found, "endpoint {}: there is none on this host", m.endpoint());
     auto labels = policy::parse_pod_labels(m);
     if (!labels) return wrap(labels.error(), "endpoint " + m.endpoint());
+    EndpointSpec with = e->second;
+    with.labels = *labels;
+    MZ_CHECK(check_groups(goal_, with));
     changes.push_back({&e->second, std::move(*labels)});
   }
   std::map<std::string, std::map<std::uint32_t, policy::LabelSet>> sets;  // of VPCs where they change
