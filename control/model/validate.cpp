@@ -53,6 +53,7 @@ class Validator {
     for (size_t i = 0; i < region_.gateways.size(); i++) MZ_CHECK(gateway(region_.gateways[i], i));
     for (size_t i = 0; i < region_.peerings.size(); i++) MZ_CHECK(peering(region_.peerings[i], i));
     for (const auto& [vpc, p] : region_.policy) MZ_CHECK(policy(vpc, p));
+    for (const Endpoint& e : region_.endpoints) MZ_CHECK(membership(e));
     return {};
   }
 
@@ -77,7 +78,8 @@ class Validator {
                    const std::string& place) const;
 
   Result<> peering(const Peering& p, size_t index);
-  Result<> policy(const std::string& vpc, const VpcPolicy& p) const;
+  Result<> policy(const std::string& vpc, const VpcPolicy& p);
+  Result<> membership(const Endpoint& e) const;
   Result<> part(const mizar::Prefix& part, const std::string& of, const std::string& seen_by, const std::string& place);
 
   const Region& region_;
@@ -94,6 +96,7 @@ class Validator {
   std::map<std::string, Unique<mizar::Addr>> addresses_;  // by VPC
   Unique<std::string> interfaces_;                 // "host netns NAME", "host tap NAME"
   std::map<std::string, const Host*> host_names_;
+  std::map<std::string, mizar::policy::GroupNames> security_groups_;  // by VPC
 };
 
 Result<> Validator::host(const Host& h, size_t index) {
@@ -395,17 +398,28 @@ Result<> Validator::part(const mizar::Prefix& part, const std::string& of, const
   return {};
 }
 
-Result<> Validator::policy(const std::string& vpc, const VpcPolicy& p) const {
+Result<> Validator::policy(const std::string& vpc, const VpcPolicy& p) {
   if (!vpcs_.contains(vpc)) return mizar::fail(Code::invalid_argument, "policies: vpc: '{}' is no vpc of the region", vpc);
   std::map<std::string, std::string> seen;  // name -> where
   for (const auto& x : p.policies)
     if (const auto [at, fresh] = seen.emplace(full_name(x), x.where); !fresh)
       return mizar::fail(Code::invalid_argument, "{}: policy {}: vpc {} has another of this name, at {}; give it another", x.where,
                          at->first, vpc, at->second);
+  auto& groups = security_groups_[vpc];
+  for (const auto& x : p.policies)
+    if (is_security_group(x)) groups.insert(x.name);
+  for (const auto& x : p.policies) MZ_CHECK(mizar::policy::check_references(vpc, x, groups));
   Unique<std::string> names;
   for (const auto& n : p.namespaces)
     MZ_CHECK(at_field(names.claim(n.name, "namespace " + key(vpc, n.name), n.name), "namespace " + key(vpc, n.name), "name"));
   return {};
+}
+
+Result<> Validator::membership(const Endpoint& e) const {
+  static const mizar::policy::GroupNames kNone;
+  const auto known = security_groups_.find(e.vpc);
+  auto rc = mizar::policy::check_membership(e.vpc, e.labels.labels, known == security_groups_.end() ? kNone : known->second);
+  return rc ? std::move(rc) : Result<>(mizar::wrap(rc.error(), "endpoint " + key(e.vpc, e.name)));
 }
 
 Result<> Validator::peering(const Peering& p, size_t index) {

@@ -40,9 +40,10 @@ def region(revision, row):
         host, _ = place(ns, short)
         labels = row.get("labels", {}).get(name, {"pod": short})
         ports = ", ".join(f"{{name: serve-{p}-{q}, protocol: {q}, port: {p}}}" for p, q in ((80, "tcp"), (81, "tcp"), (80, "udp")))
+        groups = row.get("groups", {}).get(name, [])
         lines.append(f"  - {{name: {ns}{short}, vpc: red, network: front, address: {pod.addresses[4]}, "
                      f"address6: '{pod.addresses[6]}', host: w{host}, netns: {pod.netns}, namespace: {ns}, "
-                     f"labels: {json.dumps(labels)}, ports: [{ports}]}}")
+                     f"labels: {json.dumps(labels)}, security_groups: {json.dumps(groups)}, ports: [{ports}]}}")
     if row["policies"]:
         lines.append("policies: [{vpc: red, file: policies.yaml}]")
     return "\n".join(lines) + "\n"

@@ -4,6 +4,7 @@ reaches whom then. Namespaces x, y, z (label ns: their name), pods a, b, c in ea
 pod: their name; ports serve-80-tcp, serve-81-tcp, serve-80-udp), x/a on one host and its
 peers on either.
 
+`groups`: which security groups an endpoint is in.
 `expect`: in order, the last that fits says; without one it is allowed. "deny * -> x/*",
 "allow y/b -> x/a tcp/80". `ports`: what is probed, in both families."""
 
@@ -22,9 +23,16 @@ def cluster(name, tier, priority, spec):
             f"metadata: {{name: {name}}}\nspec: {{tier: {tier}, priority: {priority}, {spec}}}\n")
 
 
+def group(name, spec):
+    """A SecurityGroup; `groups` of a row says who is in it."""
+    return f"---\napiVersion: centaurus/v1\nkind: SecurityGroup\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+
+
 DENY_IN_X = network("deny-in", "x", "podSelector: {}, policyTypes: [Ingress]")
 DENY_OUT_X = network("deny-out", "x", "podSelector: {}, policyTypes: [Egress]")
 ALL_NAMESPACES = "subject: {namespaces: {}}"
+# Of a group: everybody, both families.
+TO_ALL = "egress: [{to: [{cidr: 0.0.0.0/0}, {cidr: '::/0'}]}]"
 X_SUBJECT = "subject: {namespaces: {matchLabels: {ns: x}}}"
 
 
@@ -167,6 +175,32 @@ ROWS = [
     dict(name="Admin's egress to a network, one protocol", policies=cluster(
         "top", "Admin", 10, X_SUBJECT + ", egress: [{action: Deny, to: [{networks: ['{z/c.4}/32', '{z/c.6}/128']}], "
         "protocols: [{tcp: {destinationPort: {number: 81}}}]}]"), expect=["deny x/* -> z/c tcp/81"]),
+
+    # ---- security groups ------------------------------------------------------------------------------
+    dict(name="security group without rules: closed in both directions", policies=group("web", ""), groups={"x/a": ["web"]},
+         ports=PORTS + ("sctp/80", "icmp"), expect=["deny * -> x/a", "deny x/a -> *"]),
+    dict(name="security group: from another one, a range of ports", groups={"x/a": ["web"], "y/a": ["lb"], "z/b": ["lb"]},
+         policies=group("web", "ingress: [{protocol: tcp, ports: {first: 80, last: 80}, from: [{group: lb}]}], " + TO_ALL) + group("lb", TO_ALL),
+         ports=PORTS + ("icmp",), expect=["deny * -> x/a", "allow y/a -> x/a tcp/80", "allow z/b -> x/a tcp/80", "deny * -> y/a", "deny * -> z/b"]),
+    dict(name="security group: members among themselves, every protocol", groups={"x/a": ["web"], "x/b": ["web"], "z/c": ["web"]},
+         policies=group("web", "ingress: [{from: [{group: self}]}], egress: [{to: [{group: web}]}]"), ports=PORTS + ("sctp/80", "icmp"),
+         expect=[f"deny {ends}" for m in ("x/a", "x/b", "z/c") for ends in (f"* -> {m}", f"{m} -> *")] +
+         [f"allow {a} -> {b}" for a in ("x/a", "x/b", "z/c") for b in ("x/a", "x/b", "z/c") if a != b]),
+    dict(name="security group: a member of two has what either allows", groups={"x/a": ["web", "dns"], "y/a": ["web"], "z/a": ["dns"]},
+         policies=group("web", "ingress: [{protocol: tcp, from: [{cidr: 0.0.0.0/0}, {cidr: '::/0'}]}], " + TO_ALL) +
+         group("dns", "ingress: [{protocol: udp, ports: {first: 80}, from: [{cidr: 0.0.0.0/0}, {cidr: '::/0'}]}], " + TO_ALL),
+         expect=["deny * -> y/a udp/80", "deny * -> z/a tcp/80", "deny * -> z/a tcp/81"]),
+    dict(name="security group: egress to a group, and to a block of one family", groups={"x/a": ["web"], "y/b": ["db"]},
+         policies=group("web", "ingress: [{from: [{cidr: 0.0.0.0/0}, {cidr: '::/0'}]}], "
+                        "egress: [{protocol: tcp, ports: {first: 81}, to: [{group: db}]}, {to: [{cidr: '{z/c.6}/128'}]}]") +
+         group("db", "ingress: [{from: [{group: web}]}]"),
+         families={4: ["deny x/a -> *", "deny * -> y/b", "deny y/b -> *", "allow x/a -> y/b tcp/81"],
+                   6: ["deny x/a -> *", "deny * -> y/b", "deny y/b -> *", "allow x/a -> y/b tcp/81", "allow x/a -> z/c"]}),
+    dict(name="security group beside a NetworkPolicy: what either allows; Admin before both", groups={"x/a": ["web"]},
+         policies=group("web", "ingress: [{protocol: tcp, ports: {first: 80}, from: [{cidr: 0.0.0.0/0}, {cidr: '::/0'}]}], " + TO_ALL) +
+         to_a("{from: [{namespaceSelector: {matchLabels: {ns: y}}}]}") + cluster(
+             "top", "Admin", 10, X_SUBJECT + ", ingress: [{action: Deny, from: [{namespaces: {matchLabels: {ns: z}}}]}]"),
+         expect=["deny * -> x/a", "allow * -> x/a tcp/80", "allow y/* -> x/a", "deny z/* -> x/*"]),
 
     # ---- labels that change ------------------------------------------------------------------------
     dict(name="a pod's label is another: x/c is a b, too", policies=to_a("{from: [{podSelector: {matchLabels: {pod: b}}}]}"),

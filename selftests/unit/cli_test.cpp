@@ -419,7 +419,7 @@ TEST_F(Cli, EndpointAdd) {
   const Outcome r = run({"endpoint", "add", "web", "--netns", "web", "--vpc", "a", "--network",
                      "front", "--ip", "10.0.1.2", "--mac", "02:00:00:00:00:01", "--vni", "7",
                      "--cidr", "10.0.1.0/24", "--interface", "eth1", "--label", "app=web",
-                     "--namespace", "shop", "--named-port", "http=tcp/8080",
+                     "--namespace", "shop", "--named-port", "http=tcp/8080", "--security-group", "web", "--security-group", "lb",
                      "--ip6", "fd00:0:0:1::2", "--cidr6", "fd00:0:0:1::/64", "--domain",
                      "corp.example", "--dns", "192.0.2.53", "--dns", "2001:db8::53",
                      "--user-data", "/dev/null"});
@@ -429,7 +429,7 @@ TEST_F(Cli, EndpointAdd) {
   ASSERT_TRUE(mizar::parse_text("{name: web, netns: web, vpc: a, network: front, "
                                 "address: 10.0.1.2, mac: 02:00:00:00:00:01, vni: 7, "
                                 "cidr: 10.0.1.0/24, interface: eth1, labels: {app: web}, "
-                                "namespace: shop, ports: [{name: http, protocol: tcp, port: 8080}], "
+                                "namespace: shop, ports: [{name: http, protocol: tcp, port: 8080}], security_groups: [web, lb], "
                                 "address6: 'fd00:0:0:1::2', cidr6: 'fd00:0:0:1::/64', "
                                 "domain: corp.example, dns: [192.0.2.53, '2001:db8::53']}",
                                 "want", want));

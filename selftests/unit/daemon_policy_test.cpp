@@ -225,6 +225,61 @@ TEST_F(DaemonPolicyTest, WhatIsThePlansIsChangedByAPlan) {
   EXPECT_EQ(daemon_->goal().policy.at("red").policies.size(), 1u);
 }
 
+constexpr const char* kDbGroup = "{apiVersion: centaurus/v1, kind: SecurityGroup, metadata: {name: db}, spec: {ingress: [{name: sql, from: [{group: self}]}]}}";
+constexpr const char* kWebGroup = "{apiVersion: centaurus/v1, kind: SecurityGroup, metadata: {name: web}, spec: {ingress: [{from: [{group: db}]}]}}";
+
+TEST_F(DaemonPolicyTest, MembersOfSecurityGroupsComeAndGo) {
+  standalone();
+  ASSERT_OK(put({kDbGroup}));
+  EXPECT_EQ(explained(), "1 -; network  isolated by policies of the sender: deny; default  allow: allow") << "of none";
+  ASSERT_OK(label("[{endpoint: red/a, security_groups: [db]}]"));
+  EXPECT_EQ(explained(), "2 group(db); network security-group:db sql: allow; network  isolated by security-group:db: deny; default  allow: allow; "
+                         "network  isolated by policies of the sender: deny; default  allow: allow; "
+                         "network  isolated by security-group:db: deny; default  allow: allow");
+  EXPECT_EQ(endpoint("a").endpoint().security_groups_size(), 1);
+  EXPECT_EQ(endpoint("a").endpoint().labels_size(), 0) << "no label of its own";
+  const auto before = port();
+  // What is not there, or still has members.
+  const auto unknown = label("[{endpoint: red/a, security_groups: [db, web]}]");
+  EXPECT_EQ(code(unknown), Code::invalid_argument);
+  EXPECT_EQ(unknown.error().what, "endpoint red/a: security_groups: 'web' is no security group of vpc red");
+  EXPECT_EQ(put({kNoOneToDb}, true).error().what, "endpoint red/a: security_groups: 'db' is no security group of vpc red");
+  v1::DeleteRequest gone;
+  gone.set_kind(v1::KIND_POLICY);
+  gone.set_name("red/security-group:db");
+  EXPECT_EQ(code(daemon_->remove(gone)), Code::failed_precondition);
+  EXPECT_TRUE(same_bytes(before, port()));
+  // Another that names it stands on it.
+  ASSERT_OK(put({kWebGroup}));
+  ASSERT_OK(label("[{endpoint: red/a, security_groups: [web]}]"));
+  EXPECT_EQ(code(daemon_->remove(gone)), Code::failed_precondition);
+  gone.set_name("red/web");
+  EXPECT_EQ(code(daemon_->remove(gone)), Code::not_found) << "a ClusterNetworkPolicy would be called so";
+  ASSERT_OK(label("[{endpoint: red/a}]"));
+  for (const char* name : {"red/security-group:web", "red/security-group:db"}) {
+    gone.set_name(name);
+    ASSERT_OK(daemon_->remove(gone));
+  }
+}
+
+TEST_F(DaemonPolicyTest, AnEndpointIsAddedAsAMember) {
+  standalone();
+  ASSERT_OK(put({kDbGroup}));
+  EXPECT_EQ(add("{name: n, netns: a, interface: eth1, vpc: red, security_groups: [web]}").error().what,
+            "endpoint red/n: security_groups: 'web' is no security group of vpc red");
+  ASSERT_OK(add("{name: n, netns: a, interface: eth1, vpc: red, security_groups: [db]}"));
+  EXPECT_EQ(endpoint("n").endpoint().security_groups(0), "db");
+  EXPECT_NE(port("n").policy, port("a").policy);
+}
+
+TEST_F(DaemonPolicyTest, APlanMakesAMember) {
+  v1::GoalState s = planned({kDbGroup});
+  s.mutable_endpoints(0)->add_security_groups("db");
+  EXPECT_OK(parse_text("{vpc: red, id: 9, labels: {security-group.centaurus/db: ''}}", "t", *s.add_label_sets()));
+  ASSERT_OK(apply_state(s));
+  EXPECT_EQ(port().label, 9u);
+}
+
 TEST_F(DaemonPolicyTest, ADenialIsToldByName) {
   ASSERT_OK(apply_state(planned({kNoOneToDb})));
   std::vector<v1::Denial> told;

@@ -573,6 +573,55 @@ const BadCase kBad[] = {
 INSTANTIATE_TEST_SUITE_P(, BadGoal, testing::ValuesIn(kBad),
                          [](const auto& i) { return i.param.name; });
 
+// Group web of VPC a, whose rule names group `peer`; a/web is a member of `member`.
+v1::GoalState with_groups(const char* member, const char* peer) {
+  auto s = sound();
+  v1::GoalState more;
+  const auto read = parse_text(fmt::format(R"(policies:
+  - {{vpc: a, name: web, ingress: true, egress: true, source: "p.yaml:3", namespaces: {{}},
+     pods: {{all: [{{key: security-group.centaurus/web, op: EXISTS}}]}},
+     ingress_rules: [{{name: https, peers: {{any: [{{namespaces: {{}}, pods: {{all: [{{key: security-group.centaurus/{}, op: EXISTS}}]}}}}]}}}}]}}
+)",
+                                           peer),
+                               "groups", more);
+  EXPECT_TRUE(read) << read.error().what;
+  s.MergeFrom(more);
+  s.mutable_endpoints(0)->add_security_groups(member);
+  return s;
+}
+
+TEST(Goal, ReadsSecurityGroups) {
+  const auto goal = parse_goal(with_groups("web", "web"));
+  ASSERT_TRUE(goal) << goal.error().what;
+  EXPECT_TRUE(goal->policy.at("a").policies.contains("security-group:web"));
+  EXPECT_EQ(pod_of(goal->endpoints.at("a/web")).labels.count("security-group.centaurus/web"), 1u);
+  const auto again = parse_goal(to_state(*goal));
+  ASSERT_TRUE(again) << again.error().what;
+  EXPECT_EQ(again->endpoints.at("a/web").labels, goal->endpoints.at("a/web").labels);
+  EXPECT_EQ(again->policy, goal->policy);
+  // One of another kind with its name stands beside it.
+  auto s = with_groups("web", "web");
+  auto* top = s.add_policies();
+  top->set_vpc("a"), top->set_name("web"), top->set_tier(v1::Policy::ADMIN), top->mutable_namespaces();
+  EXPECT_TRUE(parse_goal(s));
+  *s.add_policies() = s.policies(0);
+  EXPECT_EQ(parse_goal(s).error().what, "policy a/security-group:web: name: another policy has the same");
+}
+
+TEST(Goal, SecurityGroupsThatAreNamedExist) {
+  const auto unknown = parse_goal(with_groups("web", "lb"));
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, Code::invalid_argument);
+  EXPECT_EQ(unknown.error().what, "p.yaml:3: SecurityGroup web: https: 'lb' is no security group of vpc a; write it, or take the peer out");
+  const auto member = parse_goal(with_groups("lb", "web"));
+  ASSERT_FALSE(member);
+  EXPECT_EQ(member.error().code, Code::invalid_argument);
+  EXPECT_EQ(member.error().what, "endpoint a/web: security_groups: 'lb' is no security group of vpc a");
+  auto other = with_groups("web", "web");
+  other.mutable_policies(0)->set_vpc("b");
+  EXPECT_EQ(parse_goal(other).error().what, "endpoint a/web: security_groups: 'web' is no security group of vpc a") << "another VPC's";
+}
+
 TEST(Goal, PointToPointNetworksHaveNoBroadcast) {
   auto s = sound();
   s.mutable_networks(1)->set_cidr("10.0.2.2/31");

@@ -39,6 +39,12 @@ spec:
   ingress: [{name: watchers, action: Pass, from: [{namespaces: {}}]}]
   egress: [{action: Deny, to: [{networks: ["fd00::/8"]}], protocols: [{tcp: {destinationPort: {number: 25}}}]}]
 ---
+apiVersion: centaurus/v1
+kind: SecurityGroup
+metadata: {name: web}
+spec:
+  ingress: [{name: https, protocol: tcp, ports: {first: 443}, from: [{cidr: 0.0.0.0/0}, {group: lb}]}, {from: [{group: self}]}]
+---
 apiVersion: v1
 kind: Namespace
 metadata: {name: shop, labels: {team: a}}
@@ -53,10 +59,11 @@ Parsed all() {
 
 TEST(PolicyMessage, WhatIsReadFromYamlComesThroughAMessageAsItWas) {
   const Parsed p = all();
-  ASSERT_EQ(p.policies.size(), 2u);
+  ASSERT_EQ(p.policies.size(), 3u);
   for (const Policy& one : p.policies) {
     const v1::Policy m = to_message("red", one);
     EXPECT_EQ(m.vpc(), "red");
+    EXPECT_EQ(full_name(m), full_name(one));
     const auto back = parse_policy(m);
     ASSERT_TRUE(back) << back.error().what;
     EXPECT_EQ(*back, one) << full_name(one);
@@ -127,6 +134,93 @@ TEST(PolicyMessage, WhatIsNotSoundIsNamed) {
   top.set_priority(1);
   top.clear_namespaces();
   EXPECT_NE(parse_policy(top).error().what.find("namespaces: is missing"), std::string::npos);
+}
+
+TEST(PolicyMessage, ASecurityGroupSaysNothingElse) {
+  const struct {
+    const char* want;
+    std::function<void(v1::Policy&)> change;
+  } cases[] = {
+      {"name: 'a.b' is not a security group's name", [](auto& p) { p.set_name("a.b"); }},
+      {"name: 'self' is what rules call", [](auto& p) { p.set_name("self"); }},
+      {"namespace: '' is not a namespace", [](auto& p) { p.clear_namespaces(); }},
+      {"namespaces: a NETWORK policy is about its own", [](auto& p) { p.set_namespace_("shop"); }},
+      {"namespaces: a security group is of all of them", [](auto& p) { p.mutable_namespaces()->add_all()->set_key("team"); }},
+      {"priority: a NETWORK policy has none", [](auto& p) { p.set_priority(1); }},
+      {"egress: a security group isolates both", [](auto& p) { p.set_egress(false); }},
+      {"egress: a security group isolates both", [](auto& p) { p.set_ingress(false); }},
+      {"pods: must be security-group.centaurus/NAME", [](auto& p) { p.clear_pods(); }},
+      {"pods: must be security-group.centaurus/NAME", [](auto& p) { p.mutable_pods()->mutable_all(0)->set_key("web"); }},
+      {"pods: must be security-group.centaurus/NAME", [](auto& p) { p.mutable_pods()->mutable_all(0)->set_op(v1::Requirement::DOES_NOT_EXIST); }},
+      {"pods: are members of 'lb', not of 'web'", [](auto& p) { p.mutable_pods()->mutable_all(0)->set_key("security-group.centaurus/lb"); }},
+      {"ingress_rules[0]: peers: there is none", [](auto& p) { p.mutable_ingress_rules(0)->clear_peers(); }},
+      {"ingress_rules[0]: ports: 'http' is a name", [](auto& p) { p.mutable_ingress_rules(0)->mutable_ports()->mutable_any(0)->set_name("http"); }},
+      {"ingress_rules[0]: verdict: DENY", [](auto& p) { p.mutable_ingress_rules(0)->set_verdict(v1::PolicyRule::DENY); }},
+      {"peers.any[0]: block: cidr: ", [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(0)->mutable_block()->set_cidr("10.0.0.1/8"); }},
+      {"peers.any[1]: namespaces: must be there", [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->clear_namespaces(); }},
+      {"peers.any[1]: pods: must be", [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->mutable_pods()->mutable_all(0)->set_key("app"); }},
+  };
+  const v1::Policy good = to_message("red", all().policies[2]);
+  ASSERT_TRUE(parse_policy(good));
+  for (const auto& c : cases) {
+    v1::Policy m = good;
+    c.change(m);
+    const auto rc = parse_policy(m);
+    ASSERT_FALSE(rc) << c.want;
+    EXPECT_EQ(rc.error().code, Code::invalid_argument);
+    EXPECT_NE(rc.error().what.find(c.want), std::string::npos) << rc.error().what << ", wanted: " << c.want;
+  }
+}
+
+// Nobody's labels, and no selector of others, say who is a member.
+TEST(PolicyMessage, LabelsOfSecurityGroupsAreNobodysOwn) {
+  const std::string key = "security-group.centaurus/web", why = "is kept for members of security groups";
+  v1::EndpointLabels e;
+  (*e.mutable_labels())[key] = "";
+  EXPECT_NE(parse_pod_labels(e).error().what.find(why), std::string::npos);
+  v1::Namespace n;
+  n.set_name("shop");
+  (*n.mutable_labels())[key] = "";
+  EXPECT_NE(parse_namespace(n).error().what.find(why), std::string::npos);
+  for (const std::size_t i : {0, 1}) {
+    v1::Policy p = to_message("red", all().policies[i]);
+    auto* r = p.mutable_pods()->add_all();
+    r->set_key(key), r->set_op(v1::Requirement::EXISTS);
+    EXPECT_NE(parse_policy(p).error().what.find(why), std::string::npos) << i;
+  }
+  v1::Policy p = to_message("red", all().policies[0]);
+  p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(0)->mutable_pods()->add_all()->set_key(key);
+  EXPECT_NE(parse_policy(p).error().what.find(why), std::string::npos) << "a peer";
+}
+
+TEST(PolicyMessage, MembershipIsALabel) {
+  v1::EndpointLabels m;
+  (*m.mutable_labels())["app"] = "web";
+  m.add_security_groups("web");
+  m.add_security_groups("lb");
+  const auto labels = parse_pod_labels(m);
+  ASSERT_TRUE(labels) << labels.error().what;
+  EXPECT_EQ(labels->labels, (Labels{{"app", "web"}, {"security-group.centaurus/lb", ""}, {"security-group.centaurus/web", ""}}));
+  v1::EndpointLabels back;
+  write_pod_labels(*labels, back);
+  EXPECT_EQ(back.labels_size(), 1);
+  ASSERT_EQ(back.security_groups_size(), 2);
+  EXPECT_EQ(back.security_groups(0) + " " + back.security_groups(1), "lb web");
+  EXPECT_EQ(*parse_pod_labels(back), *labels);
+  m.add_security_groups("web");
+  EXPECT_EQ(parse_pod_labels(m).error().what, "security_groups[2]: 'web' is given twice");
+  m.set_security_groups(2, "W");
+  EXPECT_NE(parse_pod_labels(m).error().what.find("security_groups[2]: 'W' is not a security group's name"), std::string::npos);
+  // In label sets it stands beside the others.
+  const LabelSet set{"", {}, {{"app", "web"}, {"security-group.centaurus/lb", ""}, {"security-group.centaurus/web", ""}}, {}};
+  EXPECT_EQ(set.text(), "pod(app=web) group(lb,web)");
+  v1::LabelSet s = to_message("red", 7, set);
+  EXPECT_EQ(*parse_label_set(s), set);
+  (*s.mutable_labels())["security-group.centaurus/lb"] = "1";
+  EXPECT_NE(parse_label_set(s).error().what.find("has a value, which membership has not"), std::string::npos);
+  s.mutable_labels()->erase("security-group.centaurus/lb");
+  (*s.mutable_labels())["security-group.centaurus/L"] = "";
+  EXPECT_NE(parse_label_set(s).error().what.find("labels: 'L' is not a security group's name"), std::string::npos);
 }
 
 TEST(PolicyMessage, LabelsOfAnEndpointAreChecked) {

@@ -372,7 +372,7 @@ TEST(PolicyYaml, RefusedOfDocuments) {
       {"a kind of two lines", "kind: \"a\\nb\"\napiVersion: v1\n",
        "1: kind 'a\\x0ab' is not read here; write NetworkPolicy, ClusterNetworkPolicy, Namespace or List"},
       {"another kind", "apiVersion: v1\nkind: Pod\n",
-       "1: kind 'Pod' is not read here; write NetworkPolicy, ClusterNetworkPolicy, Namespace or List"},
+       "1: kind 'Pod' is not read here; write NetworkPolicy, ClusterNetworkPolicy, SecurityGroup, Namespace or List"},
       {"another version", "apiVersion: networking.k8s.io/v1beta1\nkind: NetworkPolicy\n",
        "1: apiVersion 'networking.k8s.io/v1beta1' of NetworkPolicy is not known; write networking.k8s.io/v1"},
       {"the version before", "apiVersion: policy.networking.k8s.io/v1alpha1\nkind: ClusterNetworkPolicy\n",
@@ -387,7 +387,125 @@ TEST(PolicyYaml, RefusedOfDocuments) {
       {"the same one twice", np("  {}\n") + "---\n" + np("  {}\n"),
        "7: NetworkPolicy shop/web: is given twice, first on line 1; take one of them out"},
       {"a list in a list", "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: List, items: []}\n",
-       "4: items[0]: kind 'List' is not read here; write NetworkPolicy, ClusterNetworkPolicy or Namespace"},
+       "4: items[0]: kind 'List' is not read here; write NetworkPolicy, ClusterNetworkPolicy, SecurityGroup or Namespace"},
+  });
+}
+
+// ---- security groups --------------------------------------------------------------
+
+// A SecurityGroup with this spec, which begins on line 5.
+std::string sg(const std::string& spec) {
+  return "apiVersion: centaurus/v1\nkind: SecurityGroup\nmetadata: {name: web}\nspec:\n" + spec;
+}
+std::string sg_ingress(const std::string& rule) { return sg("  ingress: [" + rule + "]\n"); }
+Peer group(const char* name) {
+  return {.namespaces = Selector{}, .pods = Selector{{{std::string("security-group.centaurus/") + name, Op::exists}}}};
+}
+Peer block(const char* cidr) { return {.block = Block{prefix(cidr)}}; }
+
+TEST(PolicyYaml, ASecurityGroupWithEverythingInIt) {
+  const auto all = parsed(sg(R"(  ingress:
+  - {name: https, protocol: tcp, ports: {first: 443, last: 444}, from: [{cidr: 0.0.0.0/0}, {cidr: "::/0"}, {group: lb}]}
+  - {protocol: udp, ports: {first: 53}, from: [{group: self}]}
+  - {from: [{group: web}]}
+  egress:
+  - {protocol: sctp, to: [{cidr: 10.0.0.0/8}]}
+)"));
+  ASSERT_EQ(all.policies.size(), 1u);
+  const Policy& p = all.policies[0];
+  EXPECT_EQ(full_name(p), "security-group:web");
+  EXPECT_EQ(p.ns, "");
+  EXPECT_EQ(p.tier, Tier::network);
+  EXPECT_EQ(p.where, "p.yaml:1");
+  EXPECT_EQ(p.namespaces, Selector{});
+  EXPECT_EQ(p.pods, *group("web").pods);
+  EXPECT_TRUE(p.ingress && p.egress);
+  ASSERT_EQ(p.ingress_rules.size(), 3u);
+  EXPECT_EQ(p.ingress_rules[0], (Rule{"https", Verdict::allow, {{block("0.0.0.0/0"), block("::/0"), group("lb")}}, {{tcp(443, 444)}}}));
+  EXPECT_EQ(p.ingress_rules[1], (Rule{"ingress[1]", Verdict::allow, {{group("web")}}, {{{IPPROTO_UDP, 53, 53}}}}));
+  EXPECT_EQ(p.ingress_rules[2], (Rule{"ingress[2]", Verdict::allow, {{group("web")}}, {}})) << "every protocol, ICMP with them";
+  ASSERT_EQ(p.egress_rules.size(), 1u);
+  EXPECT_EQ(p.egress_rules[0], (Rule{"egress[0]", Verdict::allow, {{block("10.0.0.0/8")}}, {{{IPPROTO_SCTP, 0, 65535}}}}));
+}
+
+TEST(PolicyYaml, ASecurityGroupWithoutRulesClosesBothDirections) {
+  const auto all = parsed(sg("  {}\n"));
+  ASSERT_EQ(all.policies.size(), 1u);
+  EXPECT_TRUE(all.policies[0].ingress && all.policies[0].egress);
+  EXPECT_TRUE(all.policies[0].ingress_rules.empty() && all.policies[0].egress_rules.empty());
+}
+
+TEST(PolicyYaml, NamesOfSecurityGroupsAreTheirOwn) {
+  const auto all = parsed(sg("  {}\n") + "---\n" + "apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\n"
+                          "metadata: {name: web}\nspec: {tier: Admin, priority: 1, subject: {namespaces: {}}}\n");
+  ASSERT_EQ(all.policies.size(), 2u);
+  EXPECT_NE(full_name(all.policies[0]), full_name(all.policies[1]));
+}
+
+TEST(PolicyYaml, RefusedInASecurityGroup) {
+  const std::string from = ", from: [{group: lb}]}";
+  const std::string head = "apiVersion: centaurus/v1\nkind: SecurityGroup\n";
+  expect_refused({
+      {"unknown field", sg("  podSelector: {}\n"), "5: SecurityGroup web: unknown field 'podSelector'; known are ingress, egress"},
+      {"... of a rule", sg_ingress("{to: [{group: lb}]}"),
+       "5: SecurityGroup web: ingress[0]: unknown field 'to'; known are name, protocol, ports, from"},
+      {"... of a rule, egress", sg("  egress: [{from: [{group: lb}]}]\n"),
+       "5: SecurityGroup web: egress[0]: unknown field 'from'; known are name, protocol, ports, to"},
+      {"... of a peer", sg_ingress("{from: [{podSelector: {}}]}"),
+       "5: SecurityGroup web: ingress[0].from[0]: unknown field 'podSelector'; known are cidr, group"},
+      {"no peers", sg_ingress("{protocol: tcp}"), "5: SecurityGroup web: ingress[0]: from is missing; write it"},
+      {"from nobody", sg_ingress("{from: []}"), "5: SecurityGroup web: ingress[0].from: is empty; list one peer at least"},
+      {"to nobody", sg("  egress: [{to: []}]\n"), "5: SecurityGroup web: egress[0].to: is empty; list one peer at least"},
+      {"a peer of nothing", sg_ingress("{from: [{}]}"),
+       "5: SecurityGroup web: ingress[0].from[0]: has 0 fields; write exactly one of cidr, group"},
+      {"two peers in one", sg_ingress("{from: [{cidr: 10.0.0.0/8, group: lb}]}"),
+       "5: SecurityGroup web: ingress[0].from[0]: has 2 fields; write exactly one of cidr, group"},
+      {"host bits", sg_ingress("{from: [{cidr: 10.0.0.1/8}]}"),
+       "5: SecurityGroup web: ingress[0].from[0].cidr: '10.0.0.1/8' has host bits set; write a block as ADDRESS/LENGTH"},
+      {"no block", sg_ingress("{from: [{cidr: 10.0.0.0}]}"),
+       "5: SecurityGroup web: ingress[0].from[0].cidr: '10.0.0.0' is not ADDRESS/LENGTH; write a block as ADDRESS/LENGTH"},
+      {"IPv4 as IPv6", sg_ingress("{from: [{cidr: '::ffff:10.0.0.0/24'}]}"),
+       "5: SecurityGroup web: ingress[0].from[0].cidr: '::ffff:10.0.0.0/24' is IPv4 in IPv6 clothes; write it as IPv4"},
+      {"a reversed range", sg_ingress("{protocol: tcp, ports: {first: 90, last: 80}" + from),
+       "5: SecurityGroup web: ingress[0].ports.last: 80 is below first 90; write the smaller one as first"},
+      {"port 0", sg_ingress("{protocol: tcp, ports: {first: 0}" + from),
+       "5: SecurityGroup web: ingress[0].ports.first: 0 is out of range; write 1..65535"},
+      {"a port too large", sg_ingress("{protocol: tcp, ports: {first: 1, last: 65536}" + from),
+       "5: SecurityGroup web: ingress[0].ports.last: 65536 is out of range; write 1..65535"},
+      {"a range without begin", sg_ingress("{protocol: tcp, ports: {last: 80}" + from),
+       "5: SecurityGroup web: ingress[0].ports: first is missing; write it"},
+      {"ports of no protocol", sg_ingress("{ports: {first: 80}" + from),
+       "5: SecurityGroup web: ingress[0].ports: are of no protocol; write protocol: tcp, udp or sctp"},
+      {"a protocol", sg_ingress("{protocol: TCP" + from),
+       "5: SecurityGroup web: ingress[0].protocol: 'TCP' is not a protocol; write tcp, udp or sctp, or leave it out for every protocol"},
+      {"ICMP alone", sg_ingress("{protocol: icmp" + from),
+       "5: SecurityGroup web: ingress[0].protocol: rules for icmp alone are not supported; leave protocol out, which lets every protocol pass"},
+      {"a peer's name", sg_ingress("{from: [{group: L_B}]}"),
+       "5: SecurityGroup web: ingress[0].from[0].group: 'L_B' is not a security group's name; write up to 63 of a-z, 0-9 and '-', a letter or digit at both ends"},
+      {"its name", head + "metadata: {name: a.b}\nspec: {}\n",
+       "3: metadata: 'a.b' is not a security group's name; write up to 63 of a-z, 0-9 and '-', a letter or digit at both ends"},
+      {"it is called self", head + "metadata: {name: self}\nspec: {}\n",
+       "3: metadata: 'self' is what rules call their own group; choose another name"},
+      {"in a namespace", head + "metadata: {name: web, namespace: a}\nspec: {}\n", "3: metadata: SecurityGroup has no namespace; leave it out"},
+      {"another version", "apiVersion: v1\nkind: SecurityGroup\n", "1: apiVersion 'v1' of SecurityGroup is not known; write centaurus/v1"},
+      {"twice", sg("  {}\n") + "---\n" + sg("  {}\n"), "7: SecurityGroup web: is given twice, first on line 1; take one of them out"},
+  });
+  std::vector<std::string> warnings;
+  EXPECT_EQ(parse_policies(sg_ingress("{protocol: icmpv6" + from), "p.yaml", warnings).error().code, Code::unimplemented);
+}
+
+// Membership is given by name, not by labels; selectors do not ask for it.
+TEST(PolicyYaml, NobodysLabelsAreThoseOfSecurityGroups) {
+  const std::string why = "'security-group.centaurus/lb' is kept for members of security groups; name the group in an endpoint's "
+                          "security_groups or a group's rules";
+  const std::string by_label = "5: NetworkPolicy shop/web: podSelector.matchLabels: " + why;
+  const std::string by_expression = "5: NetworkPolicy shop/web: podSelector.matchExpressions[0].key: " + why;
+  const std::string by_namespace = "3: metadata.labels: " + why;
+  expect_refused({
+      {"matchLabels", subject("{matchLabels: {security-group.centaurus/lb: ''}}"), by_label.c_str()},
+      {"matchExpressions", subject("{matchExpressions: [{key: security-group.centaurus/lb, operator: Exists}]}"), by_expression.c_str()},
+      {"a namespace's", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {security-group.centaurus/lb: ''}}\n",
+       by_namespace.c_str()},
   });
 }
 

@@ -396,6 +396,62 @@ const BadCase kBad[] = {
      },
      "peering a/trade: peer_parts[0]: block: 192.0.2.0/24 holds 192.0.2.0/24, which gateway a/out leads to"},
 };
+// behind_gateway() with security groups web and lb of VPC a in groups.yaml; `spoil` may say more.
+mizar::Result<Region> with_groups(void (*spoil)(v1::Region&) = nullptr, const std::string& more = "") {
+  auto r = behind_gateway();
+  auto* file = r.add_policies();
+  file->set_vpc("a"), file->set_file("groups.yaml");
+  r.mutable_endpoints(0)->add_security_groups("web");
+  (*r.mutable_endpoints(0)->mutable_labels())["app"] = "shop";
+  r.mutable_endpoints(1)->add_security_groups("lb");
+  r.mutable_endpoints(1)->add_security_groups("web");
+  if (spoil) spoil(r);
+  std::vector<std::string> warnings;
+  return parse_region(r, [&more](const std::string&) -> mizar::Result<std::string> {
+    return "apiVersion: centaurus/v1\nkind: SecurityGroup\nmetadata: {name: web}\nspec: {ingress: [{from: [{group: lb}]}]}\n---\n"
+           "apiVersion: centaurus/v1\nkind: SecurityGroup\nmetadata: {name: lb}\nspec: {}\n" + more;
+  }, warnings);
+}
+
+TEST(Region, SecurityGroupsComeToTheHostsOfTheirMembers) {
+  const auto region = with_groups();
+  ASSERT_TRUE(region) << region.error().what;
+  const auto plan = make_plan(*region, {});
+  ASSERT_TRUE(plan) << plan.error().what;
+  std::vector<std::string> sets;
+  for (const auto& [id, set] : plan->kept.labels.at("a").sets) sets.push_back(set.text());
+  EXPECT_EQ(sets, (std::vector<std::string>{"group(lb,web)", "group(web)"}));
+  for (const std::size_t host : {0, 1}) {
+    const auto state = goal_state(*region, *plan, host);
+    EXPECT_EQ(state.policies_size(), 2) << host;
+    for (const auto& e : state.endpoints()) {
+      const int groups = e.vpc() != "a" || e.host() != state.host() ? 0 : e.name() == "web" ? 1 : 2;
+      EXPECT_EQ(e.security_groups_size(), groups) << e.name();
+      for (const auto& [key, value] : e.labels()) EXPECT_EQ(key, "app") << "membership is no label here";
+    }
+  }
+}
+
+TEST(Region, SecurityGroupsThatAreNamedExist) {
+  const struct {
+    const char* what;
+    void (*spoil)(v1::Region&);
+    const char* more;
+  } rows[] = {
+      {"endpoint a/web: security_groups: 'db' is no security group of vpc a", [](v1::Region& r) { r.mutable_endpoints(0)->add_security_groups("db"); }, ""},
+      {"endpoint b/web: security_groups: 'web' is no security group of vpc b", [](v1::Region& r) { r.mutable_endpoints(2)->add_security_groups("web"); }, ""},
+      {"endpoint a/web: security_groups[1]: 'web' is given twice", [](v1::Region& r) { r.mutable_endpoints(0)->add_security_groups("web"); }, ""},
+      {"groups.yaml:11: SecurityGroup db: egress[0]: 'cache' is no security group of vpc a; write it, or take the peer out", nullptr,
+       "---\napiVersion: centaurus/v1\nkind: SecurityGroup\nmetadata: {name: db}\nspec: {egress: [{to: [{group: db}, {group: cache}]}]}\n"},
+  };
+  for (const auto& row : rows) {
+    const auto region = with_groups(row.spoil, row.more);
+    ASSERT_FALSE(region) << row.what;
+    EXPECT_EQ(region.error().code, mizar::Code::invalid_argument);
+    EXPECT_EQ(region.error().what, row.what);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(, BadRegion, testing::ValuesIn(kBad),
                          [](const auto& i) { return i.param.name; });
 

@@ -140,8 +140,8 @@ void add_label(CLI::App& noun_cmd, Context& ctx) {
       *request.add_endpoints() = *r;
       auto reply = call(ctx, request);
       if (!reply) return Failure(reply.error());
-      return print_reply(ctx, *reply, fmt::format("endpoint {}: namespace {}, labels {}", r->endpoint(), namespace_of(*r),
-                                                  labels_text(r->labels())));
+      return print_reply(ctx, *reply, fmt::format("endpoint {}: namespace {}, labels {}, security groups {}", r->endpoint(),
+                                                  namespace_of(*r), labels_text(r->labels()), joined(r->security_groups())));
     };
   });
 }

@@ -195,7 +195,7 @@ Result<policy::World> load_world(const Context& ctx, const WorldOptions& o) {
 }
 
 // The files' policies and namespaces in place of those of the same names.
-void put(policy::World& world, const policy::Parsed& parsed) {
+Result<> put(policy::World& world, const policy::Parsed& parsed, const std::string& vpc) {
   for (const auto& p : parsed.policies) {
     std::erase_if(world.policies, [&](const auto& x) { return full_name(x) == full_name(p); });
     world.policies.push_back(p);
@@ -204,6 +204,14 @@ void put(policy::World& world, const policy::Parsed& parsed) {
     std::erase_if(world.namespaces, [&](const auto& x) { return x.name == n.name; });
     world.namespaces.push_back(n);
   }
+  policy::GroupNames groups;
+  for (const auto& p : world.policies)
+    if (is_security_group(p)) groups.insert(p.name);
+  for (const auto& p : world.policies) MZ_CHECK(policy::check_references(vpc, p, groups));
+  for (const auto& pod : world.pods)
+    if (auto rc = policy::check_membership(vpc, pod.labels, groups); !rc)
+      return mizar::wrap(rc.error(), fmt::format("endpoint {}/{}", vpc, pod.name));
+  return {};
 }
 
 struct TestOptions : WorldOptions {
@@ -257,7 +265,7 @@ Result<int> test(const Context& ctx, const TestOptions& o) {
   if (!o.files.empty()) {
     auto parsed = load_policies(o.files);
     if (!parsed) return Failure(parsed.error());
-    put(*world, *parsed);
+    MZ_CHECK(put(*world, *parsed, o.vpc));
   }
   auto from = find_end(*world, o.vpc, o.from), to = find_end(*world, o.vpc, o.to);
   if (!from) return Failure(from.error());
@@ -298,7 +306,7 @@ Result<int> diff(const Context& ctx, const DiffOptions& o) {
   if (!parsed) return Failure(parsed.error());
   policy::World after = *before;
   if (o.replace) after.policies.clear();
-  put(after, *parsed);
+  MZ_CHECK(put(after, *parsed, o.vpc));
   auto changes = policy::differences(*before, after);
   if (!changes) return Failure(changes.error());
   if (ctx.format != Format::table) {
@@ -341,7 +349,7 @@ void add_world(CLI::App& cmd, WorldOptions& o) {
 void add_put(CLI::App& parent, Context& ctx) {
   auto* cmd = parent.add_subcommand("apply", "Put policies of files in force at this host, all or none");
   cmd->footer("Files: Kubernetes' YAML or JSON: NetworkPolicy (v1), ClusterNetworkPolicy (v1alpha2),\n"
-              "Namespace, List. What judges an endpoint is its own host's; a region's policies come\n"
+              "Namespace, List; and SecurityGroup (centaurus/v1). What judges an endpoint is its own host's; a region's policies come\n"
               "to all hosts by transit plan.");
   auto o = std::make_shared<ApplyOptions>();
   add_files(*cmd, o->files, "Their file, may be repeated; - is standard input")->required();

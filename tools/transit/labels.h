@@ -26,7 +26,8 @@ std::string namespace_of(const Message& m) {
   return m.namespace_().empty() ? mizar::policy::kDefaultNamespace : m.namespace_();
 }
 
-// --namespace, --label KEY=VALUE and --named-port NAME=PROTOCOL/PORT of `request`.
+// --namespace, --label KEY=VALUE, --named-port NAME=PROTOCOL/PORT and --security-group NAME
+// of `request`.
 template <class Request>
 void add_label_options(CLI::App& cmd, const std::shared_ptr<Request>& request) {
   cmd.add_option_function<std::string>(
@@ -63,6 +64,12 @@ void add_label_options(CLI::App& cmd, const std::shared_ptr<Request>& request) {
          "To policy: a port of this name; may be repeated")
       ->allow_extra_args(false)
       ->type_name("NAME=PROTOCOL/PORT");
+  cmd.add_option_function<std::vector<std::string>>(
+         "--security-group",
+         [request](const std::vector<std::string>& all) { request->mutable_security_groups()->Assign(all.begin(), all.end()); },
+         "To policy: a security group of it; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME");
 }
 
 }  // namespace transit

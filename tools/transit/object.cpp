@@ -59,7 +59,7 @@ Result<> check_form(const Noun& noun, const std::string& name) {
                      (slashes == 1 || (noun.deep && slashes == 2));
   if (noun.in_vpc && !whole)
     return fail(Code::invalid_argument, "{} '{}': name it VPC/NAME{}", noun.name, name,
-                noun.deep ? ", or VPC/NAMESPACE/NAME" : "");
+                noun.deep ? ", VPC/NAMESPACE/NAME or VPC/security-group:NAME" : "");
   if (!noun.in_vpc && (name.empty() || slash != std::string::npos))
     return fail(Code::invalid_argument, "{} '{}': name it without a /", noun.name, name);
   return {};

@@ -11,6 +11,7 @@
 
 #include "tools/transit/client.h"
 #include "tools/transit/output.h"
+#include "userspace/policy/message.h"
 
 namespace transit {
 
@@ -19,7 +20,7 @@ struct Noun {
   const char* name;
   v1::Kind kind;
   bool in_vpc;  // named VPC/NAME
-  bool deep = false;  // or VPC/NAMESPACE/NAME
+  bool deep = false;  // or VPC/NAMESPACE/NAME, or VPC/security-group:NAME
 };
 
 inline constexpr Noun kHost{"host", v1::KIND_HOST, false};
@@ -66,7 +67,7 @@ inline std::string name_of(const v1::Gateway& g) { return g.vpc() + "/" + g.name
 inline std::string name_of(const v1::Peering& p) { return p.vpc() + "/" + p.name(); }
 inline std::string name_of(const v1::Namespace& n) { return n.vpc() + "/" + n.name(); }
 inline std::string name_of(const v1::Policy& p) {
-  return p.namespace_().empty() ? p.vpc() + "/" + p.name() : p.vpc() + "/" + p.namespace_() + "/" + p.name();
+  return p.vpc() + "/" + mizar::policy::full_name(p);
 }
 
 // How many hosts share the table's buckets.

@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 
+#include "userspace/policy/security_group.h"
+
 namespace mizar::policy {
 
 namespace {
@@ -33,7 +35,16 @@ std::string LabelSet::text() const {
     named.push_back(fmt::format("{}={}/{}", name, port.port, protocol_text(port.protocol)));
   if (!ns.empty()) add(out, "ns", {ns});
   add(out, "namespace", words(ns_labels));
-  add(out, "pod", words(pod_labels));
+  SortedLabels own;
+  std::vector<std::string> groups;
+  for (const auto& label : pod_labels) {
+    if (auto group = group_of_key(label.first))
+      groups.push_back(std::move(*group));
+    else
+      own.push_back(label);
+  }
+  add(out, "pod", words(own));
+  add(out, "group", groups);
   add(out, "port", named);
   return out.empty() ? "-" : out;
 }

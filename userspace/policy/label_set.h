@@ -16,9 +16,9 @@ struct LabelSet {
   SortedLabels ns_labels = {}, pod_labels = {};
   std::vector<std::pair<std::string, NamedPort>> ports = {};  // sorted by name
 
-  // "ns(shop) namespace(team=a) pod(app=web,tier=db) port(http=80/tcp)", of which what is
-  // empty is left out; "-": all of it. As valid labels have none of these signs, no two
-  // sets have the same text.
+  // "ns(shop) namespace(team=a) pod(app=web,tier=db) group(lb) port(http=80/tcp)", of which
+  // what is empty is left out; "-": all of it. As valid labels have none of these signs, and
+  // those of groups no value, no two sets have the same text.
   [[nodiscard]] std::string text() const;
   auto operator<=>(const LabelSet&) const = default;
 };

@@ -34,7 +34,7 @@ Result<> each(const List& list, const char* field, std::vector<T>& to, Parse par
 
 Result<> check_labels(const LabelMap& labels, const char* field) {
   for (const auto& [key, value] : labels) {
-    if (auto rc = check_label_key(key); !rc) return at(rc, field);
+    if (auto rc = check_free_label_key(key); !rc) return at(rc, field);
     if (auto rc = check_label_value(value); !rc) return at(rc, fmt::format("{}[{}]", field, key));
   }
   return {};
@@ -45,7 +45,7 @@ Labels sorted(const LabelMap& labels) { return {labels.begin(), labels.end()}; }
 // ---- selectors and peers ----------------------------------------------------------
 
 Result<Requirement> requirement(const v1::Requirement& m) {
-  if (auto rc = check_label_key(m.key()); !rc) return at(rc, "key");
+  if (auto rc = check_free_label_key(m.key()); !rc) return at(rc, "key");
   if (!v1::Requirement::Op_IsValid(m.op())) return bad("op: {} is not known", static_cast<int>(m.op()));
   const bool wants = m.op() == v1::Requirement::IN || m.op() == v1::Requirement::NOT_IN;
   if (wants == (m.values_size() == 0))
@@ -107,13 +107,55 @@ Result<Port> port(const v1::PolicyPort& m) {
   return Port{*protocol, 0, 65535, m.name()};
 }
 
-Result<Rule> rule(const v1::PolicyRule& m, Tier tier) {
+Result<Rule> rule(const v1::PolicyRule& m, Tier tier, Result<Peer> (*read_peer)(const v1::PolicyPeer&) = peer) {
   if (!v1::PolicyRule::Verdict_IsValid(m.verdict())) return bad("verdict: {} is not known", static_cast<int>(m.verdict()));
   if (tier == Tier::network && m.verdict() != v1::PolicyRule::ALLOW)
     return bad("verdict: {} is none of a NETWORK policy, which allows only", v1::PolicyRule::Verdict_Name(m.verdict()));
   Rule out{m.name(), static_cast<Verdict>(m.verdict()), {}, {}};
-  if (m.has_peers()) MZ_CHECK(each(m.peers().any(), "peers.any", out.peers.emplace(), peer));
+  if (m.has_peers()) MZ_CHECK(each(m.peers().any(), "peers.any", out.peers.emplace(), read_peer));
   if (m.has_ports()) MZ_CHECK(each(m.ports().any(), "ports.any", out.ports.emplace(), port));
+  return out;
+}
+
+// ---- security groups --------------------------------------------------------------
+
+// members_of() some group, whose name it returns.
+Result<std::string> members(const v1::Selector& m) {
+  const auto group = m.all_size() == 1 && m.all(0).op() == v1::Requirement::EXISTS && m.all(0).values().empty()
+                         ? group_of_key(m.all(0).key())
+                         : std::nullopt;
+  if (!group) return bad("must be {}NAME (EXISTS) alone, as of a security group", kGroupPrefix);
+  MZ_CHECK(check_group_name(*group));
+  return *group;
+}
+
+Result<Peer> group_peer(const v1::PolicyPeer& m) {
+  if (m.has_block()) return peer(m);
+  if (!m.has_namespaces() || m.namespaces().all_size() != 0) return bad("namespaces: must be there, and empty: a security group is of all of them");
+  auto group = members(m.pods());
+  if (!group) return at(group, "pods");
+  return Peer{.namespaces = Selector{}, .pods = members_of(*group)};
+}
+
+// A rule names its peers one by one, and ports by number.
+Result<Rule> group_rule(const v1::PolicyRule& m) {
+  if (m.peers().any().empty()) return bad("peers: there is none; 0.0.0.0/0 and ::/0 are everybody");
+  for (const auto& p : m.ports().any())
+    if (!p.name().empty()) return bad("ports: '{}' is a name; a security group's ports are numbers", p.name());
+  return rule(m, Tier::network, group_peer);
+}
+
+Result<Policy> security_group(const v1::Policy& m) {
+  if (auto rc = check_group_name(m.name()); !rc) return at(rc, "name");
+  if (m.namespaces().all_size() != 0) return bad("namespaces: a security group is of all of them; leave it empty");
+  if (m.priority() != 0) return bad("priority: a NETWORK policy has none");
+  if (!m.ingress() || !m.egress()) return bad("egress: a security group isolates both directions; set ingress, too");
+  auto group = members(m.pods());
+  if (!group) return at(group, "pods");
+  if (*group != m.name()) return bad("pods: are members of '{}', not of '{}'", *group, m.name());
+  Policy out{.name = m.name(), .namespaces = Selector{}, .pods = members_of(*group), .egress = true, .where = m.source()};
+  MZ_CHECK(each(m.ingress_rules(), "ingress_rules", out.ingress_rules, group_rule));
+  MZ_CHECK(each(m.egress_rules(), "egress_rules", out.egress_rules, group_rule));
   return out;
 }
 
@@ -171,6 +213,7 @@ Result<Policy> parse_policy(const v1::Policy& m) {
   const auto* tier = std::find_if(std::begin(kTiers), std::end(kTiers), [&](const auto& t) { return t.second == m.tier(); });
   if (tier == std::end(kTiers)) return bad("tier: {} is not known", static_cast<int>(m.tier()));
   out.tier = tier->first;
+  if (out.tier == Tier::network && m.namespace_().empty() && m.has_namespaces()) return security_group(m);
   if (out.tier == Tier::network) {
     if (auto rc = check_namespace(m.namespace_()); !rc) return at(rc, "namespace");
     if (m.has_namespaces()) return bad("namespaces: a NETWORK policy is about its own namespace; leave them out");
@@ -200,6 +243,10 @@ Result<Policy> parse_policy(const v1::Policy& m) {
   }
   out.where = m.source();
   return out;
+}
+
+std::string full_name(const v1::Policy& m) {
+  return full_name(Policy{.name = m.name(), .ns = m.namespace_(), .tier = m.tier() == v1::Policy::NETWORK ? Tier::network : Tier::admin});
 }
 
 v1::Policy to_message(const std::string& vpc, const Policy& p) {
@@ -235,14 +282,12 @@ v1::Namespace to_message(const std::string& vpc, const Namespace& n) {
   return out;
 }
 
-Result<PodLabels> parse_pod_labels(const std::string& ns, const LabelMap& labels, const NamedPorts& ports) {
-  PodLabels out;
-  if (!ns.empty()) {
-    if (auto rc = check_namespace(ns); !rc) return at(rc, "namespace");
-    out.ns = ns;
-  }
-  MZ_CHECK(check_labels(labels, "labels"));
-  out.labels = sorted(labels);
+namespace {
+
+using PortMap = decltype(PodLabels::ports);
+
+Result<PortMap> named_ports(const NamedPorts& ports) {
+  PortMap out;
   for (int i = 0; i < ports.size(); i++) {
     const std::string field = fmt::format("ports[{}]", i);
     const auto& p = ports[i];
@@ -250,9 +295,45 @@ Result<PodLabels> parse_pod_labels(const std::string& ns, const LabelMap& labels
     auto protocol = parse_service_protocol(p.protocol());
     if (!protocol) return at(protocol, field + ".protocol");
     if (p.port() == 0 || p.port() > 65535) return bad("{}.port: {} is not in 1..65535", field, p.port());
-    if (!out.ports.emplace(p.name(), NamedPort{*protocol, static_cast<std::uint16_t>(p.port())}).second)
+    if (!out.emplace(p.name(), NamedPort{*protocol, static_cast<std::uint16_t>(p.port())}).second)
       return bad("{}.name: another port has the same", field);
   }
+  return out;
+}
+
+// Labels of a label set: those of security groups stand beside the others.
+Result<> check_set_labels(const LabelMap& labels) {
+  LabelMap own;
+  for (const auto& [key, value] : labels) {
+    const auto group = group_of_key(key);
+    if (!group) {
+      own[key] = value;
+      continue;
+    }
+    if (auto rc = check_group_name(*group); !rc) return at(rc, "labels");
+    if (!value.empty()) return bad("labels[{}]: has a value, which membership has not", key);
+  }
+  return check_labels(own, "labels");
+}
+
+}  // namespace
+
+Result<PodLabels> parse_pod_labels(const std::string& ns, const LabelMap& labels, const NamedPorts& ports, const GroupList& groups) {
+  PodLabels out;
+  if (!ns.empty()) {
+    if (auto rc = check_namespace(ns); !rc) return at(rc, "namespace");
+    out.ns = ns;
+  }
+  MZ_CHECK(check_labels(labels, "labels"));
+  out.labels = sorted(labels);
+  for (int i = 0; i < groups.size(); i++) {
+    const std::string field = fmt::format("security_groups[{}]", i);
+    if (auto rc = check_group_name(groups[i]); !rc) return at(rc, field);
+    if (!out.labels.emplace(group_key(groups[i]), "").second) return bad("{}: '{}' is given twice", field, groups[i]);
+  }
+  auto named = named_ports(ports);
+  if (!named) return tl::unexpected(named.error());
+  out.ports = std::move(*named);
   return out;
 }
 
@@ -263,13 +344,15 @@ void write_named_port(const std::string& name, const NamedPort& port, v1::NamedP
 }
 
 Result<LabelSet> parse_label_set(const v1::LabelSet& m) {
-  auto own = parse_pod_labels("", m.labels(), m.ports());
-  if (!own) return tl::unexpected(own.error());
+  MZ_CHECK(check_set_labels(m.labels()));
+  const Labels own = sorted(m.labels());
+  auto ports = named_ports(m.ports());
+  if (!ports) return tl::unexpected(ports.error());
   if (!m.namespace_().empty())
     if (auto rc = check_namespace(m.namespace_()); !rc) return at(rc, "namespace");
   MZ_CHECK(check_labels(m.namespace_labels(), "namespace_labels"));
   const Labels ns = sorted(m.namespace_labels());
-  return LabelSet{m.namespace_(), {ns.begin(), ns.end()}, {own->labels.begin(), own->labels.end()}, {own->ports.begin(), own->ports.end()}};
+  return LabelSet{m.namespace_(), {ns.begin(), ns.end()}, {own.begin(), own.end()}, {ports->begin(), ports->end()}};
 }
 
 v1::LabelSet to_message(const std::string& vpc, std::uint32_t id, const LabelSet& s) {

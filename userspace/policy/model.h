@@ -73,7 +73,7 @@ enum class Tier { admin, network, baseline };
 
 struct Policy {
   std::string name;
-  std::string ns = {};  // of `network`; else empty
+  std::string ns = {};  // of `network`; else, and of a security group, empty
   Tier tier = Tier::network;
   int priority = 0;     // of the others: 0..1000
   std::optional<Selector> namespaces = {};  // subject, beside `pods`; absent: `ns`
@@ -84,7 +84,8 @@ struct Policy {
   bool operator==(const Policy&) const = default;
 };
 
-// "NAMESPACE/NAME", or of a policy without one "NAME".
+// "NAMESPACE/NAME", or of a policy without one "NAME", of a security group
+// "security-group:NAME".
 std::string full_name(const Policy& p);
 
 struct Namespace {

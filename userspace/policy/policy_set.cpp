@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <tuple>
 
+#include "userspace/policy/security_group.h"
+
 namespace mizar::policy {
 
 namespace {
@@ -44,7 +46,10 @@ void sort_once(std::vector<std::uint32_t>& v) {
 
 }  // namespace
 
-std::string full_name(const Policy& p) { return p.ns.empty() ? p.name : fmt::format("{}/{}", p.ns, p.name); }
+std::string full_name(const Policy& p) {
+  if (is_security_group(p)) return "security-group:" + p.name;
+  return p.ns.empty() ? p.name : fmt::format("{}/{}", p.ns, p.name);
+}
 
 PolicySet::PolicySet(std::vector<Policy> policies, const std::vector<Namespace>& namespaces,
                      std::vector<Prefix> inside)

@@ -8,36 +8,21 @@
 
 #include "userspace/base/yaml.h"
 #include "userspace/policy/names.h"
+#include "userspace/policy/security_group.h"
 #include "userspace/policy/selector.h"
 #include "userspace/policy/yaml_reader.h"
+#include "userspace/policy/yaml_security_group.h"
 
 namespace mizar::policy {
 
 namespace {
-
-#define READ(name, expr)                                     \
-  auto name##_read = (expr);                                 \
-  if (!name##_read) return tl::unexpected(name##_read.error()); \
-  auto& name = *name##_read
-
-// An optional field, read by `read(value, target)`.
-template <class Read, class T>
-Result<> optionally(const Fields& f, std::string_view name, Read read, T& to) {
-  const Value* v = f.get(name);
-  return v == nullptr ? Result<>() : read(*v, to);
-}
-
-Result<> check(const Value& v, Result<> r) {
-  if (!r) return v.wrapped(r.error());
-  return {};
-}
 
 // ---- labels and selectors ---------------------------------------------------
 
 Result<> read_labels(const Value& v, Labels& to) {
   READ(entries, v.entries());
   for (const auto& [key, value] : entries) {
-    MZ_CHECK(check(v, check_label_key(key)));
+    MZ_CHECK(check(v, check_free_label_key(key)));
     READ(text, value.text());
     MZ_CHECK(check(value, check_label_value(text)));
     to.emplace(key, text);
@@ -68,7 +53,7 @@ Result<Requirement> read_expression(const Value& v) {
   READ(f, v.fields({"key", "operator", "values"}));
   READ(key, f.need("key"));
   READ(name, key.text());
-  MZ_CHECK(check(key, check_label_key(name)));
+  MZ_CHECK(check(key, check_free_label_key(name)));
   READ(op_field, f.need("operator"));
   READ(op, read_operator(op_field));
   Requirement r{name, op};
@@ -353,13 +338,6 @@ Result<> read_action(const Value& v, Verdict& to) {
   return {};
 }
 
-Result<> read_rule_name(const Value& v, std::string& to) {
-  READ(text, v.text());
-  if (text.size() > 100) return v.bad("has {} characters; write 100 at most", text.size());
-  if (!text.empty()) to = text;
-  return {};
-}
-
 Result<> check_named(const Value& v, const Rule& r) {
   const auto named = [](const Port& p) { return !p.name.empty(); };
   if (r.ports && std::any_of(r.ports->begin(), r.ports->end(), named) &&
@@ -457,18 +435,21 @@ Result<> enter(Documents& all, const Value& v) {
 Result<> read_policy(Value v, const Fields& f, std::string_view kind, Documents& all) {
   READ(metadata_field, f.need("metadata"));
   READ(m, read_metadata(metadata_field));
-  const bool cluster = kind == "ClusterNetworkPolicy";
-  if (cluster && !m.ns.empty()) return metadata_field.bad("{} has no namespace; leave it out", kind);
-  Policy p{.name = m.name, .ns = cluster || !m.ns.empty() ? m.ns : "default"};
+  const bool network = kind == "NetworkPolicy";
+  if (!network && !m.ns.empty()) return metadata_field.bad("{} has no namespace; leave it out", kind);
+  Policy p{.name = m.name, .ns = !network || !m.ns.empty() ? m.ns : "default"};
   p.where = fmt::format("{}:{}", v.reading->file, v.line);
-  v.object = cluster ? fmt::format("{} {}", kind, p.name) : fmt::format("{} {}/{}", kind, p.ns, p.name);
+  v.object = network ? fmt::format("{} {}/{}", kind, p.ns, p.name) : fmt::format("{} {}", kind, p.name);
   MZ_CHECK(enter(all, v));
   const Value* given = f.get("spec");
   if (given == nullptr) return v.bad("spec is missing; write it");
   Value spec = *given;
   spec.object = v.object;
   spec.path.clear();
-  MZ_CHECK(cluster ? read_cluster_policy(spec, p) : read_network_policy(spec, p));
+  if (kind == "SecurityGroup") MZ_CHECK(check(metadata_field, check_group_name(m.name)));
+  MZ_CHECK(network                   ? read_network_policy(spec, p)
+           : kind == "SecurityGroup" ? read_security_group(spec, p)
+                                     : read_cluster_policy(spec, p));
   all.parsed.policies.push_back(std::move(p));
   return {};
 }
@@ -517,6 +498,7 @@ Result<> read_document(const Value& v, bool inside, Documents& all) {
   static const std::map<std::string, std::string> kVersions = {
       {"NetworkPolicy", "networking.k8s.io/v1"},
       {"ClusterNetworkPolicy", "policy.networking.k8s.io/v1alpha2"},
+      {"SecurityGroup", "centaurus/v1"},
       {"Namespace", "v1"},
       {"List", "v1"}};
   if (!v.node.IsMap()) return v.bad("must be a map; write apiVersion, kind, metadata and spec");
@@ -524,7 +506,7 @@ Result<> read_document(const Value& v, bool inside, Documents& all) {
   READ(version, read_head(v, "apiVersion"));
   const auto known = kVersions.find(kind);
   if (known == kVersions.end() || (inside && kind == "List"))
-    return v.bad("kind '{}' is not read here; write NetworkPolicy, ClusterNetworkPolicy{}", kind,
+    return v.bad("kind '{}' is not read here; write NetworkPolicy, ClusterNetworkPolicy, SecurityGroup{}", kind,
                  inside ? " or Namespace" : ", Namespace or List");
   if (version != known->second)
     return v.bad("apiVersion '{}' of {} is not known; write {}", version, kind, known->second);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Policies and namespaces as Kubernetes writes them.
+// Policies and namespaces as Kubernetes writes them, and security groups.
 #pragma once
 
 #include <string>
@@ -17,10 +17,11 @@ struct Parsed {
 };
 
 // Documents of NetworkPolicy (networking.k8s.io/v1), ClusterNetworkPolicy
-// (policy.networking.k8s.io/v1alpha2), Namespace (v1) and List of these. All or nothing:
+// (policy.networking.k8s.io/v1alpha2), SecurityGroup (centaurus/v1), Namespace (v1) and List
+// of these. Whether the groups that rules name exist is for the VPC's owner to ask. All or nothing:
 // what is not known to be understood is an error, "FILE:LINE: OBJECT: FIELD: what; next
 // step". Appends to `warnings` what is taken otherwise than written.
-// Errors: invalid_argument; unimplemented (peers by domain name or node).
+// Errors: invalid_argument; unimplemented (peers by domain name or node, rules for ICMP alone).
 Result<Parsed> parse_policies(std::string_view text, std::string_view file,
                               std::vector<std::string>& warnings);
 

@@ -127,4 +127,16 @@ Result<Value> Fields::need(std::string_view name) const {
   return self_.bad("{} is missing; write it", name);
 }
 
+Result<> check(const Value& v, const Result<>& r) {
+  if (!r) return v.wrapped(r.error());
+  return {};
+}
+
+Result<> read_rule_name(const Value& v, std::string& to) {
+  READ(text, v.text());
+  if (text.size() > 100) return v.bad("has {} characters; write 100 at most", text.size());
+  if (!text.empty()) to = text;
+  return {};
+}
+
 }  // namespace mizar::policy

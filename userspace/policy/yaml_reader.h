@@ -14,6 +14,12 @@
 
 namespace mizar::policy {
 
+// `name` is what `expr` gives; an error is returned.
+#define READ(name, expr)                                     \
+  auto name##_read = (expr);                                 \
+  if (!name##_read) return tl::unexpected(name##_read.error()); \
+  auto& name = *name##_read
+
 // What all values of a text share.
 struct Reading {
   std::string file;
@@ -66,5 +72,18 @@ class Fields {
   Value self_;
   std::map<std::string, Value, std::less<>> values_;
 };
+
+// An optional field, read by `read(value, target)`.
+template <class Read, class T>
+Result<> optionally(const Fields& f, std::string_view name, Read read, T& to) {
+  const Value* v = f.get(name);
+  return v == nullptr ? Result<>() : read(*v, to);
+}
+
+// `r`, with the place in front of its error.
+Result<> check(const Value& v, const Result<>& r);
+
+// What its author calls a rule; what is empty changes nothing.
+Result<> read_rule_name(const Value& v, std::string& to);
 
 }  // namespace mizar::policy

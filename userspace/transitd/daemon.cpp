@@ -73,8 +73,8 @@ Result<std::string> interface_with(const Addrs& host) {
   return name;
 }
 
-std::string namespace_of(const v1::Policy& p) { return p.namespace_(); }
-std::string namespace_of(const v1::Namespace&) { return ""; }
+std::string name_in_vpc(const v1::Policy& p) { return policy::full_name(p); }
+std::string name_in_vpc(const v1::Namespace& n) { return n.name(); }
 
 // Every address it had is still there: its interface can stay.
 bool keeps(const EndpointSpec& now, const EndpointSpec& before) {
@@ -223,7 +223,9 @@ Result<Goal> Daemon::merged(const v1::GoalState& applied, const v1::GoalState& a
   for (const auto& l : newer.endpoints()) {
     auto parsed = policy::parse_pod_labels(l);
     if (!parsed) return wrap(parsed.error(), "endpoint " + l.endpoint());
-    goal->endpoints.find(l.endpoint())->second.labels = std::move(*parsed);
+    auto& e = goal->endpoints.find(l.endpoint())->second;
+    e.labels = std::move(*parsed);
+    MZ_CHECK(check_groups(*goal, e));
   }
   if (standalone(applied)) MZ_CHECK(number_labels(policies_.in_use(*goal), *goal, newer));
   return goal;
@@ -347,7 +349,7 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
     list->erase(std::remove_if(list->begin(), list->end(),
                                [&](const auto& o) {
                                  return std::any_of(planned.begin(), planned.end(), [&](const auto& p) {
-                                   return p.vpc() == o.vpc() && p.name() == o.name() && namespace_of(p) == namespace_of(o);
+                                   return p.vpc() == o.vpc() && name_in_vpc(p) == name_in_vpc(o);
                                  });
                                }),
                 list->end());
@@ -388,6 +390,7 @@ v1::GoalState Daemon::state() const {
       e.set_namespace_(l.namespace_());
       *e.mutable_labels() = l.labels();
       *e.mutable_ports() = l.ports();
+      *e.mutable_security_groups() = l.security_groups();
     }
   return all;
 }

@@ -29,7 +29,7 @@ const typename List::value_type* find(const List& list, Match match) {
 }
 
 std::string policy_key(const v1::Policy& p) {
-  return object_key(p.vpc(), p.namespace_().empty() ? p.name() : p.namespace_() + "/" + p.name());
+  return object_key(p.vpc(), policy::full_name(p));
 }
 
 Failure still_used(const v1::DeleteRequest& r, std::string_view by) {
@@ -253,6 +253,7 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   e.set_namespace_(r.namespace_());
   *e.mutable_labels() = r.labels();
   *e.mutable_ports() = r.ports();
+  *e.mutable_security_groups() = r.security_groups();
   e.set_max_flows(r.max_flows());
   e.set_user_data(r.user_data());
   e.mutable_netns()->set_name(r.netns());

@@ -41,7 +41,7 @@ bool any(const List& list, Match match) {
 }
 
 bool same_policy(const v1::Policy& a, const v1::Policy& b) {
-  return a.vpc() == b.vpc() && a.namespace_() == b.namespace_() && a.name() == b.name();
+  return a.vpc() == b.vpc() && policy::full_name(a) == policy::full_name(b);
 }
 bool same_namespace(const v1::Namespace& a, const v1::Namespace& b) { return a.vpc() == b.vpc() && a.name() == b.name(); }
 
@@ -61,7 +61,7 @@ Result<v1::ApplyReply> Daemon::apply_policies(const v1::ApplyPoliciesRequest& r)
     p.set_vpc(r.vpc());
     const auto same = [&p](const v1::Policy& o) { return same_policy(o, p); };
     if (any(applied_.policies(), same))
-      return fail(Code::failed_precondition, "policy {}/{}: is the plan's; change it in the region, and plan anew", r.vpc(), p.name());
+      return fail(Code::failed_precondition, "policy {}/{}: is the plan's; change it in the region, and plan anew", r.vpc(), policy::full_name(p));
     replace(added.mutable_policies(), p, same);
   }
   for (auto n : r.namespaces()) {
@@ -168,6 +168,9 @@ Result<Daemon::LabelChange> Daemon::label_change(const v1::SetLabelsRequest& r) 
     if (!named.insert(m.endpoint()).second) return fail(Code::invalid_argument, "endpoint {}: is there twice", m.endpoint());
     auto labels = policy::parse_pod_labels(m);
     if (!labels) return wrap(labels.error(), "endpoint " + m.endpoint());
+    EndpointSpec with = e->second;
+    with.labels = *labels;
+    MZ_CHECK(check_groups(goal_, with));
     change.endpoints.push_back({&e->second, std::move(*labels)});
     replace(change.newer.mutable_endpoints(), m, [&m](const auto& l) { return l.endpoint() == m.endpoint(); });
   }

@@ -32,6 +32,7 @@ Result<v1::EndpointStatus> Daemon::endpoint_status(const std::string& key) const
   if (const auto& l = e->second.labels; goal_.local(e->second)) {
     s.mutable_endpoint()->clear_labels();
     s.mutable_endpoint()->clear_ports();
+    s.mutable_endpoint()->clear_security_groups();
     policy::write_pod_labels(l, *s.mutable_endpoint());
   }
   const auto port = ports_.find(key);

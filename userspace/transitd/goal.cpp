@@ -21,6 +21,14 @@ Failure bad(std::string_view object, const char* field, fmt::format_string<A...>
               fmt::format(f, std::forward<A>(a)...));
 }
 
+policy::GroupNames groups_of(const Goal& goal, const std::string& vpc) {
+  policy::GroupNames out;
+  if (const auto spec = goal.policy.find(vpc); spec != goal.policy.end())
+    for (const auto& [name, p] : spec->second.policies)
+      if (policy::is_security_group(p)) out.insert(p.name);
+  return out;
+}
+
 // Reads one message into one Goal. A step for each kind, in the order of
 // references: hosts, VPCs, networks, endpoints, services, gateways, peerings, policy.
 class Reader {
@@ -41,6 +49,7 @@ class Reader {
     for (int i = 0; i < in_.policies_size(); i++) MZ_CHECK(policy_of(in_.policies(i), i));
     for (int i = 0; i < in_.namespaces_size(); i++) MZ_CHECK(name_space(in_.namespaces(i), i));
     for (int i = 0; i < in_.label_sets_size(); i++) MZ_CHECK(label_set(in_.label_sets(i), i));
+    MZ_CHECK(security_groups());
     return std::move(out_);
   }
 
@@ -65,6 +74,7 @@ class Reader {
   Result<> policy_of(const v1::Policy& m, int index);
   Result<> name_space(const v1::Namespace& m, int index);
   Result<> label_set(const v1::LabelSet& m, int index);
+  Result<> security_groups() const;
   Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> shards(const v1::ShardTable& t, const std::string& object, const char* field,
@@ -431,6 +441,14 @@ Result<> Reader::label_set(const v1::LabelSet& m, int index) {
   return {};
 }
 
+// What rules and endpoints name of them.
+Result<> Reader::security_groups() const {
+  for (const auto& [vpc, spec] : out_.policy)
+    for (const auto& [name, p] : spec.policies) MZ_CHECK(policy::check_references(vpc, p, groups_of(out_, vpc)));
+  for (const auto& [key, e] : out_.endpoints) MZ_CHECK(check_groups(out_, e));
+  return {};
+}
+
 Result<> Reader::address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object) {
   const auto vpc = out_.vpcs.find(e.vpc());
   if (vpc == out_.vpcs.end()) return bad(object, "vpc", "'{}' does not stand in vpcs", e.vpc());
@@ -521,6 +539,15 @@ std::string object_key(std::string_view vpc, std::string_view name) {
 }
 
 policy::Pod pod_of(const EndpointSpec& e) { return {e.labels.ns, e.name, e.labels.labels, e.labels.ports, e.address}; }
+
+Result<> check_groups(const Goal& goal, const EndpointSpec& e) {
+  const auto& labels = e.labels.labels;
+  const auto first = labels.lower_bound(policy::kGroupPrefix);
+  if (first == labels.end() || !policy::group_of_key(first->first)) return {};  // of none
+  if (auto rc = policy::check_membership(e.vpc, labels, groups_of(goal, e.vpc)); !rc)
+    return wrap(rc.error(), "endpoint " + object_key(e.vpc, e.name));
+  return {};
+}
 
 Result<Goal> parse_goal(const v1::GoalState& state) { return Reader(state).read(); }
 

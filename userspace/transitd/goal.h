@@ -179,6 +179,8 @@ struct Goal {
 std::string object_key(std::string_view vpc, std::string_view name);
 // An endpoint as policy sees it.
 policy::Pod pod_of(const EndpointSpec& e);
+// Error: invalid_argument: it is to be a member of a group that its VPC does not have.
+Result<> check_groups(const Goal& goal, const EndpointSpec& e);
 
 // Error: invalid_argument, one line naming object and field, such as
 //   network a/front: cidr: 10.2.0.0/24 is outside vpc a's 10.1.0.0/16
