@@ -370,7 +370,7 @@ TEST(PolicyYaml, RefusedOfDocuments) {
       {"no YAML", "a: [\n", "2: not valid YAML: end of sequence flow not found; correct it"},
       {"a rest that begins nothing", "{a: b},\n{c: d}\n", "1: not valid YAML: nothing begins with what stands here; correct it"},
       {"a kind of two lines", "kind: \"a\\nb\"\napiVersion: v1\n",
-       "1: kind 'a\\x0ab' is not read here; write NetworkPolicy, ClusterNetworkPolicy, Namespace or List"},
+       "1: kind 'a\\x0ab' is not read here; write NetworkPolicy, ClusterNetworkPolicy, SecurityGroup, Namespace or List"},
       {"another kind", "apiVersion: v1\nkind: Pod\n",
        "1: kind 'Pod' is not read here; write NetworkPolicy, ClusterNetworkPolicy, SecurityGroup, Namespace or List"},
       {"another version", "apiVersion: networking.k8s.io/v1beta1\nkind: NetworkPolicy\n",
