@@ -241,7 +241,7 @@ TEST_F(DaemonPolicyTest, MembersOfSecurityGroupsComeAndGo) {
   const auto before = port();
   // What is not there, or still has members.
   const auto unknown = label("[{endpoint: red/a, security_groups: [db, web]}]");
-  EXPECT_EQ(code(unknown), Code::invalid_argument);
+  ASSERT_EQ(code(unknown), Code::invalid_argument);
   EXPECT_EQ(unknown.error().what, "endpoint red/a: security_groups: 'web' is no security group of vpc red");
   EXPECT_EQ(put({kNoOneToDb}, true).error().what, "endpoint red/a: security_groups: 'db' is no security group of vpc red");
   v1::DeleteRequest gone;
