@@ -64,7 +64,7 @@ $(O)/selftests/fuzz/responder_fuzz_seeds: $(RFUZZ_DEPS)
 ALL += $(O)/selftests/fuzz/responder_fuzz $(O)/selftests/fuzz/responder_fuzz_seeds
 
 # What operators write about policy.
-PFUZZ_SRC   := selftests/fuzz/policy_fuzz.cpp $(patsubst %,userspace/policy/%.cpp,compiler dimension group label_set list_builder names policy_set selector yaml yaml_reader) \
+PFUZZ_SRC   := selftests/fuzz/policy_fuzz.cpp $(filter-out %/message.cpp,$(wildcard userspace/policy/*.cpp)) \
 	$(patsubst %,userspace/base/%.cpp,addr names result yaml)
 PFUZZ_LIBS  := -lfmt $(shell pkg-config --libs yaml-cpp)
 PFUZZ_DEPS  := $(PFUZZ_SRC) $(wildcard userspace/policy/*.h userspace/base/*.h bpf/abi/*.h)
