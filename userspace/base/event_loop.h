@@ -32,10 +32,11 @@ class EventLoop {
   void post(std::function<void()> work);
   void run();   // until stop()
   void stop();  // thread-safe
+  // Does what was posted, in place of run() that has ended.
+  void drain();
 
  private:
   EventLoop() = default;
-  void drain();
 
   UniqueFd epoll_;
   UniqueFd wake_;

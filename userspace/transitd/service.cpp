@@ -13,6 +13,8 @@
 #include <sys/un.h>
 
 #include <array>
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <thread>
 #include <vector>
@@ -173,8 +175,9 @@ bool in_group(uid_t uid, gid_t primary, const std::string& group) {
 
 class UnixServer final : public Server {
  public:
-  UnixServer(std::unique_ptr<grpc::Service> service, UniqueFd listener, std::string path, std::string group)
-      : service_(std::move(service)),
+  UnixServer(EventLoop& loop, std::unique_ptr<grpc::Service> service, UniqueFd listener, std::string path, std::string group)
+      : loop_(loop),
+        service_(std::move(service)),
         listener_(std::move(listener)),
         wake_(eventfd(0, EFD_CLOEXEC)),
         path_(std::move(path)),
@@ -193,7 +196,16 @@ class UnixServer final : public Server {
     [[maybe_unused]] const auto n = write(wake_.get(), &one, sizeof one);
     acceptor_.join();
     ::unlink(path_.c_str());
-    server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+    // Its loop has ended; calls that wait for it would keep the server for ever.
+    std::atomic<bool> down = false;
+    std::jthread waiting([&] {
+      server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
+      down = true;
+    });
+    while (!down) {
+      loop_.drain();
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
   }
 
  private:
@@ -215,6 +227,7 @@ class UnixServer final : public Server {
     }
   }
 
+  EventLoop& loop_;
   std::unique_ptr<grpc::Service> service_;
   UniqueFd listener_;
   UniqueFd wake_;
@@ -224,7 +237,7 @@ class UnixServer final : public Server {
   std::jthread acceptor_;
 };
 
-Result<std::unique_ptr<Server>> serve_at(std::unique_ptr<grpc::Service> service,
+Result<std::unique_ptr<Server>> serve_at(EventLoop& loop, std::unique_ptr<grpc::Service> service,
                                          const std::string& path, const std::string& group) {
   const std::string what = fmt::format("socket {}", path);
   sockaddr_un sa{};
@@ -247,19 +260,19 @@ Result<std::unique_ptr<Server>> serve_at(std::unique_ptr<grpc::Service> service,
     return fail_errno(Code::failed_precondition, errno, what);
   if (listen(listener.get(), 64) != 0) return fail_errno(Code::failed_precondition, errno, what);
   return std::unique_ptr<Server>(
-      std::make_unique<UnixServer>(std::move(service), std::move(listener), path, group));
+      std::make_unique<UnixServer>(loop, std::move(service), std::move(listener), path, group));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Server>> serve(EventLoop& loop, Daemon& daemon, const std::string& path,
                                       const std::string& group) {
-  return serve_at(std::make_unique<Service>(loop, daemon), path, group);
+  return serve_at(loop, std::make_unique<Service>(loop, daemon), path, group);
 }
 
 Result<std::unique_ptr<Server>> serve_local(EventLoop& loop, Daemon& daemon, const std::string& path,
                                             const std::string& group) {
-  return serve_at(std::make_unique<LocalService>(loop, daemon), path, group);
+  return serve_at(loop, std::make_unique<LocalService>(loop, daemon), path, group);
 }
 
 }  // namespace mizar
