@@ -3,6 +3,7 @@
 // goes, and that nothing half done is ever seen.
 #include "userspace/transitd/policies.h"
 
+#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include "userspace/dataplane/fake_dataplane.h"
@@ -202,6 +203,22 @@ TEST_F(PoliciesTest, ANumberGivenUpAMomentAgoIsNobodysYet) {
   EXPECT_FALSE(lets_in("red/db", 13));
 }
 
+// One group has got its row, the next has no room: the number is free for another set.
+TEST_F(PoliciesTest, ASetThatDoesNotFitLeavesNoRow) {
+  const std::string also = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: web, namespace: shop}, spec: {podSelector: "
+                           "{matchLabels: {app: web}}, ingress: [{from: [{podSelector: {matchLabels: {app: web}}}]}]}}";
+  adopt(goal(state({db_policy("web"), also})));
+  const std::size_t before = rows();
+  const policy::LabelSet web{.ns = "shop", .pod_labels = {{"app", "web"}}}, lab{.ns = "shop", .pod_labels = {{"app", "lab"}}};
+  dp.policy_labels().fail_next = 2;
+  ASSERT_FALSE(policies.add_set("red", 13, web));
+  EXPECT_EQ(rows(), before);
+  ASSERT_TRUE(policies.add_set("red", 13, lab));
+  EXPECT_FALSE(lets_in("red/db", 13) || lets_in("red/web", 13));
+  EXPECT_FALSE(dp.policy_labels().get({MZ_POLICY_LIST(place("red/db").group, MZ_POLICY_IN), 13}));
+  EXPECT_FALSE(dp.policy_labels().get({MZ_POLICY_LIST(place("red/web").group, MZ_POLICY_IN), 13}));
+}
+
 TEST_F(PoliciesTest, ASetWithTwoNumbersKeepsTheOtherWhenOneGoes) {
   adopt(goal(state({db_policy("web")})));
   const policy::LabelSet web{.ns = "shop", .pod_labels = {{"app", "web"}}};
@@ -257,6 +274,70 @@ TEST_F(PoliciesTest, NumbersOfBeforeAreKnownUntilRowsHaveNewOnes) {
   ASSERT_TRUE(policies.settle(next, now));
   EXPECT_FALSE(known(7, 11) || known(7, 12));
   EXPECT_TRUE(known(7, 21) && known(7, 22));
+}
+
+// Whichever write fails: a set that is known has its rows in the groups that judge.
+TEST_F(PoliciesTest, NoSetIsKnownBeforeTheGroupsInForceHaveItsRows) {
+  const Goal before = goal(state({db_policy("web")}));
+  v1::GoalState s = state({db_policy("web"), db_policy("lab", "more")});
+  for (const char* text : {"{vpc: red, id: 31, namespace: shop, labels: {app: web, v: a}}",
+                           "{vpc: red, id: 32, namespace: shop, labels: {app: web, v: b}}"})
+    ASSERT_TRUE(parse_text(text, "t", *s.add_label_sets()));
+  const Goal next = goal(s);
+  int failures = 0;
+  for (bool more = true; more; failures++) {
+    adopt(before);
+    const auto group = place("red/db").group;
+    ASSERT_TRUE(policies.check(next));
+    dp.policy_labels().fail_next = failures + 1;
+    more = !policies.apply(next);
+    dp.policy_labels().fail_next = 0;
+    for (const std::uint32_t set : {31u, 32u})
+      EXPECT_TRUE(!known(7, set) || dp.policy_labels().get({MZ_POLICY_LIST(group, MZ_POLICY_IN), set})) << set << ", write " << failures + 1;
+  }
+  EXPECT_GE(failures, 7) << "two sets: known, in the old group and in the new";
+}
+
+// The first policy of a VPC cannot be put: packets are as unknown as they were.
+TEST_F(PoliciesTest, AFailedFirstPolicyMakesNoSetKnown) {
+  const Goal next = goal(state({db_policy("web")}));
+  for (int n = 1;; n++) {
+    ASSERT_TRUE(policies.check(next));
+    dp.policy_labels().fail_next = n;
+    const bool done = policies.apply(next).has_value();
+    dp.policy_labels().fail_next = 0;
+    if (done) break;
+    EXPECT_EQ(rows(), 0u) << "write " << n;
+  }
+  EXPECT_TRUE(known(7, 11) && known(7, 12));
+}
+
+TEST_F(PoliciesTest, AVpcWithAnotherVniLeavesNothingUnderTheOld) {
+  v1::GoalState s = state({db_policy("web")});
+  adopt(goal(s));
+  const std::size_t before = rows();
+  s.mutable_vpcs(0)->set_vni(70);
+  const Goal next = goal(s);
+  ASSERT_TRUE(policies.check(next));
+  ASSERT_TRUE(policies.apply(next));
+  EXPECT_TRUE(known(7, 11) && known(70, 11)) << "until rows of endpoints say so";
+  adopt(next);
+  EXPECT_FALSE(known(7, 11) || known(7, 12));
+  EXPECT_TRUE(known(70, 11) && known(70, 12));
+  ASSERT_TRUE(policies.expire(now + 3600s));
+  EXPECT_EQ(rows(), before);
+}
+
+TEST_F(PoliciesTest, AVpcWithAnotherNameKeepsItsSetsKnown) {
+  v1::GoalState s = state({db_policy("web")});
+  adopt(goal(s));
+  std::string text;
+  ASSERT_TRUE(google::protobuf::TextFormat::PrintToString(s, &text));
+  for (auto at = text.find("\"red\""); at != std::string::npos; at = text.find("\"red\"", at)) text.replace(at, 5, "\"crimson\"");
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &s));
+  adopt(goal(s));
+  EXPECT_TRUE(known(7, 11) && known(7, 12));
+  EXPECT_NE(place("crimson/db").group, 0u);
 }
 
 TEST_F(PoliciesTest, ANamespacesLabelsMoveItsEndpointsAndNoPolicy) {

@@ -55,6 +55,12 @@ Failure taken(const std::string& vpc, std::uint32_t number, const policy::LabelS
               number, is.text(), wanted.text());
 }
 
+// Does one of these VPCs have the VNI, and the label set?
+template <class Vpcs>
+bool has_set(const Vpcs& vpcs, std::uint32_t vni, std::uint32_t number) {
+  return std::any_of(vpcs.begin(), vpcs.end(), [&](const auto& v) { return v.second.vni == vni && v.second.spec.sets.contains(number); });
+}
+
 }  // namespace
 
 bool Policies::says_something(const policy::Group& g) {
@@ -68,14 +74,20 @@ bool Policies::same_source(const Vpc& v, const Goal& goal, const VpcSpec& spec) 
 
 // ---- making it ------------------------------------------------------------------------
 
+// A VPC with another VNI is another: no packet of one is judged by the other's groups.
+const Policies::Vpc* Policies::standing(const VpcSpec& spec) const {
+  const auto v = vpcs_.find(spec.name);
+  return v == vpcs_.end() || v->second.vni != spec.vni ? nullptr : &v->second;
+}
+
 // Until endpoints' rows have new numbers, their packets have those that stand. An error,
 // where one number is to mean two sets: failed_precondition.
-Result<Policies::Sets> Policies::sets_meanwhile(const std::string& vpc, const Sets& wanted) const {
+Result<Policies::Sets> Policies::sets_meanwhile(const VpcSpec& spec, const Sets& wanted) const {
   Sets all = wanted;
-  const auto v = vpcs_.find(vpc);
-  if (v == vpcs_.end()) return all;
-  for (const auto& [number, set] : v->second.spec.sets)
-    if (const auto at = all.try_emplace(number, set).first; at->second != set) return taken(vpc, number, set, at->second);
+  const Vpc* v = standing(spec);
+  if (v == nullptr) return all;
+  for (const auto& [number, set] : v->spec.sets)
+    if (const auto at = all.try_emplace(number, set).first; at->second != set) return taken(spec.name, number, set, at->second);
   return all;
 }
 
@@ -88,7 +100,7 @@ Result<Policies::Vpc> Policies::compile(const Goal& goal, const VpcSpec& spec) c
   Vpc v{.vni = spec.vni, .inside = spec.cidr.all(), .spec = goal.policy.find(spec.name)->second};
   v.policies = std::make_shared<policy::PolicySet>(values(v.spec.policies), values(v.spec.namespaces), v.inside);
   for (const auto& [number, set] : v.spec.sets) give_number(v, number, set);
-  auto sets = sets_meanwhile(spec.name, v.spec.sets);
+  auto sets = sets_meanwhile(spec, v.spec.sets);
   if (!sets) return tl::unexpected(sets.error());
   v.spec.sets = std::move(*sets);
   v.compiler = std::make_unique<policy::Compiler>(v.policies, v.spec.sets);
@@ -104,10 +116,10 @@ Result<Policies::Vpc> Policies::compile(const Goal& goal, const VpcSpec& spec) c
 Result<> Policies::prepare(const Goal& goal) {
   std::map<std::string, Vpc, std::less<>> next;
   MZ_CHECK(each_vpc(goal, [&](const VpcSpec& spec, const VpcPolicySpec& wanted) -> Result<> {
-    const auto now = vpcs_.find(spec.name);
-    auto sets = sets_meanwhile(spec.name, wanted.sets);
+    const Vpc* now = standing(spec);
+    auto sets = sets_meanwhile(spec, wanted.sets);
     if (!sets) return tl::unexpected(sets.error());
-    if (now != vpcs_.end() && same_source(now->second, goal, spec)) return {};
+    if (now != nullptr && same_source(*now, goal, spec)) return {};
     const auto ready = prepared_.find(spec.name);
     if (ready != prepared_.end() && same_source(ready->second, goal, spec) && ready->second.spec.sets == *sets &&
         ready->second.spec.namespaces == wanted.namespaces) {
@@ -145,7 +157,7 @@ Result<> Policies::put_new(std::vector<std::uint32_t>& put) {
     const auto now = vpcs_.find(name);
     for (auto& [subject, judged] : v.groups) {
       if (!says_something(judged.group)) continue;
-      if (now != vpcs_.end() && now->second.vni == v.vni) {
+      if (now != vpcs_.end()) {
         const auto stands = now->second.groups.find(subject);
         if (stands != now->second.groups.end() && stands->second.number != 0 && policy::same(stands->second.group, judged.group)) {
           judged.number = stands->second.number;
@@ -161,15 +173,28 @@ Result<> Policies::put_new(std::vector<std::uint32_t>& put) {
   return {};
 }
 
+// A set is known when the groups that judge have its rows: those in force, whose place the
+// new ones have not taken yet, or, where there are none, the new ones.
 Result<> Policies::install() {
   std::vector<std::uint32_t> put;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> known;  // VNI and label set, for the first time
   const auto all = [&]() -> Result<> {
-    MZ_CHECK(put_new(put));
     for (const auto& [name, v] : prepared_)
-      for (const auto& [number, set] : v.spec.sets) MZ_CHECK(tables_.know(v.vni, number));
+      if (const auto old = vpcs_.find(name); old != vpcs_.end())
+        for (const auto& [number, set] : v.spec.sets) MZ_CHECK(meet_set(old->second, number, set));
+    MZ_CHECK(put_new(put));
+    for (const auto& [name, v] : prepared_) {
+      if (vpcs_.contains(name)) continue;
+      for (const auto& [number, set] : v.spec.sets) {
+        MZ_CHECK(tables_.know(v.vni, number));
+        known.emplace_back(v.vni, number);
+      }
+    }
     return {};
   };
   if (auto rc = all(); !rc) {
+    for (const auto& [vni, number] : known)
+      if (!has_set(gone_, vni, number)) (void)tables_.forget(vni, number);
     for (const auto number : put) (void)tables_.erase(number);
     return rc;
   }
@@ -189,19 +214,22 @@ Result<> Policies::install() {
 
 // VPCs without a policy from now on; and those that had been, and have one again.
 void Policies::part(const Goal& goal) {
-  const auto has = [&goal](const std::string& vpc) {
-    const auto p = goal.policy.find(vpc);
-    return p != goal.policy.end() && !p->second.policies.empty() && goal.vpcs.contains(vpc);
+  const auto stays = [&goal](const std::string& name, const Vpc& v) {
+    const auto p = goal.policy.find(name);
+    const auto spec = goal.vpcs.find(name);
+    return p != goal.policy.end() && !p->second.policies.empty() && spec != goal.vpcs.end() && spec->second.vni == v.vni;
   };
-  const auto move = [](auto& from, auto& to, const auto& which) {
-    for (auto v = from.begin(); v != from.end();) {
-      const auto next = std::next(v);
-      if (which(v->first)) to.insert(from.extract(v));
-      v = next;
-    }
-  };
-  move(gone_, vpcs_, has);
-  move(vpcs_, gone_, [&](const std::string& vpc) { return !has(vpc); });
+  for (auto v = vpcs_.begin(); v != vpcs_.end();) {
+    const auto at = v++;
+    if (stays(at->first, at->second)) continue;
+    gone_.emplace_back(at->first, std::move(at->second));
+    vpcs_.erase(at);
+  }
+  for (auto g = gone_.begin(); g != gone_.end();) {
+    const auto at = g++;
+    if (!stays(at->first, at->second) || !vpcs_.try_emplace(at->first, std::move(at->second)).second) continue;
+    gone_.erase(at);
+  }
 }
 
 Result<> Policies::apply(const Goal& goal) {
@@ -221,18 +249,40 @@ Result<> Policies::apply(const Goal& goal) {
 
 // No packet has had these numbers: nothing changes for those under way. A host knows a
 // number when all its groups do.
-Result<> Policies::add_set(Vpc& v, std::uint32_t number, const policy::LabelSet& set) {
-  if (const auto stands = v.spec.sets.find(number); stands == v.spec.sets.end()) {
-    const auto classes = v.policies->classes_of(set);
-    for (auto& [subject, judged] : v.groups) {
-      const unsigned lists = v.policies->add_set(judged.group, number, classes);
-      if (judged.number != 0) MZ_CHECK(tables_.put_label(judged.number, judged.group, lists, number));
+Result<> Policies::meet_set(Vpc& v, std::uint32_t number, const policy::LabelSet& set) {
+  if (!v.spec.sets.contains(number)) {
+    if (auto rc = put_rows(v, number, set); !rc) {
+      (void)erase_rows(v, number);  // or another set with this number would have them
+      return rc;
     }
     v.compiler->add(number, set);
     v.spec.sets.emplace(number, set);
   }
-  give_number(v, number, set);
   return tables_.know(v.vni, number);
+}
+
+Result<> Policies::put_rows(Vpc& v, std::uint32_t number, const policy::LabelSet& set) {
+  const auto classes = v.policies->classes_of(set);
+  for (auto& [subject, judged] : v.groups) {
+    const unsigned lists = v.policies->add_set(judged.group, number, classes);
+    if (judged.number != 0) MZ_CHECK(tables_.put_label(judged.number, judged.group, lists, number));
+  }
+  return {};
+}
+
+Result<> Policies::erase_rows(Vpc& v, std::uint32_t number) {
+  for (auto& [subject, judged] : v.groups) {
+    policy::remove_set(judged.group, number);
+    if (judged.number != 0) MZ_CHECK(tables_.erase_label(judged.number, number));
+  }
+  return {};
+}
+
+// The same, and this host's endpoints have it.
+Result<> Policies::add_set(Vpc& v, std::uint32_t number, const policy::LabelSet& set) {
+  MZ_CHECK(meet_set(v, number, set));
+  give_number(v, number, set);
+  return {};
 }
 
 Result<> Policies::add_set(const std::string& vpc, std::uint32_t number, const policy::LabelSet& set) {
@@ -252,10 +302,7 @@ Result<> Policies::drop_sets(Vpc& v, const Sets& wanted) {
       continue;
     }
     MZ_CHECK(tables_.forget(v.vni, number));
-    for (auto& [subject, judged] : v.groups) {
-      policy::remove_set(judged.group, number);
-      if (judged.number != 0) MZ_CHECK(tables_.erase_label(judged.number, number));
-    }
+    MZ_CHECK(erase_rows(v, number));
     v.compiler->remove(number);
     if (const auto n = v.numbers.find(set); n != v.numbers.end() && std::erase(n->second, number) != 0 && n->second.empty())
       v.numbers.erase(n);
@@ -329,10 +376,12 @@ Result<> Policies::settle(const Goal& goal, Clock::time_point now) {
   if (!recovered_) strays_due_ = now + kLinger;
   recovered_ = true;
   while (!gone_.empty()) {
-    auto& [name, v] = *gone_.begin();
-    MZ_CHECK(drop_sets(v, {}));
+    auto& [name, v] = gone_.front();
+    // One with another name may have its VNI, and the same numbers.
+    for (const auto& [number, set] : v.spec.sets)
+      if (!has_set(vpcs_, v.vni, number)) MZ_CHECK(tables_.forget(v.vni, number));
     for (auto& [subject, judged] : v.groups) retire(name, std::move(judged), now);
-    gone_.erase(gone_.begin());
+    gone_.pop_front();
   }
   for (auto& [name, v] : vpcs_) {
     const auto wanted = goal.policy.find(name);
@@ -405,10 +454,14 @@ const policy::ListRule* Policies::rule(std::uint32_t list, std::uint32_t rule) c
     if (j.number != number || kind >= MZ_POLICY_KINDS || rule >= j.group.list[kind].rules.size()) return nullptr;
     return &j.group.list[kind].rules[rule];
   };
-  for (const auto* some : {&vpcs_, &gone_})
-    for (const auto& [name, v] : *some)
+  const auto in_some = [&](const auto& some) -> const policy::ListRule* {
+    for (const auto& [name, v] : some)
       for (const auto& [subject, judged] : v.groups)
         if (const auto* r = in(judged)) return r;
+    return nullptr;
+  };
+  for (const auto* found : {in_some(vpcs_), in_some(gone_)})
+    if (found != nullptr) return found;
   for (const Retired& r : retired_)
     if (const auto* found = in(r.judged)) return found;
   return nullptr;

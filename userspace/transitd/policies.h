@@ -6,12 +6,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "userspace/policy/compiler.h"
@@ -105,14 +107,18 @@ class Policies {
   };
 
   void part(const Goal& goal);
+  [[nodiscard]] const Vpc* standing(const VpcSpec& spec) const;
   [[nodiscard]] static bool same_source(const Vpc& v, const Goal& goal, const VpcSpec& spec);
   using Sets = std::map<std::uint32_t, policy::LabelSet>;
-  [[nodiscard]] Result<Sets> sets_meanwhile(const std::string& vpc, const Sets& wanted) const;
+  [[nodiscard]] Result<Sets> sets_meanwhile(const VpcSpec& spec, const Sets& wanted) const;
   Result<Vpc> compile(const Goal& goal, const VpcSpec& spec) const;
   Result<> prepare(const Goal& goal);
   Result<> install();
   Result<> put_new(std::vector<std::uint32_t>& put);
+  Result<> meet_set(Vpc& v, std::uint32_t number, const policy::LabelSet& set);
   Result<> add_set(Vpc& v, std::uint32_t number, const policy::LabelSet& set);
+  Result<> put_rows(Vpc& v, std::uint32_t number, const policy::LabelSet& set);
+  Result<> erase_rows(Vpc& v, std::uint32_t number);
   static void give_number(Vpc& v, std::uint32_t number, const policy::LabelSet& set);
   Result<> drop_sets(Vpc& v, const Sets& wanted);
   Result<> ensure(Vpc& v, const policy::LabelSet& subject);
@@ -123,7 +129,7 @@ class Policies {
 
   PolicyTables tables_;
   std::map<std::string, Vpc, std::less<>> vpcs_;      // that have a policy
-  std::map<std::string, Vpc, std::less<>> gone_;      // that have none any more; settle() takes them out
+  std::list<std::pair<std::string, Vpc>> gone_;       // that have none any more; settle() takes them out
   std::map<std::string, Vpc, std::less<>> prepared_;  // by check(), for apply()
   std::vector<Retired> retired_;
   std::map<std::string, std::map<HitKey, std::uint64_t>> past_hits_;  // of groups that are gone
