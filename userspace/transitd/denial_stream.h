@@ -19,16 +19,26 @@ class DenialStream final : public grpc::ServerWriteReactor<v1::Denial> {
     loop_.post([this, vpc] { watch_ = daemon_.watch_denials(vpc, [this](const v1::Denial& d) { push(d); }); });
   }
 
+  // Not ok: the caller has gone, and OnCancel() comes.
   void OnWriteDone(bool ok) override {
-    const std::lock_guard lock(mutex_);
-    waiting_.pop_front();
-    if (ok && !waiting_.empty()) StartWrite(&waiting_.front());
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.pop_front();
+      if (!ended_) {
+        if (!ok)
+          waiting_.clear();
+        else if (!waiting_.empty())
+          StartWrite(&waiting_.front());
+        return;
+      }
+    }
+    Finish(grpc::Status::CANCELLED);
   }
   // The caller has gone, or the daemon stops.
   void OnCancel() override {
     loop_.post([this] {
       daemon_.stop_watching(watch_);
-      Finish(grpc::Status::CANCELLED);
+      if (end()) Finish(grpc::Status::CANCELLED);
     });
   }
   void OnDone() override { delete this; }
@@ -36,6 +46,12 @@ class DenialStream final : public grpc::ServerWriteReactor<v1::Denial> {
  private:
   static constexpr std::size_t kWaiting = 1024;
 
+  // Nothing is begun any more. Whether nothing is being written: else OnWriteDone() finishes.
+  bool end() {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+    return waiting_.empty();
+  }
   void push(const v1::Denial& d) {
     const std::lock_guard lock(mutex_);
     if (waiting_.size() >= kWaiting) waiting_.erase(waiting_.begin() + 1);  // the first is being written
@@ -46,7 +62,8 @@ class DenialStream final : public grpc::ServerWriteReactor<v1::Denial> {
   EventLoop& loop_;
   Daemon& daemon_;
   std::uint64_t watch_ = 0;
-  std::mutex mutex_;
+  std::mutex mutex_;  // not held over Finish(), after which this may be gone
+  bool ended_ = false;
   std::deque<v1::Denial> waiting_;  // its front is gRPC's until OnWriteDone()
 };
 
