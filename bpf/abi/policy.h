@@ -22,13 +22,6 @@ enum mz_policy_kind {
 /* A list's name in the tables below. */
 #define MZ_POLICY_LIST(policy, kind) ((policy) << 2 | (kind))
 
-/* In place of a list in mz_policy_labels: the label set is one that this host knows in
- * this VPC. No list has bit 31. Others' first packets are refused where a group judges. */
-#define MZ_POLICY_KNOWN(vni) (1u << 31 | (vni))
-
-/* Of an endpoint whose label set has no number; no host knows it. */
-#define MZ_LABEL_UNKNOWN 0xffffffffu
-
 /* How many rules a flow may meet: each but the last passes it on to the next tier. */
 #define MZ_POLICY_TIERS 3
 
