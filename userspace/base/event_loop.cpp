@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/base/event_loop.h"
 
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/timerfd.h>
@@ -74,6 +75,12 @@ void EventLoop::drain() {
     work.swap(posted_);
   }
   for (auto& w : work) w();
+}
+
+void EventLoop::run_posted() {
+  pollfd posted{wake_.get(), POLLIN, 0};
+  while (poll(&posted, 1, -1) < 0 && errno == EINTR) {}
+  drain();
 }
 
 void EventLoop::run() {

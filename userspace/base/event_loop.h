@@ -32,11 +32,12 @@ class EventLoop {
   void post(std::function<void()> work);
   void run();   // until stop()
   void stop();  // thread-safe
-  // Does what was posted, in place of run() that has ended.
-  void drain();
+  // In place of run() that has ended: waits for something posted, and does it.
+  void run_posted();
 
  private:
   EventLoop() = default;
+  void drain();
 
   UniqueFd epoll_;
   UniqueFd wake_;

@@ -13,7 +13,6 @@
 #include <sys/un.h>
 
 #include <array>
-#include <atomic>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -197,15 +196,12 @@ class UnixServer final : public Server {
     acceptor_.join();
     ::unlink(path_.c_str());
     // Its loop has ended; calls that wait for it would keep the server for ever.
-    std::atomic<bool> down = false;
-    std::jthread waiting([&] {
+    bool down = false;
+    const std::jthread waiting([&] {
       server_->Shutdown(std::chrono::system_clock::now() + std::chrono::milliseconds(200));
-      down = true;
+      loop_.post([&down] { down = true; });
     });
-    while (!down) {
-      loop_.drain();
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
+    while (!down) loop_.run_posted();
   }
 
  private:
