@@ -96,7 +96,7 @@ class Validator {
   std::map<std::string, Unique<mizar::Addr>> addresses_;  // by VPC
   Unique<std::string> interfaces_;                 // "host netns NAME", "host tap NAME"
   std::map<std::string, const Host*> host_names_;
-  std::map<std::string, mizar::policy::GroupNames> security_groups_;  // by VPC
+  std::map<std::string, std::set<std::string>> security_groups_;  // by VPC
 };
 
 Result<> Validator::host(const Host& h, size_t index) {
@@ -408,7 +408,8 @@ Result<> Validator::policy(const std::string& vpc, const VpcPolicy& p) {
   auto& groups = security_groups_[vpc];
   for (const auto& x : p.policies)
     if (is_security_group(x)) groups.insert(x.name);
-  for (const auto& x : p.policies) MZ_CHECK(mizar::policy::check_references(vpc, x, groups));
+  for (const auto& x : p.policies)
+    MZ_CHECK(mizar::policy::check_references(vpc, x, [&groups](const std::string& name) { return groups.contains(name); }));
   Unique<std::string> names;
   for (const auto& n : p.namespaces)
     MZ_CHECK(at_field(names.claim(n.name, "namespace " + key(vpc, n.name), n.name), "namespace " + key(vpc, n.name), "name"));
@@ -416,9 +417,10 @@ Result<> Validator::policy(const std::string& vpc, const VpcPolicy& p) {
 }
 
 Result<> Validator::membership(const Endpoint& e) const {
-  static const mizar::policy::GroupNames kNone;
-  const auto known = security_groups_.find(e.vpc);
-  auto rc = mizar::policy::check_membership(e.vpc, e.labels.labels, known == security_groups_.end() ? kNone : known->second);
+  const auto groups = security_groups_.find(e.vpc);
+  auto rc = mizar::policy::check_membership(e.vpc, e.labels.labels, [&](const std::string& name) {
+    return groups != security_groups_.end() && groups->second.contains(name);
+  });
   return rc ? std::move(rc) : Result<>(mizar::wrap(rc.error(), "endpoint " + key(e.vpc, e.name)));
 }
 

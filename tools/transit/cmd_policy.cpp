@@ -7,8 +7,8 @@
 #include "tools/transit/labels.h"
 #include "tools/transit/object.h"
 #include "tools/transit/policy_file.h"
+#include "tools/transit/policy_world.h"
 #include "userspace/base/balance.h"
-#include "userspace/base/names.h"
 #include "userspace/policy/reach.h"
 
 namespace transit {
@@ -28,14 +28,6 @@ std::vector<std::string> cells(const v1::Policy& p, const v1::GoalState&) {
   static constexpr const char* kTiers[] = {"network", "admin", "baseline"};
   return {name_of(p), kTiers[p.tier()], p.tier() == v1::Policy::NETWORK ? "-" : fmt::to_string(p.priority()),
           directions_of(p), fmt::to_string(p.ingress_rules_size() + p.egress_rules_size()), p.source()};
-}
-
-const char* kind_text(v1::PolicyList::Kind kind) {
-  switch (kind) {
-    case v1::PolicyList::EGRESS_TOWARDS: return "egress towards it";
-    case v1::PolicyList::EGRESS_OUTSIDE: return "egress to outside";
-    default: return "ingress";
-  }
 }
 
 std::string rule_text(const std::string& policy, const std::string& rule) {
@@ -59,7 +51,7 @@ Result<int> explain(const Context& ctx, const std::string& name) {
              reply->label_set());
   if (reply->lists().empty()) fmt::print("no policy is about it: everything is allowed\n");
   for (const auto& list : reply->lists()) {
-    fmt::print("\n{}: the first that fits decides\n", kind_text(list.kind()));
+    fmt::print("\n{}: the first that fits decides\n", policy::list_name(list.kind()));
     Table table({">#", "TIER", "RULE", "VERDICT", ">HITS"});
     for (int i = 0; i < list.rules_size(); i++) {
       const auto& r = list.rules(i);
@@ -80,7 +72,7 @@ Result<int> hits(const Context& ctx, const v1::GetPolicyHitsRequest& request) {
   Table table({"VPC", "TIER", "RULE", "DIRECTION", "VERDICT", ">FLOWS"});
   for (const auto& r : reply->rules())
     if (r.hits() != 0)
-      table.row({r.vpc(), r.tier(), rule_text(r.policy(), r.rule()), kind_text(r.kind()), r.verdict(), fmt::to_string(r.hits())});
+      table.row({r.vpc(), r.tier(), rule_text(r.policy(), r.rule()), policy::list_name(r.kind()), r.verdict(), fmt::to_string(r.hits())});
   table.print();
   return kExitOk;
 }
@@ -143,95 +135,10 @@ struct WorldOptions {
   std::string vpc, region;
 };
 
-Result<policy::World> of_region(const std::string& path, const std::string& vpc) {
-  auto region = load_region(path);
-  if (!region) return Failure(region.error());
-  const auto v = std::find_if(region->vpcs.begin(), region->vpcs.end(), [&](const auto& x) { return x.name == vpc; });
-  if (v == region->vpcs.end()) return fail(Code::not_found, "{}: there is no vpc {}", shown_file(path), vpc);
-  policy::World world{.inside = v->cidr.all()};
-  if (const auto p = region->policy.find(vpc); p != region->policy.end()) {
-    world.policies = p->second.policies;
-    world.namespaces = p->second.namespaces;
-  }
-  for (const auto& e : region->endpoints)
-    if (e.vpc == vpc) world.pods.push_back({e.labels.ns, e.name, e.labels.labels, e.labels.ports, e.address});
-  return world;
-}
-
-// Of a daemon: its own endpoints, as their labels are known at their host alone.
-Result<policy::World> of_daemon(const Context& ctx, const std::string& vpc) {
-  auto state = call(ctx, v1::GetStateRequest());
-  if (!state) return Failure(state.error());
-  const auto v = std::find_if(state->vpcs().begin(), state->vpcs().end(), [&](const auto& x) { return x.name() == vpc; });
-  if (v == state->vpcs().end()) return not_found(kVpc, vpc);
-  auto cidr = mizar::parse_blocks(v->cidr(), v->cidr6());
-  if (!cidr) return Failure(cidr.error());
-  policy::World world{.inside = cidr->all()};
-  for (const auto& m : state->policies()) {
-    if (m.vpc() != vpc) continue;
-    auto p = policy::parse_policy(m);
-    if (!p) return mizar::wrap(p.error(), "policy " + name_of(m));
-    world.policies.push_back(std::move(*p));
-  }
-  for (const auto& m : state->namespaces()) {
-    if (m.vpc() != vpc) continue;
-    auto n = policy::parse_namespace(m);
-    if (!n) return mizar::wrap(n.error(), "namespace " + name_of(m));
-    world.namespaces.push_back(std::move(*n));
-  }
-  for (const auto& m : state->endpoints()) {
-    if (m.vpc() != vpc || m.host() != state->host()) continue;
-    auto labels = policy::parse_pod_labels(m);
-    auto address = mizar::parse_addresses(m.address(), m.address6());
-    if (!labels) return mizar::wrap(labels.error(), "endpoint " + name_of(m));
-    if (!address) return mizar::wrap(address.error(), "endpoint " + name_of(m));
-    world.pods.push_back({labels->ns, m.name(), labels->labels, labels->ports, *address});
-  }
-  return world;
-}
-
-Result<policy::World> load_world(const Context& ctx, const WorldOptions& o) {
-  return o.region.empty() ? of_daemon(ctx, o.vpc) : of_region(o.region, o.vpc);
-}
-
-// The files' policies and namespaces in place of those of the same names.
-Result<> put(policy::World& world, const policy::Parsed& parsed, const std::string& vpc) {
-  for (const auto& p : parsed.policies) {
-    std::erase_if(world.policies, [&](const auto& x) { return full_name(x) == full_name(p); });
-    world.policies.push_back(p);
-  }
-  for (const auto& n : parsed.namespaces) {
-    std::erase_if(world.namespaces, [&](const auto& x) { return x.name == n.name; });
-    world.namespaces.push_back(n);
-  }
-  policy::GroupNames groups;
-  for (const auto& p : world.policies)
-    if (is_security_group(p)) groups.insert(p.name);
-  for (const auto& p : world.policies) MZ_CHECK(policy::check_references(vpc, p, groups));
-  for (const auto& pod : world.pods)
-    if (auto rc = policy::check_membership(vpc, pod.labels, groups); !rc)
-      return mizar::wrap(rc.error(), fmt::format("endpoint {}/{}", vpc, pod.name));
-  return {};
-}
-
 struct TestOptions : WorldOptions {
   std::vector<std::string> files;
   std::string from, to, port;
 };
-
-// An endpoint's name, or an address: of an endpoint, or of the outside.
-Result<policy::End> find_end(const policy::World& world, const std::string& vpc, const std::string& text) {
-  if (auto ip = mizar::Addr::parse(text)) {
-    for (const auto& p : world.pods)
-      if (p.address.v4 == *ip || p.address.v6 == *ip) return policy::End{&p, *ip};
-    for (const auto& block : world.inside)
-      if (block.contains(*ip)) return fail(Code::not_found, "{}: is nobody's in vpc {} that is known here; ask with --region", text, vpc);
-    return policy::End{nullptr, *ip};
-  }
-  for (const auto& p : world.pods)
-    if (p.name == text) return policy::End{&p, p.address.first()};
-  return fail(Code::not_found, "endpoint {}/{}: is not known here; transit endpoint list names them, --region knows all", vpc, text);
-}
 
 Result<policy::PortRange> parse_port(const std::string& text) {
   if (text == "icmp") return policy::PortRange{IPPROTO_ICMP, 0, 0};
@@ -245,22 +152,10 @@ Result<policy::PortRange> parse_port(const std::string& text) {
   return policy::PortRange{static_cast<std::uint8_t>(spec->protocol), spec->port, spec->port};
 }
 
-// Both ends in one family, IPv4 where both have it.
-Result<> meet(policy::End& from, policy::End& to) {
-  const auto has = [](const policy::End& e, mizar::Family f) { return e.pod ? e.pod->address.of(f).has_value() : e.address.family() == f; };
-  for (const auto f : {mizar::Family::v4, mizar::Family::v6}) {
-    if (!has(from, f) || !has(to, f)) continue;
-    for (policy::End* e : {&from, &to})
-      if (e->pod && e->address.family() != f) e->address = *e->pod->address.of(f);
-    return {};
-  }
-  return fail(Code::invalid_argument, "{} and {} have no address family in common", from.address.text(), to.address.text());
-}
-
 Result<int> test(const Context& ctx, const TestOptions& o) {
   auto port = parse_port(o.port);
   if (!port) return Failure(port.error());
-  auto world = load_world(ctx, o);
+  auto world = load_world(ctx, o.vpc, o.region);
   if (!world) return Failure(world.error());
   if (!o.files.empty()) {
     auto parsed = load_policies(o.files);
@@ -280,15 +175,15 @@ Result<int> test(const Context& ctx, const TestOptions& o) {
   if (ctx.format != Format::table) {
     Json met = Json::array();
     for (const auto& m : judged->met)
-      met.push_back({{"list", kind_text(static_cast<v1::PolicyList::Kind>(m.kind))}, {"tier", m.name->tier}, {"policy", m.name->policy},
-                     {"rule", m.name->rule}, {"verdict", m.verdict == MZ_POLICY_ALLOW ? "allow" : m.verdict == MZ_POLICY_DENY ? "deny" : "pass"}});
+      met.push_back({{"list", policy::list_name(m.kind)}, {"tier", m.name->tier}, {"policy", m.name->policy},
+                     {"rule", m.name->rule}, {"verdict", policy::verdict_name(m.verdict)}});
     print_value(ctx.format, Json{{"allowed", judged->allowed}, {"met", met}});
     return judged->allowed ? kExitOk : kExitFailed;
   }
   fmt::print("{}: {} -> {} {}\n", judged->allowed ? paint(Colour::green, "allowed") : paint(Colour::red, "denied"), o.from, o.to, policy::text(*port));
   for (const auto& m : judged->met)
-    fmt::print("  {}: {}: {}\n", kind_text(static_cast<v1::PolicyList::Kind>(m.kind)),
-               m.verdict == MZ_POLICY_ALLOW ? "allow" : m.verdict == MZ_POLICY_DENY ? "deny" : "pass", m.name->text());
+    fmt::print("  {}: {}: {}\n", policy::list_name(m.kind),
+               policy::verdict_name(m.verdict), m.name->text());
   if (judged->met.empty()) fmt::print("  no policy is about them\n");
   return judged->allowed ? kExitOk : kExitFailed;
 }
@@ -300,7 +195,7 @@ struct DiffOptions : WorldOptions {
 };
 
 Result<int> diff(const Context& ctx, const DiffOptions& o) {
-  auto before = load_world(ctx, o);
+  auto before = load_world(ctx, o.vpc, o.region);
   if (!before) return Failure(before.error());
   auto parsed = load_policies(o.files);
   if (!parsed) return Failure(parsed.error());

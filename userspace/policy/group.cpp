@@ -100,6 +100,15 @@ std::string RuleName::text() const {
   return policy.empty() ? fmt::format("{} {}", tier, rule) : fmt::format("{} policy {} rule {}", tier, policy, rule);
 }
 
+const char* verdict_name(std::uint32_t verdict) {
+  return verdict == MZ_POLICY_ALLOW ? "allow" : verdict == MZ_POLICY_DENY ? "deny" : "pass";
+}
+
+const char* list_name(std::uint32_t kind) {
+  static constexpr std::array<const char*, MZ_POLICY_KINDS> kNames = {"ingress", "egress towards it", "egress to outside"};
+  return kind < kNames.size() ? kNames[kind] : "?";
+}
+
 bool same(const Group& a, const Group& b) {
   return std::equal(a.list.begin(), a.list.end(), b.list.begin(),
                     [](const List& x, const List& y) { return same(x, y); });

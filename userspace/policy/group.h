@@ -67,6 +67,11 @@ struct Group {
   std::array<List, MZ_POLICY_KINDS> list = {};  // by enum mz_policy_kind
 };
 
+// "allow", "deny" or "pass"; enum mz_policy_verdict.
+const char* verdict_name(std::uint32_t verdict);
+// "ingress", "egress towards it" or "egress to outside"; enum mz_policy_kind.
+const char* list_name(std::uint32_t kind);
+
 // Whether they say the same to every flow, with the same words.
 bool same(const Group& a, const Group& b);
 

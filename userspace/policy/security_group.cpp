@@ -33,13 +33,13 @@ std::optional<std::string> group_of(const Selector& s) {
   return group_of_key(s.all[0].key);
 }
 
-Result<> check_references(const std::string& vpc, const Policy& p, const GroupNames& known) {
+Result<> check_references(const std::string& vpc, const Policy& p, const HasGroup& has) {
   for (const auto* rules : {&p.ingress_rules, &p.egress_rules})
     for (const Rule& r : *rules) {
       if (!r.peers) continue;
       for (const Peer& peer : *r.peers) {
         const auto group = peer.pods ? group_of(*peer.pods) : std::nullopt;
-        if (group && !known.contains(*group))
+        if (group && !has(*group))
           return fail(Code::invalid_argument, "{}{}SecurityGroup {}: {}: '{}' is no security group of vpc {}; write it, or take the peer out",
                       p.where, p.where.empty() ? "" : ": ", p.name, r.name, *group, vpc);
       }
@@ -47,9 +47,9 @@ Result<> check_references(const std::string& vpc, const Policy& p, const GroupNa
   return {};
 }
 
-Result<> check_membership(const std::string& vpc, const Labels& labels, const GroupNames& known) {
+Result<> check_membership(const std::string& vpc, const Labels& labels, const HasGroup& has) {
   for (const auto& [key, value] : labels)
-    if (const auto group = group_of_key(key); group && !known.contains(*group))
+    if (const auto group = group_of_key(key); group && !has(*group))
       return fail(Code::invalid_argument, "security_groups: '{}' is no security group of vpc {}", *group, vpc);
   return {};
 }

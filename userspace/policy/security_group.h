@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -31,11 +30,11 @@ Selector members_of(std::string_view group);
 std::optional<std::string> group_of(const Selector& s);
 inline bool is_security_group(const Policy& p) { return p.tier == Tier::network && p.ns.empty(); }
 
-// A VPC's security groups, by name.
-using GroupNames = std::set<std::string, std::less<>>;
+// Does a VPC have the security group?
+using HasGroup = std::function<bool(const std::string& name)>;
 // Error: invalid_argument: a rule of `p` names a group that `vpc` does not have.
-Result<> check_references(const std::string& vpc, const Policy& p, const GroupNames& known);
+Result<> check_references(const std::string& vpc, const Policy& p, const HasGroup& has);
 // The same of somebody's labels; the caller puts the object in front.
-Result<> check_membership(const std::string& vpc, const Labels& labels, const GroupNames& known);
+Result<> check_membership(const std::string& vpc, const Labels& labels, const HasGroup& has);
 
 }  // namespace mizar::policy

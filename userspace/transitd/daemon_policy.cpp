@@ -19,10 +19,6 @@ constexpr const char* kGroups = "policy-groups";  // numbers beyond this one nob
 constexpr std::uint32_t kGroupsAhead = 1 << 15;
 constexpr std::size_t kGroupsAtOnce = 8;
 
-const char* verdict_text(std::uint32_t verdict) {
-  return verdict == MZ_POLICY_ALLOW ? "allow" : verdict == MZ_POLICY_DENY ? "deny" : "pass";
-}
-
 // Puts `m` in the place of what `same` finds, or at the end.
 template <class List, class Message, class Same>
 void replace(List* list, const Message& m, Same same) {
@@ -317,7 +313,7 @@ Result<v1::PolicyExplanation> Daemon::explain_policy(const v1::ExplainPolicyRequ
       to->set_tier(rules[i].name->tier);
       to->set_policy(rules[i].name->policy);
       to->set_rule(rules[i].name->rule);
-      to->set_verdict(verdict_text(rules[i].verdict));
+      to->set_verdict(policy::verdict_name(rules[i].verdict));
       to->set_hits(i < hits.size() ? hits[i] : 0);
     }
   }
@@ -336,7 +332,7 @@ Result<v1::PolicyHits> Daemon::policy_hits(const v1::GetPolicyHitsRequest& r) co
       to->set_tier(hit.name.tier);
       to->set_policy(hit.name.policy);
       to->set_rule(hit.name.rule);
-      to->set_verdict(verdict_text(hit.verdict));
+      to->set_verdict(policy::verdict_name(hit.verdict));
       to->set_hits(hit.hits);
     }
   }
@@ -344,11 +340,10 @@ Result<v1::PolicyHits> Daemon::policy_hits(const v1::GetPolicyHitsRequest& r) co
 }
 
 std::string Daemon::describe_rule(std::uint32_t list, std::uint32_t rule) const {
-  static constexpr const char* kLists[] = {"ingress", "egress towards it", "egress to outside"};
   const auto* r = policies_.rule(list, rule);
-  const std::string where = fmt::format("group {}, {}", list >> 2, (list & 3) < MZ_POLICY_KINDS ? kLists[list & 3] : "?");
+  const std::string where = fmt::format("group {}, {}", list >> 2, policy::list_name(list & 3));
   if (r == nullptr) return where + (rule == MZ_POLICY_RULES ? ": no rule fits" : fmt::format(": rule {}", rule));
-  return fmt::format("{}: {} by {}", where, verdict_text(r->verdict), r->name->text());
+  return fmt::format("{}: {} by {}", where, policy::verdict_name(r->verdict), r->name->text());
 }
 
 // ---- what was denied -----------------------------------------------------------------------

@@ -21,12 +21,11 @@ Failure bad(std::string_view object, const char* field, fmt::format_string<A...>
               fmt::format(f, std::forward<A>(a)...));
 }
 
-policy::GroupNames groups_of(const Goal& goal, const std::string& vpc) {
-  policy::GroupNames out;
-  if (const auto spec = goal.policy.find(vpc); spec != goal.policy.end())
-    for (const auto& [name, p] : spec->second.policies)
-      if (policy::is_security_group(p)) out.insert(p.name);
-  return out;
+policy::HasGroup groups_of(const Goal& goal, const std::string& vpc) {
+  return [&goal, vpc](const std::string& name) {
+    const auto spec = goal.policy.find(vpc);
+    return spec != goal.policy.end() && spec->second.policies.contains(full_name(policy::Policy{.name = name, .tier = policy::Tier::network}));
+  };
 }
 
 // Reads one message into one Goal. A step for each kind, in the order of
