@@ -2,7 +2,6 @@
 #include "userspace/transitd/daemon.h"
 
 #include <ifaddrs.h>
-#include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -497,58 +496,6 @@ Result<> Daemon::ensure_programs() {
       e.event.type == MZ_EVENT_DENIED ? on_denial(e.denial) : on_event(e.event);
     });
   });
-}
-
-Result<Vips::Changes> Daemon::ensure_vips() {
-  verdicts_met_ = false;
-  auto changes = vips_.apply(goal_, hz_);
-  if (!changes) return changes;
-  if (changes->doubtful) {
-    const auto forgotten =
-        flows_.forget_unless([this](const mz_flow_key& key, const mz_flow& flow) { return vips_.serves(key, flow); });
-    if (!forgotten) return tl::unexpected(forgotten.error());
-    ask_where_they_stand(*forgotten);
-  }
-  verdicts_met_ = true;
-  return changes;
-}
-
-// Who gets new flows is another; what fails is tried again by retry_pending().
-Result<> Daemon::meet_verdicts() {
-  const auto rc = ensure_vips();
-  const std::string problem = rc ? "" : rc.error().what;
-  if (!rc && problem != verdicts_problem_) log::error("services: {}; tried again", problem);
-  verdicts_problem_ = problem;
-  return rc ? Result<>() : tl::unexpected(rc.error());
-}
-
-void Daemon::log_verdicts() {
-  for (const auto& line : verdicts_.news(goal_)) log::info("{}", line);
-}
-
-// The answer to this is a packet of a flow that nobody knows: it goes to the next backend,
-// or to none, and a RST comes back that fits. Without it one that waits for data would
-// wait for as long as its keepalive, if it has one.
-void Daemon::ask_where_they_stand(const std::vector<Flows::Entry>& forgotten) const {
-  if (forgotten.empty()) return;
-  const UniqueFd fd(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));  // 0: receives nothing
-  if (!fd.valid()) {
-    log::warning("services: who waits for a backend that went is not told: {}", std::strerror(errno));
-    return;
-  }
-  for (const auto& [key, flow] : forgotten) {
-    if (key.proto != IPPROTO_TCP || flow.state == MZ_FLOW_OPENING || flow.state >= MZ_FLOW_CLOSED) continue;
-    const auto port = dp_.ports().get(flow.ifindex % MZ_PORTS);
-    if (!port || port->ifindex != flow.ifindex) continue;
-    MacBytes mac;
-    std::copy(std::begin(port->mac), std::end(port->mac), mac.begin());
-    const auto frame = keepalive_frame(key, mac);
-    sockaddr_ll to{};
-    to.sll_family = AF_PACKET;
-    to.sll_ifindex = static_cast<int>(flow.ifindex);
-    // One that is lost costs its endpoint the wait it would have had anyway.
-    (void)sendto(fd.get(), frame.data(), frame.size(), 0, reinterpret_cast<const sockaddr*>(&to), sizeof to);
-  }
 }
 
 // The hops this host sends to are probed, and the hosts of backends it asks about.

@@ -81,45 +81,6 @@ v1::GetLocalReply Daemon::local(std::uint64_t known) const {
   return reply;
 }
 
-v1::ListServicesReply Daemon::services() const {
-  v1::ListServicesReply reply;
-  const auto now = Verdicts::Clock::now();
-  for (const auto& m : applied_.services()) {  // none is added here
-    auto* out = reply.add_services();
-    *out->mutable_service() = m;
-    const ServiceSpec& s = goal_.services.find(object_key(m.vpc(), m.name()))->second;
-    if (!s.health) continue;
-    for (const Addr& vip : s.address.all()) {
-      const auto standing = vips_.standing(s, vip);
-      for (const BackendSpec& b : s.backends) {
-        const auto& ip = b.address.of(vip.family());
-        if (!ip) continue;
-        auto* to = out->add_backends();
-        to->set_name(b.name);
-        to->set_address(ip->text());
-        to->set_host(host_label(b.host_id));
-        to->set_serving(standing.contains(*ip));
-        const auto* v = verdicts_.find(s, *ip);
-        if (!v) continue;
-        to->set_state(v->healthy ? v1::HEALTHY : v1::UNHEALTHY);
-        to->set_since_ms(static_cast<std::uint64_t>(
-            std::chrono::duration_cast<std::chrono::milliseconds>(now - v->since).count()));
-        if (!v->healthy) to->set_problem(text_of(v->trouble));
-      }
-    }
-  }
-  return reply;
-}
-
-// Flows that stand are left alone: only a plan takes a backend's flows away.
-Result<v1::ReportHealthReply> Daemon::report_health(const v1::ReportHealthRequest& request) {
-  if (!dp_.loaded()) return fail(Code::failed_precondition, "no goal state yet: nobody's health is asked");
-  if (!verdicts_.take(goal_, request) && verdicts_met_) return v1::ReportHealthReply();
-  log_verdicts();
-  MZ_CHECK(meet_verdicts());
-  return v1::ReportHealthReply();
-}
-
 v1::Status Daemon::status() {
   v1::Status s;
   s.set_version(MZ_VERSION);
