@@ -205,6 +205,53 @@ TEST_F(DaemonPolicyTest, LabelsThatAreNotSoundChangeNothing) {
   EXPECT_EQ(port().label, before.label) << "nor is it stored";
 }
 
+// A store whose disk is full.
+class FullStore final : public Store {
+ public:
+  [[nodiscard]] Result<std::optional<std::string>> get(const std::string& key) override { return inner_->get(key); }
+  Result<> put(const std::string& key, const std::string& value) override {
+    if (full) return fail(Code::resource_exhausted, "store: {}: no space left", key);
+    return inner_->put(key, value);
+  }
+  bool full = false;
+
+ private:
+  std::unique_ptr<Store> inner_ = make_memory_store();
+};
+
+// In force before it was stored: told as failed, it is out of force again, and so are those
+// that waited with it, the first of whom has what was before.
+TEST_F(DaemonPolicyTest, LabelsThatCannotBeStoredAreTakenBack) {
+  daemon_.reset();
+  auto owned = std::make_unique<FullStore>();
+  FullStore& store = *owned;
+  store_ = std::move(owned);
+  start({});
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  const auto before = port();
+  const auto state = daemon_->state().SerializeAsString();
+  store.full = true;
+  std::vector<std::optional<Code>> told;
+  const auto ask = [&](const char* text) {
+    v1::SetLabelsRequest r;
+    EXPECT_OK(parse_text(text, "t", r));
+    daemon_->set_labels(r, [&told](const Result<v1::SetLabelsReply>& reply) { told.push_back(code(reply)); });
+  };
+  ask("{endpoints: [{endpoint: red/a, namespace: shop, labels: {app: web}}]}");
+  ask("{endpoints: [{endpoint: red/a, namespace: shop, labels: {app: lab}}], sets: [{vpc: red, id: 77, namespace: shop, labels: {app: lab}}]}");
+  EXPECT_EQ(port().label, 77u) << "in force at once";
+  EXPECT_TRUE(told.empty()) << "and not told before it is stored";
+  EXPECT_TRUE(until([&] { return told.size() == 2; }));
+  EXPECT_EQ(told, (std::vector<std::optional<Code>>(2, Code::resource_exhausted)));
+  EXPECT_TRUE(same_bytes(before, port()));
+  EXPECT_EQ(row().policy, before.policy);
+  EXPECT_FALSE(known(77));
+  EXPECT_EQ(daemon_->state().SerializeAsString(), state);
+  store.full = false;
+  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]"));
+  EXPECT_EQ(port().label, 6u);
+}
+
 TEST_F(DaemonPolicyTest, WhatIsThePlansIsChangedByAPlan) {
   ASSERT_OK(apply_state(planned({kWebToDb})));
   EXPECT_EQ(code(put({kNoOneToDb})), Code::failed_precondition);
