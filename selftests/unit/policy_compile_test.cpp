@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "userspace/policy/dimension.h"
 #include "userspace/policy/yaml.h"
 
 namespace mizar::policy {
@@ -439,6 +440,33 @@ TEST(PolicyCompile, MoreRulesThanAListHolds) {
   EXPECT_EQ(egress.ask("shop/web", "lab/web", kTcp, 81), "+ network policy shop/p00001 rule r and 2999 more");
   EXPECT_EQ(egress.ask("shop/web", "lab/web", kTcp, 82), "- network isolated by policies of the sender");
   EXPECT_EQ(egress.ask("lab/db", "lab/web", kTcp, 82), "+ default allow");
+}
+
+// Nested blocks with exceptions, of both families: each row says what asking every block says.
+// A hundred thousand of them are no more than many rows.
+TEST(PolicyCompile, RowsOfBlocksSayWhatEachBlockSays) {
+  const auto prefix = [](const char* text) { return Prefix::parse(text).value(); };
+  const Blocks wide = {{prefix("10.0.0.0/8"), {prefix("10.1.0.0/16"), prefix("10.2.3.0/24")}}, {prefix("10.1.2.0/24"), {}}};
+  const Blocks twice = {{prefix("10.1.0.0/16"), {prefix("10.1.0.0/16")}}, {prefix("10.1.0.0/16"), {}}, {prefix("0.0.0.0/0"), {prefix("10.0.0.0/8")}}};
+  const Blocks six = {{prefix("::/0"), {prefix("fd00::/16")}}, {prefix("fd00:1::/32"), {prefix("fd00:1:1::/48")}}};
+  const Blocks mixed = {{prefix("fd00::/16"), {}}, {prefix("10.2.0.0/15"), {prefix("10.2.3.4/32")}}};
+  const std::vector<const Blocks*> all = {&wide, &twice, &six, &mixed};
+  const auto holds = [](const Blocks& blocks, const Prefix& p) {
+    return std::any_of(blocks.begin(), blocks.end(), [&](const Block& b) {
+      return b.cidr.contains(p) && std::none_of(b.except.begin(), b.except.end(), [&](const Prefix& e) { return e.contains(p); });
+    });
+  };
+  const auto rows = rows_of(all);
+  EXPECT_EQ(rows.size(), 11u) << "one for each block and exception";
+  for (const auto& [key, fits] : rows) {
+    std::vector<std::uint32_t> expected;
+    for (std::uint32_t i = 0; i < all.size(); i++)
+      if (holds(*all[i], key)) expected.push_back(i);
+    EXPECT_EQ(fits, expected) << key.text();
+  }
+  Blocks many;
+  for (std::uint32_t i = 0; i < 100'000; i++) many.push_back({{Addr::v4(0x0b000000 + i), 32}, {}});
+  EXPECT_EQ(rows_of({&many, &wide}).size(), 100'000u + 4);
 }
 
 }  // namespace
