@@ -105,6 +105,97 @@ BENCH_OP(backend)
 	return BENCH_DONE;
 }
 
+/* The first packet of a flow that some rule is about, as its judge is told of it. */
+static __always_inline struct mz_judging *bench_flow(struct mz_talk *t)
+{
+	__u32 zero = 0, r = bench_random(), rule = (r >> 8) & bench.rule_mask;
+	struct mz_judging *j = mz_lookup(mz_judging, &zero);
+
+	t->flow = (struct mz_flow_key){ .vni = 7, .proto = IPPROTO_UDP, .local = mz_addr4(bench_dst(r)),
+					.remote = mz_addr4(mz_htonl(bench.src_base + (rule % MZ_BENCH_BLOCKS << 8) + (r & 255))),
+					.local_port = mz_htons((__u16)(2000 + rule % MZ_BENCH_PORTS)), .remote_port = 1000 };
+	if (j) {
+		j->policy = 1 + (r & bench.group_mask);
+		j->from = 1 + rule + bench.denied;
+	}
+	return j;
+}
+
+BENCH_OP(judge_key)
+{
+	struct mz_talk t = {};
+	struct mz_judging *j = bench_flow(&t);
+
+	(void)ctx;
+	bench.sink += j ? j->from + t.flow.remote.w[3] : 0;
+	return BENCH_DONE;
+}
+
+/* What it answers is seen once more, so that no case times anything else. */
+BENCH_OP(judge)
+{
+	struct mz_talk t = {};
+	int why;
+
+	(void)ctx;
+	bench_flow(&t);
+	why = mz_judge(&t, MZ_POLICY_RECEIVER);
+	if (why != (bench.denied ? MZ_R_POLICY_INGRESS : 0))
+		bench.wrong++;
+	return BENCH_DONE;
+}
+
+/* One look-up by label set. */
+BENCH_OP(judge_label)
+{
+	struct mz_talk t = {};
+	struct mz_judging *j = bench_flow(&t);
+	struct mz_policy_label_key key;
+	const __u32 *row;
+
+	(void)ctx;
+	if (!j)
+		return BENCH_DONE;
+	key = (struct mz_policy_label_key){ .list = MZ_POLICY_LIST(j->policy, MZ_POLICY_IN), .label = j->from };
+	row = mz_lookup(mz_policy_labels, &key);
+	bench.sink += row ? *row : 0;
+	return BENCH_DONE;
+}
+
+/* All that a judge asks tables for. */
+BENCH_OP(judge_lookups)
+{
+	struct mz_talk t = {};
+	struct mz_judging *j = bench_flow(&t);
+	const struct mz_policy *group;
+	const struct mz_policy_list *l;
+	__u64 sum = 0;
+
+	(void)ctx;
+	if (!j)
+		return BENCH_DONE;
+	group = mz_lookup(mz_policies, &j->policy);
+	if (!group)
+		return BENCH_DONE;
+	sum += (__u64)mz_label_known(j, &t);
+	l = &group->list[MZ_POLICY_IN];
+	j->rule.list = MZ_POLICY_LIST(j->policy, MZ_POLICY_IN);
+	mz_find_vectors(j, &t, l, MZ_POLICY_IN);
+	for (int i = 0; i < 3; i++) {
+		const struct mz_policy_vector *v = mz_lookup(mz_policy_vectors, &j->vector[i]);
+
+		sum += v ? v->words : 0;
+	}
+	j->rule.rule = bench.denied ? bench.rule_mask + 1 : j->from - 1;
+	{
+		const struct mz_policy_rule *rule = mz_lookup(mz_policy_rules, &j->rule);
+
+		sum += rule ? rule->verdict : 0;
+	}
+	bench.sink += sum;
+	return BENCH_DONE;
+}
+
 BENCH_OP(empty)
 {
 	(void)ctx;

@@ -7,6 +7,7 @@
 #   ovs     endpoint - OVS userspace bridge - Geneve - underlay - ...
 #   route   endpoint - IPv4 forwarding - underlay - ... (the floor: no overlay)
 #   nft     as route, with the kernel's conntrack; the service by nftables' DNAT
+#   policy-N, nft-N  as ours and nft, where one of N addresses may connect
 #   veth    two endpoints on one veth pair
 #
 # Namespaces: KIND-c1 and KIND-c2 the endpoints, KIND-h1 and KIND-h2 the hosts.
@@ -51,28 +52,29 @@ hosts_endpoint() { # KIND SIDE ADDRESS HOST-END
 # The endpoints learn each other's host while h2 bounces; then the bouncer's
 # role goes to a host outside, as a hop would make the veth stand-in for a wire
 # lose its superpackets. A slow ping keeps the paths in use.
-hosts_ours() {
-	local bouncer
-	hosts_pair ours
-	TOPO_HOSTS+=(ours-h1 ours-h2)
-	mkdir -p "$TOPO_DIR"/ours-h{1,2}
-	topo_daemon ours-h1
-	topo_daemon ours-h2
+hosts_ours() { # [KIND [POLICY-FILE]]
+	local bouncer kind=${1:-ours}
+	hosts_pair "$kind"
+	TOPO_HOSTS+=("$kind-h1" "$kind-h2")
+	mkdir -p "$TOPO_DIR/$kind"-h{1,2}
+	topo_daemon "$kind-h1"
+	topo_daemon "$kind-h2"
 	for bouncer in 2 3; do
-		ours_region $bouncer | topo_apply ours-h1 ours-h2
-		wait_for 10 on ours-c1 ping -c 1 -W 1 10.0.1.6
+		ours_region "$kind" $bouncer "${2:-}" | topo_apply "$kind-h1" "$kind-h2"
+		wait_for 10 on "$kind-c1" ping -c 1 -W 1 10.0.1.6
 	done
-	on ours-c1 ping -q -i 2 10.0.1.6 > "$TOPO_DIR/keepalive" 2>&1 &
-	MTU=$(mtu_of ours-c1 eth0)
+	on "$kind-c1" ping -q -i 2 10.0.1.6 > "$TOPO_DIR/keepalive" 2>&1 &
+	[[ $kind != ours ]] || MTU=$(mtu_of ours-c1 eth0)
 }
 
-ours_region() { # the id of the bouncer
-	local role
-	printf 'revision: %d\nhosts:\n' "$1"
+ours_region() { # KIND, the id of the bouncer, the policies of its VPC
+	local role kind=$1
+	printf 'revision: %d\nhosts:\n' "$2"
 	for id in 1 2 3; do
-		role=$([[ $id != "$1" ]] || echo ', roles: [bouncer]')
-		echo "  - {name: ours-h$id, id: $id, address: 10.77.0.$id$role}"
+		role=$([[ $id != "$2" ]] || echo ', roles: [bouncer]')
+		echo "  - {name: $kind-h$id, id: $id, address: 10.77.0.$id$role}"
 	done
+	[[ -z $3 ]] || echo "policies: [{vpc: red, file: $3}]"
 	cat <<- REGION
 		vpcs: [{name: red, vni: 100, cidr: 10.0.0.0/16}]
 		networks: [{name: net, vpc: red, cidr: 10.0.1.0/24}]
@@ -80,8 +82,9 @@ ours_region() { # the id of the bouncer
 		  - {name: web, vpc: red, address: 10.0.9.1, backends: [{endpoint: b}],
 		     ports: [{protocol: tcp, port: 9}, {protocol: tcp, port: 5201}]}
 		endpoints:
-		  - {name: a, vpc: red, network: net, address: 10.0.1.5, host: ours-h1, netns: $(ns ours-c1)}
-		  - {name: b, vpc: red, network: net, address: 10.0.1.6, host: ours-h2, netns: $(ns ours-c2)}
+		  - {name: a, vpc: red, network: net, address: 10.0.1.5, host: $kind-h1, netns: $(ns "$kind-c1")}
+		  - {name: b, vpc: red, network: net, address: 10.0.1.6, host: $kind-h2, netns: $(ns "$kind-c2"),
+		     namespace: shop, labels: {app: b}}
 	REGION
 }
 
@@ -123,14 +126,41 @@ hosts_route() { # KIND
 	done
 }
 
+# N addresses, of which the client's is one: one a line.
+addresses() {
+	local i
+	for ((i = 1; i < $1; i++)); do echo "11.$((i >> 16)).$((i >> 8 & 255)).$((i & 255))"; done
+	echo 10.0.1.5
+}
+
+# Row 6c: each of N addresses may connect, and ping.
+hosts_policy() { # N
+	local file="$TOPO_DIR/policy-$1.yaml"
+	{
+		cat <<- POLICY
+			{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: b, namespace: shop},
+			 spec: {podSelector: {matchLabels: {app: b}}, ingress: [{from: [
+		POLICY
+		addresses "$1" | sed 's|.*|{ipBlock: {cidr: &/32}},|'
+		echo ']}]}}'
+	} > "$file"
+	hosts_ours "policy-$1" "$file"
+	hosts_nft "nft-$1"
+	{
+		printf 'table ip closed {\nset allowed {\ntype ipv4_addr\nelements = { %s }\n}\n' "$(addresses "$1" | paste -sd,)"
+		printf 'chain forward {\ntype filter hook forward priority filter + 1\n'
+		printf 'ct state established,related accept\noifname ep ip saddr != @allowed drop\n}\n}\n'
+	} | on "nft-$1-h2" nft -f -
+}
+
 # Both hosts track flows, as both of ours do.
-hosts_nft() {
-	local n
-	hosts_route nft
-	on nft-h1 nft "table ip lb { chain to { type nat hook prerouting priority dstnat;
+hosts_nft() { # [KIND]
+	local n kind=${1:-nft}
+	hosts_route "$kind"
+	on "$kind-h1" nft "table ip lb { chain to { type nat hook prerouting priority dstnat;
 		ip daddr 10.0.9.1 meta l4proto tcp dnat to jhash ip saddr . tcp sport mod 1 map { 0 : 10.0.1.6 }; }; }"
 	for n in 1 2; do
-		on "nft-h$n" nft "table ip track { chain known { type filter hook forward priority filter;
+		on "$kind-h$n" nft "table ip track { chain known { type filter hook forward priority filter;
 			ct state invalid drop; ct state established,related accept; }; }"
 	done
 }

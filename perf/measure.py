@@ -179,7 +179,34 @@ def micro_rows():
             total(new), {}, {"floor": 1.4}, floor_parts=medians(new)),
     ]
     rows[1].more["cold_lookup_ns"] = round(cold, 1)
-    return rows + flow_rows(t)
+    return rows + policy_rows(t, diff) + flow_rows(t)
+
+
+# A flow pays for its judgement once. The floor: all its look-ups; one look-up is what a table by
+# label set and port alone would cost.
+def policy_rows(t, diff):
+    def judged(id, what, name, peers, target):
+        over = {k: diff(f"{name}.{k}", f"{name}.key") for k in ("run", "lookups", "label")}
+        return Row(id, what, "ns over empty", "lower", over["run"], over["lookups"], {"one look-up": over["label"], **peers},
+                   {"floor": 1.3, **target}), over["run"]
+
+    rows, one, allowed = [], {}, {}
+    for verdict in ("allow", "deny"):
+        for size, text in (("1", "1 rule"), ("1k", "1K rules"), ("128k", "64 groups of 2K rules")):
+            peers = {"1 rule": one[verdict]} if size != "1" else {}
+            target = {"1 rule": 1.1} if size != "1" else {}
+            if verdict == "deny":
+                peers["allowed"], target["allowed"] = allowed[size], 1.0
+            row, run = judged({"1": "6", "1k": "6k", "128k": "6m"}[size] + ("d" if verdict == "deny" else ""),
+                              f"policy: a flow judged, {text}, {verdict}", f"judge.{size}.{verdict}", peers, target)
+            one.setdefault(verdict, run)
+            allowed.setdefault(size, run)
+            rows.append(row)
+    for id, kind, what in (("6e", "deliver", "ingress"), ("6f", "encap", "egress")):
+        rows.append(Row(id, f"policy: packet of an established flow, {what}", "ns over empty", "lower",
+                        diff(f"{kind}.policy.run", f"{kind}.policy.wrap"), diff(f"{kind}.flows.run", f"{kind}.flows.wrap"), {},
+                        {"floor": 1.03}))
+    return rows
 
 
 # The floor: one look-up of the same keys, or one update.
@@ -269,6 +296,14 @@ def service_rows():
             service_row("5s", "TCP stream to a service, one CPU", "Gbit/s", tcp_stream)]
 
 
+# The floor: the same hosts without policy.
+def policy_connect_rows():
+    sizes = ("1000", "100000")
+    v = interleave(["ours", *(f"{kind}-{n}" for n in sizes for kind in ("policy", "nft"))], connections)
+    return [Row(id, f"TCP connect, one of {n} addresses allowed", "K/s", "higher", v[f"policy-{n}"], v["ours"],
+                {"nft-set": v[f"nft-{n}"]}, {"floor": 0.95, "nft-set": 1.0}) for id, n in zip(("6c", "6cm"), sizes)]
+
+
 # The floor has the same cables, and no bouncer.
 def bounce_rows():
     rtt = interleave(["bounced", "direct"], lambda kind: ping_pong(kind)[0])
@@ -344,7 +379,7 @@ def attach_rows():
 # ---- all ------------------------------------------------------------------------
 
 GROUPS = {
-    "1-2-3-4-5n-7": micro_rows,
+    "1-2-3-4-5n-6-7": micro_rows,
     "8": live_row,
     "9": bounce_rows,
     "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", tcp_stream, {"vxlan+bridge": 1.2})],
@@ -352,6 +387,7 @@ GROUPS = {
     "12": lambda: [end_to_end("12", "TCP connect, request, response, one CPU", "K/s", "higher", connections,
                               {"floor": 0.85, "vxlan+bridge": 1.0}, ["route+conntrack"])],
     "5": service_rows,
+    "6c": policy_connect_rows,
     "13": lambda: [end_to_end("13", "UDP 64 B received, one CPU", "Kpps", "higher", udp_small, {"vxlan+bridge": 1.2})],
     "23": attach_rows,
 }

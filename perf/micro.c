@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows 1-5 and 7: times programs by BPF_PROG_TEST_RUN, all of them in turn, round
+// Rows 1-7: times programs by BPF_PROG_TEST_RUN, all of them in turn, round
 // after round, and writes the nanoseconds of every round as JSON:
 //   {"hop": {"empty": [..], "wrap@1k": [..], ...}, "errors": [...]}
 // Time is this thread's CPU time, so that other processes do not count.
@@ -63,7 +63,7 @@ static void fill_hosts(struct bpf_object *obj)
 }
 
 // A power of two of endpoints, in batches: one by one takes five times longer.
-static void fill_endpoints(struct bpf_object *obj, uint32_t count, int local)
+static void fill_endpoints(struct bpf_object *obj, uint32_t count, int local, uint32_t policy)
 {
 	static struct mz_ep_key keys[1024];
 	static struct mz_endpoint values[1024];
@@ -76,7 +76,7 @@ static void fill_endpoints(struct bpf_object *obj, uint32_t count, int local)
 			uint32_t host = local ? SELF : PEER + (at + i) % HOSTS;
 
 			keys[i] = (struct mz_ep_key){ .vni = VNI, .ip = addr4(ENDPOINTS + at + i) };
-			values[i] = (struct mz_endpoint){ .host = host, .ifindex = (uint32_t)local, .vpc = 1,
+			values[i] = (struct mz_endpoint){ .host = host, .ifindex = (uint32_t)local, .vpc = 1, .policy = policy,
 							  .flags = local ? MZ_EP_F_PEER : 0 };
 			memcpy(values[i].mac, mac_bytes(MAC_B), 6);
 		}
@@ -113,11 +113,11 @@ static void fill_paths(struct bpf_object *obj, uint32_t now)
 	}
 }
 
-static void fill_port(struct bpf_object *obj, uint32_t ip, uint16_t flags)
+static void fill_port(struct bpf_object *obj, uint32_t ip, uint16_t flags, uint32_t policy)
 {
 	uint32_t ifindex = 1;
 	struct mz_port p = { .ifindex = 1, .vni = VNI, .ip4 = htonl(ip), .vpc = 1, .mtu = 1434, .flags = flags,
-			     .max_flows = UINT32_MAX };
+			     .max_flows = UINT32_MAX, .policy = policy, .label = policy };
 
 	memcpy(p.mac, mac_bytes(MAC_A), 6);
 	put(obj, "mz_ports", &ifindex, &p);
@@ -187,6 +187,10 @@ static double time_one(struct timed *c, int repeat)
 	if (!p || bpf_prog_test_run_opts(bpf_program__fd(p), &o))
 		die(c->program);
 	start = cpu_ns() - start;
+	if (c->bench->wrong) {
+		fprintf(stderr, "micro: %s: %llu verdicts are wrong\n", c->name, (unsigned long long)c->bench->wrong);
+		exit(1);
+	}
 	if (c->reason && counted(c) - before != (uint64_t)repeat) {
 		fprintf(stderr, "micro: %s: %lu of %d packets ended as they should\n", c->name,
 			(unsigned long)(counted(c) - before), repeat);
@@ -237,7 +241,7 @@ static void add_hop(const char *const names[], uint32_t endpoints, int divider)
 		die("load");
 	live = &x->data->bench;
 	fill_hosts(x->obj);
-	fill_endpoints(x->obj, endpoints, 0);
+	fill_endpoints(x->obj, endpoints, 0, 0);
 	fill_networks(x->obj);
 	add(names[0], "op_empty", x->obj, live, in, b);
 	add(names[1], "op_wrap", x->obj, live, in, b);
@@ -281,7 +285,7 @@ static struct mz_bench_tc *open_tc(uint32_t flags, uint32_t flows)
 
 static const char *joined(const char *a, const char *b)
 {
-	static char names[256][32];
+	static char names[256][40];
 	static int used;
 
 	if (used == sizeof(names) / sizeof(names[0]))
@@ -290,10 +294,111 @@ static const char *joined(const char *a, const char *b)
 	return names[used++];
 }
 
-// An endpoint's host; flows tracked or not. Packets are of PATHS flows.
-static void add_host(const char *deliver_name, const char *encap_name, uint32_t flags)
+// The set of rules first, first + step, ... below `rules`, and the last, which is the default's.
+static struct mz_policy_vector rules_from(uint32_t first, uint32_t step, uint32_t rules)
 {
-	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS), outer = TUNNEL(.in.payload = 100);
+	struct mz_policy_vector v = { 0 };
+
+	for (uint32_t i = first; i <= rules; i = i < rules && i + step > rules ? rules : i + step) {
+		v.word[i / 64] |= 1ull << (i % 64);
+		v.words |= 1ull << (i / 64);
+	}
+	return v;
+}
+
+// Groups from 1 on, of as many rules each and one that denies the rest (bench_abi.h). Those
+// of the same size have the same vectors, as the daemon writes them.
+static void fill_policy(struct bpf_object *obj, uint32_t groups, uint32_t rules)
+{
+	const uint32_t by_block = rules + 1, by_port = by_block + MZ_BENCH_BLOCKS, none = by_port + MZ_BENCH_PORTS;
+	struct mz_policy_vector v = rules_from(rules, 1, rules);
+	const uint32_t yes = 1;
+
+	put(obj, "mz_policy_vectors", &none, &v);
+	for (uint32_t i = 0; i < rules; i++) {
+		const uint32_t id = 1 + i;
+
+		v = rules_from(i, rules, rules);
+		put(obj, "mz_policy_vectors", &id, &v);
+	}
+	for (uint32_t i = 0; i < MZ_BENCH_BLOCKS && i < rules; i++) {
+		const uint32_t id = by_block + i;
+
+		v = rules_from(i, MZ_BENCH_BLOCKS, rules);
+		put(obj, "mz_policy_vectors", &id, &v);
+	}
+	for (uint32_t i = 0; i < MZ_BENCH_PORTS && i < rules; i++) {
+		const uint32_t id = by_port + i;
+
+		v = rules_from(i, MZ_BENCH_PORTS, rules);
+		put(obj, "mz_policy_vectors", &id, &v);
+	}
+	for (uint32_t i = 0; i < 2 * rules; i++) {
+		struct mz_policy_label_key k = { .list = MZ_POLICY_KNOWN(VNI), .label = 1 + i };
+
+		put(obj, "mz_policy_labels", &k, &yes);
+	}
+	for (uint32_t g = 1; g <= groups; g++) {
+		const uint32_t list = MZ_POLICY_LIST(g, MZ_POLICY_IN);
+		struct mz_policy p = { .list[MZ_POLICY_IN] = { .label = none, .block = none, .port = none, .rules = rules + 1 } };
+
+		for (uint32_t i = 0; i < rules; i++) {
+			struct mz_policy_label_key k = { .list = list, .label = 1 + i };
+			const uint32_t id = 1 + i;
+
+			put(obj, "mz_policy_labels", &k, &id);
+		}
+		for (uint32_t i = 0; i < MZ_BENCH_BLOCKS && i < rules; i++) {
+			// One rule is about all of them.
+			struct mz_policy_block_key k = { .prefixlen = 32 + 96 + (rules == 1 ? 8 : 24), .list = htonl(list),
+							 .ip = addr4(REMOTES + (i << 8)) };
+			const uint32_t id = by_block + i;
+
+			put(obj, "mz_policy_blocks", &k, &id);
+		}
+		for (uint32_t i = 0; i < MZ_BENCH_PORTS && i < rules; i++) {
+			struct mz_policy_port_key k = { .prefixlen = 32 + 32, .list = htonl(list), .proto = htons(IPPROTO_UDP),
+							.port = htons((uint16_t)(2000 + i)) };
+			const uint32_t id = by_port + i;
+
+			put(obj, "mz_policy_ports", &k, &id);
+		}
+		for (uint32_t i = 0; i <= rules; i++) {
+			struct mz_policy_rule_key k = { .list = list, .rule = i };
+			struct mz_policy_rule r = { .verdict = i == rules ? MZ_POLICY_DENY : MZ_POLICY_ALLOW };
+
+			put(obj, "mz_policy_rules", &k, &r);
+		}
+		put(obj, "mz_policies", &g, &p);
+	}
+}
+
+// The judge alone: flows that some rule is about, and flows that none is.
+static void add_judge(const char *name, uint32_t groups, uint32_t rules)
+{
+	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS);
+	struct mz_bench b = keys_of(ENDPOINTS, 1, REMOTES, 1, inner);
+	struct mz_bench_tc *t = open_tc(0, 4096);
+
+	fill_policy(t->obj, groups, rules);
+	b.group_mask = groups - 1;
+	b.rule_mask = rules - 1;
+	for (b.denied = 0; b.denied <= rules; b.denied += rules) {
+		char of[24];
+
+		snprintf(of, sizeof(of), "%s.%s", name, b.denied ? "deny" : "allow");
+		add(joined(of, ".warm"), "op_judge_lookups", t->obj, &t->data->bench, inner, b);
+		add(joined(of, ".lookups"), "op_judge_lookups", t->obj, &t->data->bench, inner, b);
+		add(joined(of, ".label"), "op_judge_label", t->obj, &t->data->bench, inner, b);
+		add(joined(of, ".run"), "op_judge", t->obj, &t->data->bench, inner, b);
+		add(joined(of, ".key"), "op_judge_key", t->obj, &t->data->bench, inner, b);
+	}
+}
+
+// An endpoint's host; flows tracked or not, judged or not. Packets are of PATHS flows.
+static void add_host(const char *deliver_name, const char *encap_name, uint32_t flags, uint32_t policy)
+{
+	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS), outer = TUNNEL(.in.payload = 100, .label = policy);
 	struct mz_bench deliver = keys_of(ENDPOINTS, flags & MZ_CFG_F_NO_FLOWS ? 1024 : 1, REMOTES, PATHS, outer);
 	struct mz_bench encap = keys_of(REMOTES, PATHS, ENDPOINTS, 1, inner), *live;
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
@@ -302,9 +407,11 @@ static void add_host(const char *deliver_name, const char *encap_name, uint32_t 
 
 	live = &t->data->bench;
 	bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_clock), &o);
-	fill_endpoints(t->obj, 1024, 1);
+	fill_endpoints(t->obj, 1024, 1, policy);
 	fill_paths(t->obj, o.retval);
-	fill_port(t->obj, ENDPOINTS, 0);
+	fill_port(t->obj, ENDPOINTS, 0, policy);
+	if (policy)
+		fill_policy(t->obj, 1, 1);
 	add(joined(deliver_name, ".wrap"), "op_wrap_deliver", t->obj, live, inner, deliver);
 	c = add(joined(deliver_name, ".run"), "op_deliver", t->obj, live, inner, deliver);
 	c->reason = MZ_R_DELIVERED;
@@ -341,7 +448,7 @@ static void add_flow_hit(const char *name, uint32_t flows)
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = (int)flows * 20);
 
 	live = &t->data->bench;
-	fill_port(t->obj, ENDPOINTS, 0);
+	fill_port(t->obj, ENDPOINTS, 0, 0);
 	*live = b;
 	live->seed = 2463534242u;
 	// By packets: random ones, twenty for each flow, so that hardly one is missing.
@@ -392,7 +499,7 @@ static void add_service(const char *name, int opens)
 	b.port_mask = 0xffff;
 	bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_clock), &clock);
 	fill_paths(t->obj, clock.retval);
-	fill_port(t->obj, ENDPOINTS, MZ_EP_F_VIPS);
+	fill_port(t->obj, ENDPOINTS, MZ_EP_F_VIPS, 0);
 	fill_services(t->obj);
 	*live = b;
 	live->seed = 2463534242u;
@@ -418,7 +525,7 @@ static void add_flow_open(const char *name, uint32_t size)
 	struct mz_bench_tc *t = open_tc(0, size);
 
 	live = &t->data->bench;
-	fill_port(t->obj, ENDPOINTS, 0);
+	fill_port(t->obj, ENDPOINTS, 0, 0);
 	b.dst_mask = UINT32_MAX;
 	add(joined(name, ".warm"), "op_flow_update", t->obj, live, inner, b);
 	add(joined(name, ".update"), "op_flow_update", t->obj, live, inner, b);
@@ -450,8 +557,12 @@ int main(int argc, char **argv)
 	}
 	add_hop(few, 1024, 1);
 	add_hop(many, 1u << 20, 0);
-	add_host("deliver", "encap", MZ_CFG_F_NO_FLOWS);
-	add_host("deliver.flows", "encap.flows", 0);
+	add_host("deliver", "encap", MZ_CFG_F_NO_FLOWS, 0);
+	add_host("deliver.flows", "encap.flows", 0, 0);
+	add_host("deliver.policy", "encap.policy", 0, 1);
+	add_judge("judge.1", 1, 1);
+	add_judge("judge.1k", 1, 1024);
+	add_judge("judge.128k", 64, 2048);
 	add_flow_hit("flow.1", 1);
 	add_flow_hit("flow.64k", 1u << 16);
 	add_flow_hit("flow.1m", 1u << 20);
