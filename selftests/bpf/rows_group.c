@@ -383,15 +383,6 @@ void test_group_ingress(void **state)
 
 // ---- who is in a group ----------------------------------------------------------
 
-static uint16_t sum_of(const uint8_t *b, uint32_t len, uint32_t sum)
-{
-	for (uint32_t i = 0; i < len; i++)
-		sum += i % 2 ? b[i] : (uint32_t)b[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 struct message {
 	int v6;
 	const char *bytes;   // behind type, code and checksum
@@ -425,11 +416,7 @@ static struct frame message(struct message m)
 	} else {
 		f.b[ip + 2] = (uint8_t)((f.len - ip) >> 8);
 		f.b[ip + 3] = (uint8_t)(f.len - ip);
-		memset(f.b + ip + 10, 0, 2);
-		uint16_t s = sum_of(f.b + ip, 20, 0);
-
-		f.b[ip + 10] = (uint8_t)(s >> 8);
-		f.b[ip + 11] = (uint8_t)s;
+		put_checksum(f.b + ip + 10, f.b + ip, 20, 0);
 	}
 	uint32_t seed = 0;
 
@@ -438,10 +425,8 @@ static struct frame message(struct message m)
 		for (uint32_t i = ip + 8; i < ip + 40; i += 2)
 			seed += (uint32_t)f.b[i] << 8 | f.b[i + 1];
 	}
-	uint16_t s = sum_of(f.b + at, f.len - at, seed);
-
-	f.b[at + 2] = (uint8_t)(s >> 8);
-	f.b[at + 3] = (uint8_t)(s ^ m.bad_sum);
+	put_checksum(f.b + at + 2, f.b + at, f.len - at, seed);
+	f.b[at + 3] ^= (uint8_t)m.bad_sum;
 	return f;
 }
 #define IGMP(type_, bytes_, ...) \

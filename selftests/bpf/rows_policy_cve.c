@@ -51,20 +51,13 @@ static void row(const char *name, uint8_t proto, int dir, struct frame f, enum m
 static struct frame with_proto(struct frame f, int v6, uint32_t l3, uint8_t proto)
 {
 	uint8_t *ip = f.b + l3;
-	uint32_t sum = 0;
 
 	if (v6) {
 		ip[6] = proto;
 		return f;
 	}
 	ip[9] = proto;
-	ip[10] = ip[11] = 0;
-	for (int i = 0; i < 20; i += 2)
-		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
-	ip[10] = (uint8_t)(sum >> 8);
-	ip[11] = (uint8_t)sum;
+	put_checksum(ip + 10, ip, 20, 0);
 	return f;
 }
 
