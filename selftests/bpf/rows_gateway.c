@@ -250,14 +250,10 @@ static enum verdict in(const char *name, struct frame f, enum mz_reason why, str
 static void b_judges(enum mz_policy_verdict labelled, enum mz_policy_verdict others)
 {
 	const uint32_t group = 6, list = MZ_POLICY_LIST(group, MZ_POLICY_IN);
-	struct mz_ep_key b = { .vni = VNI, .ip = addr4(EP_B) };
-	struct mz_endpoint e;
 
 	gateway_world();
 	put_label(MZ_POLICY_KNOWN(VNI), 0xabc, 0);
-	assert_int_equal(T->lookup("mz_endpoints", &b, &e), 0);
-	e.policy = group;
-	put("mz_endpoints", &b, &e);
+	b_judged_by(group);
 	VECTOR(1, 1);
 	VECTOR(2, 0, 1);
 	put_group(group, MZ_POLICY_IN, (struct mz_policy_list){ .label = 1, .block = 2, .port = 2, .rules = 2 });
