@@ -12,12 +12,7 @@ SECONDS_=${CHURN_SECONDS:-10} RATE=${CHURN_RATE:-1000} BATCH=${CHURN_BATCH:-1}
 CHURNING=24
 topo_begin mzt-churn
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
-topo_host d1 5 hop
-for h in w1 w2 b1 d1; do topo_daemon $h; done
+four_up
 
 # A server, a client that may and one that may not, on each host; who churns: on both.
 endpoint() { # NAME HOST LAST-BYTE APP
@@ -38,10 +33,6 @@ endpoint() { # NAME HOST LAST-BYTE APP
 	echo "policies: [{vpc: red, file: policies.yaml}]"
 } > "$TOPO_DIR/region"
 # `run` divides label sets; nobody is `never`.
-policy() { # NAME APP INGRESS
-	echo "---"
-	echo "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: $1, namespace: shop}, spec: {podSelector: {matchLabels: {app: $2}}, ingress: [$3]}}"
-}
 {
 	policy server server "{from: [{podSelector: {matchLabels: {app: fixed}}}, {podSelector: {matchExpressions: [{key: app, operator: In, values: [web]}, {key: run, operator: NotIn, values: [never]}]}}]}"
 	policy web web "{from: [{podSelector: {matchLabels: {app: fixed}}}]}"
