@@ -45,6 +45,7 @@ constexpr unsigned kSockets = 64;     // of an endpoint that asks, each from a p
 constexpr unsigned kThreads = 6;      // that change labels, a host
 constexpr unsigned kFreshEvery = 10;  // changes
 constexpr std::uint32_t kFirstFresh = 1u << 20;  // beyond what a plan gives out
+constexpr std::uint64_t kUnderWay = 1000;        // changes, after which DIRECTORY/under-way is there
 constexpr std::size_t kMaxProbes = 4'000'000;
 
 [[noreturn]] void die(const std::string& what) {
@@ -260,7 +261,8 @@ void change(World& w, unsigned host, const std::vector<Churning*>& some, bool ma
     c->tries = 0;
     probe(w, *c);
   }
-  w.changes += some.size();
+  if (const auto before = w.changes.fetch_add(some.size()); before < kUnderWay && before + some.size() >= kUnderWay)
+    std::ofstream(w.directory + "/under-way");
   if (third.forget_size() != 0)
     for (const unsigned h : {0u, 1u}) set(w, h, third);
 }

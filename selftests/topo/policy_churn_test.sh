@@ -82,8 +82,9 @@ ok "their memory is flat" flat_memory
 ok "nothing is left of what came and went" unchanged
 
 # Requests that wait when a daemon is told to end do not keep it.
+rm -f "$TOPO_DIR/under-way"
 "$O/selftests/topo/policy_churn" "$TOPO_RUN" "$TOPO_DIR" 3 4000 1 "$CHURNING" > /dev/null 2>&1 &
-let_flow 1
+wait_for 10 test -e "$TOPO_DIR/under-way"
 ok "a daemon ends while labels change" topo_daemon_stop w1
 topo_daemon w1
 wait
