@@ -31,15 +31,16 @@ $(O)/selftests/bpf/verifier_test: $(O)/selftests/bpf/verifier_test.o | $(BPF_SKE
 ALL += $(O)/selftests/bpf/verifier_test
 
 # ---- fuzz: libFuzzer over the native pipeline ----------------------------
-FUZZ_SRC   := selftests/bpf/frame.c bpf/native.c bpf/target/native_maps.c
-FUZZ_FLAGS := -O1 -g -std=gnu11 -I. $(NATIVE_CFLAGS)
-FUZZERS    := $(patsubst %,$(O)/selftests/fuzz/%_fuzz,pipeline gateway group)
-$(FUZZERS): $(O)/%: %.c $(FUZZ_SRC) $(wildcard bpf/*/*.h)
+FUZZ_SRC     := selftests/bpf/frame.c bpf/native.c bpf/target/native_maps.c
+FUZZ_HEADERS := $(wildcard bpf/*/*.h selftests/fuzz/*.h) selftests/bpf/frame.h
+FUZZ_FLAGS   := -O1 -g -std=gnu11 -I. $(NATIVE_CFLAGS)
+FUZZERS      := $(patsubst %,$(O)/selftests/fuzz/%_fuzz,pipeline gateway group)
+$(FUZZERS): $(O)/%: %.c $(FUZZ_SRC) $(FUZZ_HEADERS)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -fsanitize=fuzzer,address,undefined -fno-sanitize=alignment \
 		-fno-sanitize-recover=undefined $< $(FUZZ_SRC) -o $@
-$(FUZZERS:%=%_seeds): $(O)/%_seeds: %.c $(FUZZ_SRC) $(wildcard bpf/*/*.h)
+$(FUZZERS:%=%_seeds): $(O)/%_seeds: %.c $(FUZZ_SRC) $(FUZZ_HEADERS)
 	$(call say,CC,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(FUZZ_FLAGS) -DMZ_FUZZ_SEEDS $< $(FUZZ_SRC) -o $@

@@ -98,15 +98,15 @@ static void put_ip6(struct frame *f, uint32_t first, uint32_t payload, uint8_t n
 	put6(f, dst);
 }
 
-static uint16_t checksum(const uint8_t *b, uint32_t len)
+void put_checksum(uint8_t *field, const uint8_t *b, uint32_t len, uint32_t seed)
 {
-	uint32_t sum = 0;
-
-	for (uint32_t i = 0; i < len; i += 2)
-		sum += (uint32_t)b[i] << 8 | b[i + 1];
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	field[0] = field[1] = 0;
+	for (uint32_t i = 0; i < len; i++)
+		seed += i % 2 ? b[i] : (uint32_t)b[i] << 8;
+	while (seed >> 16)
+		seed = (seed & 0xffff) + (seed >> 16);
+	field[0] = (uint8_t)(~seed >> 8);
+	field[1] = (uint8_t)~seed;
 }
 
 #define OR(value, fallback) ((value) ? (value) : (fallback))
@@ -116,7 +116,6 @@ static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, 
 {
 	uint32_t at = f->len;
 	uint32_t options = (vihl & 15u) > 5 ? ((vihl & 15u) - 5) * 4 : 0;
-	uint16_t sum;
 
 	put8(f, vihl);
 	put8(f, tos);
@@ -130,8 +129,7 @@ static void put_ip4(struct frame *f, uint8_t vihl, uint8_t tos, uint32_t total, 
 	put32(f, dst);
 	for (uint32_t i = 0; i < options; i++)
 		put8(f, 1); /* NOP */
-	sum = htons(checksum(f->b + at, 20 + options));
-	memcpy(f->b + at + 10, &sum, 2);
+	put_checksum(f->b + at + 10, f->b + at, 20 + options, 0);
 }
 
 static uint32_t l4_size(const struct inner *in)
@@ -170,22 +168,15 @@ static void put_l4(struct frame *f, const struct inner *in, uint32_t payload)
 // addresses at `addresses`, right in front of it.
 static void put_sum(struct frame *f, uint32_t addresses, uint32_t at, uint8_t proto)
 {
-	uint32_t field = at + (proto == 6 ? 16u : proto == 17 ? 6u : 2u), len = f->len - at, sum = proto + len;
-	uint16_t check;
+	uint32_t field = at + (proto == 6 ? 16u : proto == 17 ? 6u : 2u), seed = proto + f->len - at;
 
-	f->b[field] = f->b[field + 1] = 0;
 	if (proto == 1) {
 		addresses = at;
-		sum = 0;
+		seed = 0;
 	}
-	for (uint32_t i = addresses; i < f->len; i += 2)
-		sum += (uint32_t)f->b[i] << 8 | (i + 1 < f->len ? f->b[i + 1] : 0);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	check = htons((uint16_t)~sum);
-	if (!check && proto == 17)
-		check = 0xffff;
-	memcpy(f->b + field, &check, 2);
+	put_checksum(f->b + field, f->b + addresses, f->len - addresses, seed);
+	if (proto == 17 && !f->b[field] && !f->b[field + 1])
+		f->b[field] = f->b[field + 1] = 0xff;
 }
 
 static struct frame make_inner6(struct inner in)
@@ -270,8 +261,7 @@ struct frame make_nd(struct nd n)
 {
 	struct frame f = { 0 };
 	uint8_t type = OR(n.type, 135);
-	uint32_t at, len, sum = 0;
-	uint16_t check;
+	uint32_t at, len;
 
 	put(&f, mac_bytes(OR(n.dmac, MAC_GROUP6)), 6);
 	put(&f, mac_bytes(OR(n.smac, MAC_A)), 6);
@@ -313,13 +303,8 @@ struct frame make_nd(struct nd n)
 	len = f.len - at;
 	f.b[18] = (uint8_t)(len >> 8);
 	f.b[19] = (uint8_t)len;
-	for (uint32_t i = 22; i + 1 < f.len; i += 2)
-		sum += (uint32_t)f.b[i] << 8 | f.b[i + 1];
-	sum += len + 58;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	check = htons((uint16_t)(~sum ^ (n.bad_sum ? 1 : 0)));
-	memcpy(f.b + at + 2, &check, 2);
+	put_checksum(f.b + at + 2, f.b + 22, f.len - 22, len + 58);
+	f.b[at + 3] ^= n.bad_sum ? 1 : 0;
 	f.len -= (uint32_t)n.cut;
 	return f;
 }
@@ -328,8 +313,7 @@ struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu, uint
 {
 	int v6 = about.b[12] == 0x86;
 	struct frame f = { 0 };
-	uint32_t at, sum = 0;
-	uint16_t check;
+	uint32_t at;
 
 	put(&f, mac_bytes(MAC_A), 6);
 	put(&f, mac_bytes(MAC_GW), 6);
@@ -344,13 +328,7 @@ struct frame make_too_big(struct frame about, uint32_t quote, uint32_t mtu, uint
 	put16(&f, 0);
 	put32(&f, mtu);
 	put(&f, about.b + 14, quote);
-	for (uint32_t i = v6 ? 22 : at; i < f.len; i += 2)
-		sum += (uint32_t)f.b[i] << 8 | f.b[i + 1];
-	sum += v6 ? 8 + quote + 58 : 0;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	check = htons((uint16_t)~sum);
-	memcpy(f.b + at + 2, &check, 2);
+	put_sum(&f, 22, at, v6 ? 58 : 1);
 	return f;
 }
 
@@ -478,13 +456,6 @@ struct frame in_tunnel(struct frame inner)
 	f.b[17] = (uint8_t)(f.len - 14);
 	f.b[38] = (uint8_t)((f.len - 34) >> 8);
 	f.b[39] = (uint8_t)(f.len - 34);
-	f.b[24] = f.b[25] = 0;
-	uint32_t sum = 0;
-	for (int i = 14; i < 34; i += 2)
-		sum += (uint32_t)f.b[i] << 8 | f.b[i + 1];
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~((sum & 0xffff) + (sum >> 16));
-	f.b[24] = (uint8_t)(sum >> 8);
-	f.b[25] = (uint8_t)sum;
+	put_checksum(f.b + 24, f.b + 14, 20, 0);
 	return f;
 }

@@ -98,6 +98,10 @@ struct inner {
 struct frame make_inner(struct inner in);
 #define INNER(...) make_inner((struct inner){ __VA_ARGS__ })
 
+// The Internet's checksum of `len` bytes, at `field`, which counts as zero if it is one of
+// them; `seed` is the sum of what else it is about.
+void put_checksum(uint8_t *field, const uint8_t *b, uint32_t len, uint32_t seed);
+
 struct arp {
 	int dmac, smac;     // MAC_GROUP, MAC_A
 	uint16_t op;        // 1

@@ -2,6 +2,7 @@
 #include "selftests/bpf/outside.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
 void put_inside(struct mz_addr ip, struct mz_addr outside, uint16_t first, uint16_t last, uint16_t flags)
 {
@@ -52,4 +53,21 @@ void put_way_out(uint32_t flags)
 	put("mz_networks", &k, &n);
 	k = (struct mz_net_key){ .prefixlen = 32 + 3, .vni = htonl(VNI), .ip = { .w = { htonl(0x20000000) } } };
 	put("mz_networks", &k, &n);
+}
+
+struct frame hopped(struct frame f, int dmac, int smac)
+{
+	f.b[22]--; // TTL
+	f.b[24]++;
+	memcpy(f.b, mac_bytes(dmac), 6);
+	memcpy(f.b + 6, mac_bytes(smac), 6);
+	return f;
+}
+
+struct frame error_to_r(struct frame sent, uint8_t flags)
+{
+	const struct frame error = hopped(make_error(sent, 28, 3, OUT_R2, EP_R), MAC_GW, MAC_GW);
+
+	return TUNNEL(.in = { .src = OUT_R2, .dst = EP_R, .proto = 1, .sport = 0x0300 }, .frame = &error, .src = SELF_IP, .dst = PEER_IP,
+		      .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = flags);
 }

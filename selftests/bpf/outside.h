@@ -25,3 +25,7 @@ void put_piece(struct mz_addr outside, uint16_t piece, struct mz_addr ip);
 void put_pool(struct mz_addr ip, uint16_t shift, uint16_t flags);
 // Everything else is outside; MZ_NET_F_SERVED: by this host, else by BOUNCER.
 void put_way_out(uint32_t flags);
+// The packet a router further: one TTL less, from `smac` to `dmac`.
+struct frame hopped(struct frame f, int dmac, int smac);
+// What EP_R's host gets when one outside, OUT_R2, sends an error about `sent`, as EP_R sent it.
+struct frame error_to_r(struct frame sent, uint8_t flags);

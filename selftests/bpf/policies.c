@@ -2,6 +2,7 @@
 #include "selftests/bpf/policies.h"
 
 #include <arpa/inet.h>
+#include <string.h>
 
 void put_group(uint32_t group, enum mz_policy_kind kind, struct mz_policy_list list)
 {
@@ -51,4 +52,37 @@ void put_ports(uint32_t list, uint16_t proto, uint16_t port, uint32_t bits, uint
 					.port = htons(port) };
 
 	put("mz_policy_ports", &k, &vector);
+}
+
+void put_verdict(uint32_t group, enum mz_policy_kind kind, enum mz_policy_verdict verdict)
+{
+	VECTOR(1, 0);
+	put_group(group, kind, (struct mz_policy_list){ 1, 1, 1, 1 });
+	put_rule(MZ_POLICY_LIST(group, kind), 0, verdict, 0);
+}
+
+void judged_by(uint32_t policy)
+{
+	struct mz_ep_key a4 = { .vni = VNI, .ip = addr4(EP_A) }, a6 = { .vni = VNI, .ip = addr6(EP6_A) };
+	struct mz_endpoint e = { .host = SELF, .ifindex = T->ifindex, .vpc = VPC_SLOT, .policy = policy };
+	struct mz_port port;
+
+	memcpy(e.mac, mac_bytes(MAC_A), 6);
+	put("mz_endpoints", &a4, &e);
+	put("mz_endpoints", &a6, &e);
+	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
+	port.policy = policy;
+	put("mz_ports", &T->ifindex, &port);
+}
+
+void b_judged_by(uint32_t policy)
+{
+	struct mz_ep_key keys[] = { { .vni = VNI, .ip = addr4(EP_B) }, { .vni = VNI, .ip = addr6(EP6_B) } };
+	struct mz_endpoint e;
+
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(T->lookup("mz_endpoints", &keys[i], &e), 0);
+		e.policy = policy;
+		put("mz_endpoints", &keys[i], &e);
+	}
 }

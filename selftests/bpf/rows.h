@@ -33,6 +33,7 @@ void test_group_igmp(void **state);
 void test_group_mld(void **state);
 void test_group_hosts(void **state);
 void test_group_described(void **state);
+// rows_group_policy.c
 void test_group_policy(void **state);
 // rows_function.c
 void test_functions_egress(void **state);

@@ -153,15 +153,7 @@ void test_entry_alike(void **state)
 // Its error about `was`, the service's answer, finds the backend `now` came from.
 static void error_in(const char *name, struct frame was, struct frame now)
 {
-	struct frame error = make_error(was, 28, 3, OUT_R2, SHARED), want = make_error(now, 28, 3, OUT_R2, EP_R);
-
-	want.b[22]--; // TTL
-	want.b[24]++;
-	memcpy(want.b, mac_bytes(MAC_GW), 6);
-	memcpy(want.b + 6, mac_bytes(MAC_GW), 6);
-	in(name, error, MZ_R_FROM_OUTSIDE,
-	   TUNNEL(.in = { .src = OUT_R2, .dst = EP_R, .proto = 1, .sport = 0x0300 }, .frame = &want, .src = SELF_IP, .dst = PEER_IP,
-		  .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = FROM_OUTSIDE));
+	in(name, make_error(was, 28, 3, OUT_R2, SHARED), MZ_R_FROM_OUTSIDE, error_to_r(now, FROM_OUTSIDE));
 }
 
 void test_entry_answers(void **state)

@@ -197,21 +197,13 @@ void test_gateway_out(void **state)
 	was = INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 2024, .sums = 1);
 	memcpy(was.b + 40, got.b + 40, 2);
 	error = make_error(got, 28, 3, EP_R, OUT_R);
-	want = make_error(was, 28, 3, SHARED, OUT_R);
-	want.b[22]--; // TTL
-	want.b[24]++;
-	memcpy(want.b, mac_bytes(MAC_NEXT), 6);
-	memcpy(want.b + 6, mac_bytes(MAC_SELF), 6);
+	want = hopped(make_error(was, 28, 3, SHARED, OUT_R), MAC_NEXT, MAC_SELF);
 	out("5508 REQ-5 an endpoint's error", TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &error),
 	    MZ_R_TO_OUTSIDE, want);
 	got = INNER(.src = OUT_R, .dst = EP_R, .sport = 2000, .dport = 80, .proto = 6);
 	was = INNER(.src = OUT_R, .dst = SHARED, .sport = 2000, .dport = 8080, .proto = 6);
 	error = make_error(got, 28, 3, EP_R, OUT_R);
-	want = make_error(was, 28, 3, SHARED, OUT_R);
-	want.b[22]--;
-	want.b[24]++;
-	memcpy(want.b, mac_bytes(MAC_NEXT), 6);
-	memcpy(want.b + 6, mac_bytes(MAC_SELF), 6);
+	want = hopped(make_error(was, 28, 3, SHARED, OUT_R), MAC_NEXT, MAC_SELF);
 	out("5508 REQ-5 ... about what came to a forwarded port",
 	    TUNNEL(.in = { .src = EP_R, .dst = OUT_R, .proto = 1, .sport = 0x0300 }, .frame = &error), MZ_R_TO_OUTSIDE, want);
 	got = INNER(.src = OUT_R, .dst = EP_G, .sport = 2000, .dport = 2024);
@@ -250,14 +242,10 @@ static enum verdict in(const char *name, struct frame f, enum mz_reason why, str
 static void b_judges(enum mz_policy_verdict labelled, enum mz_policy_verdict others)
 {
 	const uint32_t group = 6, list = MZ_POLICY_LIST(group, MZ_POLICY_IN);
-	struct mz_ep_key b = { .vni = VNI, .ip = addr4(EP_B) };
-	struct mz_endpoint e;
 
 	gateway_world();
 	put_label(MZ_POLICY_KNOWN(VNI), 0xabc, 0);
-	assert_int_equal(T->lookup("mz_endpoints", &b, &e), 0);
-	e.policy = group;
-	put("mz_endpoints", &b, &e);
+	b_judged_by(group);
 	VECTOR(1, 1);
 	VECTOR(2, 0, 1);
 	put_group(group, MZ_POLICY_IN, (struct mz_policy_list){ .label = 1, .block = 2, .port = 2, .rules = 2 });
@@ -294,7 +282,7 @@ void test_gateway_in(void **state)
 {
 	(void)state;
 	struct frame was = INNER(.src = SHARED, .dst = OUT_R, .sport = 2024, .dport = 2000, .sums = 1),
-		     now = INNER(.src = EP_R, .dst = OUT_R, .sport = 2024, .dport = 2000, .sums = 1), error, want;
+		     now = INNER(.src = EP_R, .dst = OUT_R, .sport = 2024, .dport = 2000, .sums = 1), want;
 	struct run run = { .gateway = GW_IN };
 
 	gateway_world();
@@ -356,26 +344,10 @@ void test_gateway_in(void **state)
 	assert_int_equal(run.frame.b[40] << 8 | run.frame.b[41], 1434);
 	assert_memory_equal(run.frame.b + 42, want.b + 42, 100);
 	memcpy(now.b + 40, was.b + 40, 2);
-	error = make_error(was, 28, 3, OUT_R2, SHARED);
-	want = make_error(now, 28, 3, OUT_R2, EP_R);
-	want.b[22]--;
-	want.b[24]++;
-	memcpy(want.b, mac_bytes(MAC_GW), 6);
-	memcpy(want.b + 6, mac_bytes(MAC_GW), 6);
-	in("5508 REQ-4 an error about what R sent", error, MZ_R_FROM_OUTSIDE,
-	   TUNNEL(.in = { .src = OUT_R2, .dst = EP_R, .proto = 1, .sport = 0x0300 }, .frame = &want, .src = SELF_IP, .dst = PEER_IP,
-		  .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = TO_MAPPED));
+	in("5508 REQ-4 an error about what R sent", make_error(was, 28, 3, OUT_R2, SHARED), MZ_R_FROM_OUTSIDE, error_to_r(now, TO_MAPPED));
 	was = INNER(.src = SHARED, .dst = OUT_R, .sport = 8080, .dport = 2000, .proto = 6);
 	now = INNER(.src = EP_R, .dst = OUT_R, .sport = 80, .dport = 2000, .proto = 6);
-	error = make_error(was, 28, 3, OUT_R2, SHARED);
-	want = make_error(now, 28, 3, OUT_R2, EP_R);
-	want.b[22]--;
-	want.b[24]++;
-	memcpy(want.b, mac_bytes(MAC_GW), 6);
-	memcpy(want.b + 6, mac_bytes(MAC_GW), 6);
-	in("5508 REQ-4 ... from a forwarded port", error, MZ_R_FROM_OUTSIDE,
-	   TUNNEL(.in = { .src = OUT_R2, .dst = EP_R, .proto = 1, .sport = 0x0300 }, .frame = &want, .src = SELF_IP, .dst = PEER_IP,
-		  .dmac = MAC_NEXT, .smac = MAC_SELF, .origin = SELF, .sender = SELF, .flags = FROM_OUTSIDE));
+	in("5508 REQ-4 ... from a forwarded port", make_error(was, 28, 3, OUT_R2, SHARED), MZ_R_FROM_OUTSIDE, error_to_r(now, FROM_OUTSIDE));
 	was = INNER(.src = OUT_NO, .dst = OUT_R, .sport = 2024, .dport = 2000);
 	in("an error about what another sent", make_error(was, 28, 3, OUT_R2, SHARED), MZ_R_NAT_UNKNOWN, NOTHING);
 	passes("to an address that is none of ours", GW_IN, COMES(.dst = OUT_GW));

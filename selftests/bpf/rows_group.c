@@ -6,33 +6,22 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#include "selftests/bpf/row.h"
+#include "selftests/bpf/groups.h"
 
-#define GROUP IP4(239, 1, 2, 3)
-#define GROUP6 A6(0xff02, 0x33)
 #define ROUTERS IP4(224, 0, 0, 22)
 #define DIRECTED IP4(198, 18, 1, 255)
-#define IF_B 2u // interfaces of members beside the sender's own
-#define IF_C 3u
 #define GONE 1000000u // no interface
-#define NETWORK 0u    // its first shard row
 
-static const uint8_t mac4[6] = { 0x01, 0x00, 0x5e, 1, 2, 3 }, mac6[6] = { 0x33, 0x33, 0, 0, 0, 0x33 };
-
-// ---- the world ----------------------------------------------------------------
-
-static struct mz_group_key key_of(struct mz_addr group)
-{
-	return (struct mz_group_key){ .vni = VNI, .network = NETWORK, .group = group };
-}
-
-static void put_rows(const char *table, struct mz_addr group, uint32_t a, uint32_t b, uint32_t c)
-{
-	struct mz_group_key k = key_of(group);
-	struct mz_group g = { .row = { { a, T->now() }, { 0, 0 }, { b, T->now() }, { c, T->now() } } };
-
-	put(table, &k, &g);
-}
+// What a host makes of A's packet: towards host `ip`.
+#define TUNNELED(ip) with_mac(SENT_TO(ip, A_TO(GROUP), .ttl = 1), MZ_OUTER_LEN4, mac4, 0)
+#define TUNNELED6(ip)                                                                       \
+	with_mac(TUNNEL(.in = { .v6 = 1, .src6 = EP6_A, .dst6 = GROUP6, .smac = MAC_A, .ttl = 1 }, .src = SELF_IP, \
+			.dst = (ip), .dmac = MAC_NEXT, .smac = MAC_SELF, .label = 0xabc, .qos_class = 9, \
+			.origin = SELF, .sender = SELF), MZ_OUTER_LEN4, mac6, 0)
+// A bouncer's copy of that towards `ip`.
+#define COPY_TO(ip) \
+	FROM_PEER(.src = SELF_IP, .dst = (ip), .dmac = MAC_NEXT, .smac = MAC_SELF, .flags = MZ_OPT_F_COPY, .hops = 1, \
+		  .origin = PEER, .sender = SELF)
 
 // How often `id` stands in a group.
 static int stands(const char *table, struct mz_addr group, uint32_t id)
@@ -62,177 +51,6 @@ static uint32_t groups_of_a(void)
 
 	assert_int_equal(T->lookup("mz_group_use", &T->ifindex, &n), 0);
 	return n;
-}
-
-static void with_groups(uint32_t world, uint32_t flags)
-{
-	struct mz_net_key k = { .prefixlen = 32 + 96 + 24, .vni = htonl(VNI), .ip = addr4(IP4(198, 18, 1, 0)) };
-	struct mz_network n = { .shard = NETWORK, .vpc = VPC_SLOT, .flags = flags };
-	struct mz_port port;
-
-	build_world(world);
-	put("mz_networks", &k, &n);
-	k = (struct mz_net_key){ .prefixlen = 32 + 64, .vni = htonl(VNI), .ip = addr6(A6(1, 0)) };
-	put("mz_networks", &k, &n);
-	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
-	port.flags |= MZ_EP_F_GROUPS;
-	put("mz_ports", &T->ifindex, &port);
-	for (uint32_t member = IF_B; member <= IF_C; member++)
-		put("mz_ports", &member, &(struct mz_port){ .ifindex = member, .vni = VNI });
-}
-
-// ---- running ------------------------------------------------------------------
-
-#define ANY UINT64_MAX
-
-// Copies that policy denied to members, by the last packet.
-static struct denied {
-	uint32_t ingress, egress, closed, fragment, label, cut;
-} denied;
-#define DENIED(...) assert_memory_equal(&denied, (&(struct denied){ __VA_ARGS__ }), sizeof(denied))
-
-static uint32_t *denied_by(uint32_t why)
-{
-	return why == MZ_R_POLICY_INGRESS  ? &denied.ingress :
-	       why == MZ_R_POLICY_EGRESS   ? &denied.egress :
-	       why == MZ_R_POLICY_CLOSED   ? &denied.closed :
-	       why == MZ_R_POLICY_FRAGMENT ? &denied.fragment :
-	       why == MZ_R_POLICY_LABEL	   ? &denied.label :
-	       why == MZ_R_L4_TRUNCATED	   ? &denied.cut :
-					     NULL;
-}
-
-// One packet: the reason it ends with, alone, how many copies left, and how many did not.
-static struct frame meet_run(const char *name, struct run run, enum mz_reason why, uint32_t copies, uint64_t losses)
-{
-	static struct counts before, after;
-	const struct frame in = run.frame;
-	const enum mz_dir dir = run.dir;
-	uint32_t want = (VPC_SLOT * MZ_DIRS + dir) * MZ_REASON_SLOTS + why, had = T->copies(0, NULL, NULL);
-	uint64_t lost = 0;
-
-	print_message("# %s: %s\n", T->name, name);
-	read_counts(&before);
-	assert_int_equal(T->run(&run), 0);
-	read_counts(&after);
-	memset(&denied, 0, sizeof(denied));
-	// What is not carried is counted before anybody knows whose it is.
-	if (why == MZ_R_INNER_MULTICAST || why == MZ_R_GENEVE_CONTROL)
-		want = after.c[want].packets == before.c[want].packets ? dir * MZ_REASON_SLOTS + why : want;
-	for (uint32_t i = 0; i < SLOTS * MZ_DIRS * MZ_REASON_SLOTS; i++) {
-		uint64_t moved = after.c[i].packets - before.c[i].packets;
-		uint32_t *by = denied_by(i % MZ_REASON_SLOTS);
-
-		if (i / MZ_REASON_SLOTS == VPC_SLOT * MZ_DIRS + dir && by) {
-			*by = (uint32_t)moved;
-			assert_int_equal(after.c[i].bytes - before.c[i].bytes,
-					 moved * (dir == MZ_DIR_EGRESS ? in.len : in.len - MZ_OUTER_LEN4));
-			continue;
-		}
-		if (i % MZ_REASON_SLOTS == MZ_R_GROUP_LOST)
-			lost += moved;
-		else if (moved != (i == want))
-			print_message("  reason %u moved by %d, wanted %u\n", i % MZ_REASON_SLOTS, (int)moved, why);
-		if (i % MZ_REASON_SLOTS != MZ_R_GROUP_LOST)
-			assert_int_equal(moved, i == want);
-	}
-	if (lost)
-		reached[MZ_R_GROUP_LOST] = true;
-	if (losses != ANY)
-		assert_int_equal(lost, losses);
-	assert_int_equal(after.c[want].bytes - before.c[want].bytes, in.len);
-	assert_int_equal(T->copies(0, NULL, NULL) - had, copies);
-	reached[why] = true;
-	return run.frame;
-}
-
-static struct frame judged(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why, uint32_t copies)
-{
-	return meet_run(name, (struct run){ .dir = dir, .frame = in }, why, copies, 0);
-}
-
-static struct frame meet(const char *name, enum mz_dir dir, struct frame in, enum mz_reason why, uint32_t copies)
-{
-	struct frame f = meet_run(name, (struct run){ .dir = dir, .frame = in }, why, copies, ANY);
-
-	DENIED(0);
-	return f;
-}
-
-// Without what its flow chooses: the outer source port, and IPv6's label.
-static void forget_entropy(struct frame *f)
-{
-	int v6 = f->b[12] == 0x86;
-
-	memset(f->b + (v6 ? 54 : 34), 0, 2);
-	if (v6)
-		memset(f->b + 16, 0, 2);
-}
-
-static void same(struct frame got, struct frame want, int tunnel)
-{
-	if (tunnel) {
-		forget_entropy(&got);
-		forget_entropy(&want);
-	}
-	for (uint32_t i = 0; i < got.len || i < want.len; i++)
-		if (got.b[i] != want.b[i])
-			print_message("  byte %u: %02x, wanted %02x\n", i, got.b[i], want.b[i]);
-	assert_int_equal(got.len, want.len);
-	assert_memory_equal(got.b, want.b, want.len);
-}
-
-static void copy_is(uint32_t i, uint32_t ifindex, struct frame want, int tunnel)
-{
-	struct frame got = { 0 };
-	uint32_t at = 0;
-
-	T->copies(i, &at, &got);
-	assert_int_equal(at, ifindex);
-	same(got, want, tunnel);
-}
-
-// The frame with other MAC addresses: `off` bytes in.
-static struct frame with_mac(struct frame f, uint32_t off, const uint8_t *dst, int src)
-{
-	memcpy(f.b + off, dst, 6);
-	if (src)
-		memcpy(f.b + off + 6, mac_bytes(src), 6);
-	return f;
-}
-
-#define TO_GROUP(...)  with_mac(INNER(.dst = GROUP, .ttl = 1, ##__VA_ARGS__), 0, mac4, 0)
-#define TO_GROUP6(...) with_mac(INNER(.v6 = 1, .dst6 = GROUP6, .ttl = 1, ##__VA_ARGS__), 0, mac6, 0)
-#define AT_MEMBER(f, mac) with_mac(f, 0, mac, MAC_GW)
-// What a host makes of A's packet: towards host `ip`.
-#define TUNNELED(ip) with_mac(SENT_TO(ip, A_TO(GROUP), .ttl = 1), MZ_OUTER_LEN4, mac4, 0)
-#define TUNNELED6(ip)                                                                       \
-	with_mac(TUNNEL(.in = { .v6 = 1, .src6 = EP6_A, .dst6 = GROUP6, .smac = MAC_A, .ttl = 1 }, .src = SELF_IP, \
-			.dst = (ip), .dmac = MAC_NEXT, .smac = MAC_SELF, .label = 0xabc, .qos_class = 9, \
-			.origin = SELF, .sender = SELF), MZ_OUTER_LEN4, mac6, 0)
-// As it comes from PEER, of its endpoint R.
-#define FROM_PEER(...) \
-	with_mac(TUNNEL(.in = { .src = EP_R, .dst = GROUP, .ttl = 1 }, ##__VA_ARGS__), MZ_OUTER_LEN4, mac4, 0)
-#define FROM_PEER6(...) \
-	with_mac(TUNNEL(.in = { .v6 = 1, .src6 = EP6_R, .dst6 = GROUP6, .ttl = 1 }, ##__VA_ARGS__), MZ_OUTER_LEN4, mac6, 0)
-// A bouncer's copy of that towards `ip`.
-#define COPY_TO(ip) \
-	FROM_PEER(.src = SELF_IP, .dst = (ip), .dmac = MAC_NEXT, .smac = MAC_SELF, .flags = MZ_OPT_F_COPY, .hops = 1, \
-		  .origin = PEER, .sender = SELF)
-
-// No row of a target that cannot copy gets this far.
-static int has_groups(void)
-{
-	static const enum mz_reason ours[] = { MZ_R_GROUP_SENT, MZ_R_GROUP_COPIED, MZ_R_GROUP_DELIVERED,
-					       MZ_R_GROUP_NOBODY, MZ_R_GROUP_REPORT, MZ_R_GROUP_HOST, MZ_R_GROUP_LOST,
-					       MZ_R_GROUP_RATE, MZ_R_GROUP_LIMIT, MZ_R_GROUP_HOSTS, MZ_R_GROUP_QUERY,
-					       MZ_R_IGMP_INVALID, MZ_R_MLD_INVALID, MZ_R_GROUP_DENIED };
-
-	if (T->copies)
-		return 1;
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
-		reached[ours[i]] = true;
-	return 0;
 }
 
 // ---- what is sent to groups ----------------------------------------------------
@@ -383,15 +201,6 @@ void test_group_ingress(void **state)
 
 // ---- who is in a group ----------------------------------------------------------
 
-static uint16_t sum_of(const uint8_t *b, uint32_t len, uint32_t sum)
-{
-	for (uint32_t i = 0; i < len; i++)
-		sum += i % 2 ? b[i] : (uint32_t)b[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 struct message {
 	int v6;
 	const char *bytes;   // behind type, code and checksum
@@ -425,11 +234,7 @@ static struct frame message(struct message m)
 	} else {
 		f.b[ip + 2] = (uint8_t)((f.len - ip) >> 8);
 		f.b[ip + 3] = (uint8_t)(f.len - ip);
-		memset(f.b + ip + 10, 0, 2);
-		uint16_t s = sum_of(f.b + ip, 20, 0);
-
-		f.b[ip + 10] = (uint8_t)(s >> 8);
-		f.b[ip + 11] = (uint8_t)s;
+		put_checksum(f.b + ip + 10, f.b + ip, 20, 0);
 	}
 	uint32_t seed = 0;
 
@@ -438,10 +243,8 @@ static struct frame message(struct message m)
 		for (uint32_t i = ip + 8; i < ip + 40; i += 2)
 			seed += (uint32_t)f.b[i] << 8 | f.b[i + 1];
 	}
-	uint16_t s = sum_of(f.b + at, f.len - at, seed);
-
-	f.b[at + 2] = (uint8_t)(s >> 8);
-	f.b[at + 3] = (uint8_t)(s ^ m.bad_sum);
+	put_checksum(f.b + at + 2, f.b + at, f.len - at, seed);
+	f.b[at + 3] ^= (uint8_t)m.bad_sum;
 	return f;
 }
 #define IGMP(type_, bytes_, ...) \
@@ -636,99 +439,4 @@ void test_group_described(void **state)
 	assert_true(told);
 	assert_int_equal(T->run(&report), 0);
 	assert_int_equal(stands("mz_groups", addr4(GROUP), T->ifindex), 0);
-}
-
-// ---- policy ---------------------------------------------------------------------
-
-enum { POLICY_B = 5, POLICY_C = 6, STRANGER = 102 };
-
-static void member_judged(uint32_t member, uint32_t policy)
-{
-	put("mz_ports", &member, &(struct mz_port){ .ifindex = member, .vni = VNI, .policy = policy });
-}
-
-// A list with this verdict for `label` and UDP port 2000 alone, from EP_A's or EP_R's
-// address, and the other for all else.
-static void a_list(uint32_t policy, enum mz_policy_kind kind, uint32_t label, enum mz_policy_verdict verdict)
-{
-	uint32_t list = MZ_POLICY_LIST(policy, kind), some = 1, rest = 2;
-	struct mz_policy_label_key l = { .list = list, .label = label };
-	struct mz_policy_port_key port = { .prefixlen = 64, .list = htonl(list), .proto = htons(17), .port = htons(2000) };
-	struct mz_policy p = { 0 };
-
-	T->lookup("mz_policies", &policy, &p);
-	p.list[kind] = (struct mz_policy_list){ .label = rest, .block = some, .port = rest, .rules = 2 };
-	put("mz_policies", &policy, &p);
-	put("mz_policy_vectors", &some, &(struct mz_policy_vector){ .words = 1, .word = { 3 } });
-	put("mz_policy_vectors", &rest, &(struct mz_policy_vector){ .words = 1, .word = { 2 } });
-	put("mz_policy_labels", &l, &some);
-	put("mz_policy_ports", &port, &some);
-	for (uint32_t i = 0; i < 2; i++)
-		put("mz_policy_rules", &(struct mz_policy_rule_key){ .list = list, .rule = i },
-		    &(struct mz_policy_rule){ .verdict = (verdict == MZ_POLICY_ALLOW) == !i ? MZ_POLICY_ALLOW : MZ_POLICY_DENY });
-}
-
-// Each copy is judged for its member: the receiver's rules, and those of who sends.
-void test_group_policy(void **state)
-{
-	(void)state;
-	const uint32_t label = 0xabc; // EP_A's, and of tunnels
-	uint32_t none = 0, n;
-
-	if (!has_groups())
-		return;
-	with_groups(0, MZ_NET_F_MULTICAST);
-	put_rows("mz_groups", addr4(GROUP), IF_B, IF_C, 0);
-	put_rows("mz_groups", addr6(GROUP6), IF_B, IF_C, 0);
-	put("mz_policy_labels", &(struct mz_policy_label_key){ .list = MZ_POLICY_KNOWN(VNI), .label = label }, &none);
-	put("mz_policy_labels", &(struct mz_policy_label_key){ .list = MZ_POLICY_KNOWN(VNI), .label = STRANGER }, &none);
-	member_judged(IF_C, POLICY_C);
-	judged("its policy does not stand yet: closed", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_GROUP_SENT, 1);
-	DENIED(.closed = 1);
-	a_list(POLICY_C, MZ_POLICY_IN, label, MZ_POLICY_ALLOW);
-	n = T->copies(0, NULL, NULL);
-	judged("allowed", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_GROUP_SENT, 2);
-	DENIED(0);
-	copy_is(n, IF_B, AT_MEMBER(TO_GROUP(), mac4), 0);
-	copy_is(n + 1, IF_C, AT_MEMBER(TO_GROUP(), mac4), 0);
-	judged("to another port", MZ_DIR_EGRESS, TO_GROUP(.dport = 2001), MZ_R_GROUP_SENT, 1);
-	DENIED(.ingress = 1);
-	judged("by another protocol", MZ_DIR_EGRESS, TO_GROUP(.proto = 132), MZ_R_GROUP_SENT, 1);
-	DENIED(.ingress = 1);
-	judged("IPv6", MZ_DIR_EGRESS, TO_GROUP6(), MZ_R_GROUP_SENT, 2);
-	DENIED(0);
-	judged("IPv6, another port", MZ_DIR_EGRESS, TO_GROUP6(.dport = 2001), MZ_R_GROUP_SENT, 1);
-	DENIED(.ingress = 1);
-	judged("ports that cannot be read", MZ_DIR_EGRESS, TO_GROUP(.total_delta = -11), MZ_R_GROUP_SENT, 1);
-	DENIED(.cut = 1);
-	judged("the rest of a datagram whose beginning was not seen", MZ_DIR_EGRESS, TO_GROUP(.frag = 0x0002), MZ_R_GROUP_SENT, 1);
-	DENIED(.fragment = 1);
-	judged("a first fragment", MZ_DIR_EGRESS, TO_GROUP(.frag = 0x2000), MZ_R_GROUP_SENT, 2);
-	DENIED(0);
-	judged("... and the rest", MZ_DIR_EGRESS, TO_GROUP(.frag = 0x0002), MZ_R_GROUP_SENT, 2);
-	DENIED(0);
-	member_judged(IF_B, POLICY_B);
-	a_list(POLICY_B, MZ_POLICY_TO, label, MZ_POLICY_DENY);
-	judged("the sender's rules of egress", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_GROUP_SENT, 1);
-	DENIED(.egress = 1);
-	judged("... which leave another port", MZ_DIR_EGRESS, TO_GROUP(.dport = 2001), MZ_R_GROUP_SENT, 1);
-	DENIED(.ingress = 1);
-
-	n = T->copies(0, NULL, NULL);
-	judged("from another host", MZ_DIR_INGRESS, FROM_PEER(.flags = MZ_OPT_F_COPY, .label = label), MZ_R_GROUP_DELIVERED, 1);
-	DENIED(.egress = 1);
-	copy_is(n, IF_C, AT_MEMBER(INNER(.src = EP_R, .dst = GROUP, .ttl = 1), mac4), 0);
-	judged("... by another label set", MZ_DIR_INGRESS, FROM_PEER(.label = STRANGER), MZ_R_GROUP_DELIVERED, 1);
-	DENIED(.ingress = 1);
-	n = T->events(NULL);
-	judged("... by one that is not known", MZ_DIR_INGRESS, FROM_PEER(.flags = MZ_OPT_F_COPY, .label = 7), MZ_R_GROUP_DENIED, 0);
-	DENIED(.label = 2);
-	assert_int_equal(T->events(NULL), n); // members are here: nobody is told otherwise
-	put_rows("mz_group_hosts", addr4(GROUP), BACKUP, 0, 0);
-	judged("... goes on to other hosts nevertheless", MZ_DIR_INGRESS, FROM_PEER(.label = 7), MZ_R_GROUP_COPIED, 1);
-	DENIED(.label = 2);
-	member_judged(IF_B, 0);
-	member_judged(IF_C, 0);
-	judged("without policy", MZ_DIR_INGRESS, FROM_PEER(.flags = MZ_OPT_F_COPY, .label = 7), MZ_R_GROUP_DELIVERED, 2);
-	DENIED(0);
 }

@@ -39,21 +39,6 @@ static void out(const char *name, struct frame f, enum mz_reason why)
 	pass(name, OUT, f, why, NOTHING);
 }
 
-// EP_A lives on the interface that rows are run on, and is judged by `policy`.
-static void judged_by(uint32_t policy)
-{
-	struct mz_ep_key a4 = { .vni = VNI, .ip = addr4(EP_A) }, a6 = { .vni = VNI, .ip = addr6(EP6_A) };
-	struct mz_endpoint e = { .host = SELF, .ifindex = T->ifindex, .vpc = VPC_SLOT, .policy = policy };
-	struct mz_port port;
-
-	memcpy(e.mac, mac_bytes(MAC_A), 6);
-	put("mz_endpoints", &a4, &e);
-	put("mz_endpoints", &a6, &e);
-	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
-	port.policy = policy;
-	put("mz_ports", &T->ifindex, &port);
-}
-
 // This host knows these label sets; EP_A's own is SELF_LABEL.
 static void policy_world(void)
 {
@@ -62,14 +47,6 @@ static void policy_world(void)
 	for (uint32_t label = WEB; label <= STRANGER; label++)
 		put_label(MZ_POLICY_KNOWN(VNI), label, 0);
 	put_label(MZ_POLICY_KNOWN(VNI), SELF_LABEL, 0);
-}
-
-// What a list with one rule says: that verdict, to everybody.
-static void all(uint32_t group, enum mz_policy_kind kind, enum mz_policy_verdict verdict)
-{
-	VECTOR(1, 0);
-	put_group(group, kind, (struct mz_policy_list){ 1, 1, 1, 1 });
-	put_rule(MZ_POLICY_LIST(group, kind), 0, verdict, 0);
 }
 
 static uint64_t hits_of(uint32_t list, uint32_t at)
@@ -210,7 +187,7 @@ void test_policy_flows(void **state)
 {
 	(void)state;
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
 	in("denied", FROM_R(WEB), MZ_R_POLICY_INGRESS);
 	out("A begins: its own policy of ingress says nothing", TO_R(), MZ_R_DIRECT);
 	in("... and the reply passes, UDP too", FROM_R(WEB, BACK), MZ_R_DELIVERED);
@@ -228,7 +205,7 @@ void test_policy_flows(void **state)
 	in("... and the rest", FROM_R(WEB, BACK, LATER), MZ_R_DELIVERED);
 
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
 	in("allowed", FROM_R(WEB), MZ_R_DELIVERED);
 	in("another packet of it", FROM_R(WEB), MZ_R_DELIVERED);
 	assert_int_equal(hits_of(IN_A_LIST, 0), 1);
@@ -237,7 +214,7 @@ void test_policy_flows(void **state)
 	assert_int_equal(hits_of(IN_A_LIST, 0), 2);
 	in("... once", FROM_R(DB), MZ_R_DELIVERED);
 	assert_int_equal(hits_of(IN_A_LIST, 0), 2);
-	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
 	judged_by(GROUP_NEW);
 	in("another policy: denied from the next packet on", FROM_R(DB), MZ_R_POLICY_INGRESS);
 	out("... its answers too", TO_R(BACK), MZ_R_POLICY_INGRESS);
@@ -254,16 +231,16 @@ void test_policy_flows(void **state)
 	out("an answer is judged by the label set of who asked", TO_R(BACK), MZ_R_DIRECT);
 
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
 	out("A accepts what nobody has asked", TO_R(BACK, TCP(18)), MZ_R_DIRECT);
 	in("... which opens nothing", FROM_R(0, TCP(16)), MZ_R_POLICY_INGRESS);
 
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
 	out("a connection by A", TO_R(TCP(2)), MZ_R_DIRECT);
 	in("is answered", FROM_R(WEB, BACK, TCP(18)), MZ_R_DELIVERED);
 	out("and made", TO_R(TCP(16)), MZ_R_DIRECT);
-	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
 	judged_by(GROUP_NEW);
 	in("another policy of ingress leaves it", FROM_R(WEB, BACK, TCP(16)), MZ_R_DELIVERED);
 	out("... both ways", TO_R(TCP(16)), MZ_R_DIRECT);
@@ -284,7 +261,7 @@ void test_policy_egress(void **state)
 {
 	(void)state;
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
 	VECTOR(2, 0, 1);
 	VECTOR(3, 1);
 	put_group(GROUP_A, MZ_POLICY_TO, (struct mz_policy_list){ .label = 2, .block = 2, .port = 2, .rules = 2 });
@@ -303,7 +280,7 @@ void test_policy_egress(void **state)
 	in("... its own address's", FROM_R(WEB), MZ_R_DELIVERED);
 
 	policy_world();
-	all(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_DENY);
 	out("inside the VPC: asked there", TO_R(), MZ_R_DIRECT);
 	outside_is_there();
 	out("to the outside", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_POLICY_EGRESS);
@@ -322,7 +299,7 @@ void test_policy_egress(void **state)
 	out("ports are those it goes to", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
 	out("... and closed ones are", INNER(.dst = IP4(203, 0, 113, 9), .dport = 2001), MZ_R_POLICY_EGRESS);
 	in("what it may not begin outside it may be asked", FROM_R(WEB, .sport = 77), MZ_R_DELIVERED);
-	all(GROUP_NEW, MZ_POLICY_OUT, MZ_POLICY_DENY);
+	put_verdict(GROUP_NEW, MZ_POLICY_OUT, MZ_POLICY_DENY);
 	judged_by(GROUP_NEW);
 	out("closed meanwhile", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_POLICY_EGRESS);
 	in("... and its answers", FROM_OUT(BACK), MZ_R_POLICY_EGRESS);
@@ -331,16 +308,12 @@ void test_policy_egress(void **state)
 // Both ends on one host: the same verdicts.
 void test_policy_local(void **state)
 {
-	struct mz_ep_key b = { .vni = VNI, .ip = addr4(EP_B) };
-	struct mz_endpoint e;
 	struct mz_port port;
 
 	(void)state;
 	policy_world();
-	assert_int_equal(T->lookup("mz_endpoints", &b, &e), 0);
-	e.policy = GROUP_B;
-	put("mz_endpoints", &b, &e);
-	all(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_DENY);
+	b_judged_by(GROUP_B);
+	put_verdict(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_DENY);
 	VECTOR(2, 0, 1);
 	VECTOR(3, 1);
 	put_group(GROUP_B, MZ_POLICY_IN, (struct mz_policy_list){ .label = 3, .block = 2, .port = 2, .rules = 2 });
@@ -351,12 +324,11 @@ void test_policy_local(void **state)
 	out("B does", INNER(.dst = EP_B), MZ_R_LOCAL);
 	judged_by(0);
 	out("the rest of a datagram whose beginning was not seen, from who has no policy", INNER(.dst = EP_B, LATER), MZ_R_POLICY_FRAGMENT);
-	e.policy = 0;
-	put("mz_endpoints", &b, &e);
+	b_judged_by(0);
 	out("... to whom has none", INNER(.dst = EP_B, LATER), MZ_R_LOCAL);
 
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
 	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
 	port.flags |= MZ_EP_F_VIPS;
 	put("mz_ports", &T->ifindex, &port);
@@ -378,14 +350,12 @@ static struct frame by(struct frame f, uint32_t label)
 void test_policy_known(void **state)
 {
 	struct run run = { .dir = IN, .trace = true, .frame = FROM_R(NEWCOMER) };
-	struct mz_ep_key b = { .vni = VNI, .ip = addr4(EP_B) };
 	struct mz_trace notes;
-	struct mz_endpoint e;
 	uint32_t zero = 0;
 
 	(void)state;
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
 	in("known", FROM_R(WEB), MZ_R_DELIVERED);
 	in("not known", FROM_R(NEWCOMER), MZ_R_POLICY_LABEL);
 	in("IPv6: not known", FROM_R6(NEWCOMER), MZ_R_POLICY_LABEL);
@@ -404,7 +374,7 @@ void test_policy_known(void **state)
 	in("known no more: what was allowed stays", FROM_R(NEWCOMER), MZ_R_DELIVERED);
 	out("... its answers too", TO_R(BACK), MZ_R_DIRECT);
 	in("... and another flow is not", FROM_R(NEWCOMER, .sport = 7), MZ_R_POLICY_LABEL);
-	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_ALLOW);
 	judged_by(GROUP_NEW);
 	in("... until the group changes", FROM_R(NEWCOMER), MZ_R_POLICY_LABEL);
 	out("... its answers too", TO_R(BACK), MZ_R_POLICY_LABEL);
@@ -413,7 +383,7 @@ void test_policy_known(void **state)
 	in("... or the sender's labels", FROM_R(NEWCOMER + 1), MZ_R_POLICY_LABEL);
 
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
 	out("A begins: what answers need not be known", TO_R(), MZ_R_DIRECT);
 	in("... the reply", FROM_R(NEWCOMER, BACK), MZ_R_DELIVERED);
 	put_group(GROUP_NEW, MZ_POLICY_OUT, (struct mz_policy_list){ 1, 1, 1, 1 });
@@ -423,20 +393,18 @@ void test_policy_known(void **state)
 	in("no policy", FROM_R(NEWCOMER, .sport = 7), MZ_R_DELIVERED);
 
 	policy_world();
-	assert_int_equal(T->lookup("mz_endpoints", &b, &e), 0);
-	e.policy = GROUP_B;
-	put("mz_endpoints", &b, &e);
-	all(GROUP_B, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	b_judged_by(GROUP_B);
+	put_verdict(GROUP_B, MZ_POLICY_IN, MZ_POLICY_ALLOW);
 	out("to an endpoint of the same host", INNER(.dst = EP_B), MZ_R_LOCAL);
 	forget();
 	T->forget("mz_policy_labels");
 	out("... from one that is not known", INNER(.dst = EP_B), MZ_R_POLICY_LABEL);
-	all(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_ALLOW);
 	outside_is_there();
 	out("what leaves the VPC needs no number", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
 
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
 	put("mz_trace", &zero, &(struct mz_trace){ 0 });
 	assert_int_equal(T->run(&run), 0);
 	assert_int_equal(T->lookup("mz_trace", &zero, &notes), 0);
@@ -453,8 +421,8 @@ void test_policy_kept(void **state)
 	(void)state;
 	policy_world();
 	assert_int_equal(T->keep_flows(true), 0);
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
-	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
 	in("allowed", FROM_R(WEB), MZ_R_DELIVERED);
 	in("... a connection, too", FROM_R(WEB, TCP(2)), MZ_R_DELIVERED);
 	in("... and another", FROM_R(WEB, TCP(2), .sport = 7), MZ_R_DELIVERED);
@@ -480,7 +448,7 @@ void test_policy_kept(void **state)
 	policy_world();
 	assert_int_equal(T->keep_flows(true), 0);
 	judged_by(0);
-	all(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_NEW, MZ_POLICY_IN, MZ_POLICY_DENY);
 	in("begun while there is no policy", FROM_R(WEB), MZ_R_DELIVERED);
 	in("... a connection, too", FROM_R(WEB, TCP(2)), MZ_R_DELIVERED);
 	out("... or one whose beginning was not seen", TO_R(TCP(18), .sport = 2000, .dport = 7), MZ_R_DIRECT);
@@ -492,7 +460,7 @@ void test_policy_kept(void **state)
 	in("what begins now is judged", FROM_R(WEB, .sport = 8), MZ_R_POLICY_INGRESS);
 	out("A accepts what nobody has asked", TO_R(TCP(18), .sport = 2000, .dport = 9), MZ_R_DIRECT);
 	in("... which nobody has judged yet", FROM_R(WEB, TCP(16), .sport = 9), MZ_R_POLICY_INGRESS);
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_ALLOW);
 	judged_by(GROUP_A);
 	in("... until it is allowed", FROM_R(WEB, TCP(16), .sport = 9), MZ_R_DELIVERED);
 	judged_by(GROUP_NEW);
@@ -501,8 +469,8 @@ void test_policy_kept(void **state)
 	policy_world();
 	assert_int_equal(T->keep_flows(true), 0);
 	outside_is_there();
-	all(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_ALLOW);
-	all(GROUP_NEW, MZ_POLICY_OUT, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_OUT, MZ_POLICY_ALLOW);
+	put_verdict(GROUP_NEW, MZ_POLICY_OUT, MZ_POLICY_DENY);
 	out("what leaves the VPC", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
 	judged_by(GROUP_NEW);
 	out("... is kept", INNER(.dst = IP4(203, 0, 113, 9)), MZ_R_TO_GATEWAY);
@@ -520,7 +488,7 @@ void test_policy_told(void **state)
 
 	(void)state;
 	policy_world();
-	all(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
+	put_verdict(GROUP_A, MZ_POLICY_IN, MZ_POLICY_DENY);
 	assert_int_equal(T->run(&run), 0);
 	assert_int_equal(T->events(NULL), 0);
 	assert_int_equal(hits_of(IN_A_LIST, 0), 0);

@@ -16,26 +16,14 @@ static const uint8_t odd[] = { 0, 4, 41, 47, 50, 255 };
 // The group says that verdict to everybody, in all of its lists.
 static void says(uint32_t group, enum mz_policy_verdict verdict)
 {
-	VECTOR(1, 0);
-	for (int kind = 0; kind < MZ_POLICY_KINDS; kind++) {
-		put_group(group, kind, (struct mz_policy_list){ 1, 1, 1, 1 });
-		put_rule(MZ_POLICY_LIST(group, kind), 0, verdict, 0);
-	}
+	for (int kind = 0; kind < MZ_POLICY_KINDS; kind++)
+		put_verdict(group, kind, verdict);
 }
 
-// EP_A, on the interface that rows are run on, is judged by `group`, and begins anew.
-static void judged_by(uint32_t group)
+// What was under way is judged anew.
+static void begins(void (*judged)(uint32_t group), uint32_t group)
 {
-	struct mz_ep_key a4 = { .vni = VNI, .ip = addr4(EP_A) }, a6 = { .vni = VNI, .ip = addr6(EP6_A) };
-	struct mz_endpoint e = { .host = SELF, .ifindex = T->ifindex, .vpc = VPC_SLOT, .policy = group };
-	struct mz_port port;
-
-	memcpy(e.mac, mac_bytes(MAC_A), 6);
-	put("mz_endpoints", &a4, &e);
-	put("mz_endpoints", &a6, &e);
-	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
-	port.policy = group;
-	put("mz_ports", &T->ifindex, &port);
+	judged(group);
 	T->forget("mz_flows");
 }
 
@@ -51,20 +39,13 @@ static void row(const char *name, uint8_t proto, int dir, struct frame f, enum m
 static struct frame with_proto(struct frame f, int v6, uint32_t l3, uint8_t proto)
 {
 	uint8_t *ip = f.b + l3;
-	uint32_t sum = 0;
 
 	if (v6) {
 		ip[6] = proto;
 		return f;
 	}
 	ip[9] = proto;
-	ip[10] = ip[11] = 0;
-	for (int i = 0; i < 20; i += 2)
-		sum += (uint32_t)(ip[i] << 8 | ip[i + 1]);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = ~((sum & 0xffff) + (sum >> 16)) & 0xffff;
-	ip[10] = (uint8_t)(sum >> 8);
-	ip[11] = (uint8_t)sum;
+	put_checksum(ip + 10, ip, 20, 0);
 	return f;
 }
 
@@ -86,20 +67,6 @@ static struct frame to_b(uint8_t proto, int v6)
 	return with_proto(f, v6, ETH, proto);
 }
 
-// EP_B, on the same host, is judged by `group`.
-static void judges_b(uint32_t group)
-{
-	struct mz_ep_key keys[] = { { .vni = VNI, .ip = addr4(EP_B) }, { .vni = VNI, .ip = addr6(EP6_B) } };
-	struct mz_endpoint e;
-
-	for (int i = 0; i < 2; i++) {
-		assert_int_equal(T->lookup("mz_endpoints", &keys[i], &e), 0);
-		e.policy = group;
-		put("mz_endpoints", &keys[i], &e);
-	}
-	T->forget("mz_flows");
-}
-
 // One lets nobody in, the other everybody; label sets are known.
 static void two_groups(void)
 {
@@ -119,14 +86,14 @@ void test_policy_odd_protocols(void **state)
 			if (v6 && odd[i] == 0)
 				continue; // there it is an extension header
 			two_groups();
-			judged_by(OPEN);
+			begins(judged_by, OPEN);
 			row("CVE-2023-1668: open, let in", odd[i], MZ_DIR_INGRESS, from_r(odd[i], v6), MZ_R_DELIVERED);
-			judged_by(CLOSED);
+			begins(judged_by, CLOSED);
 			row("CVE-2023-1668: default deny", odd[i], MZ_DIR_INGRESS, from_r(odd[i], v6), MZ_R_POLICY_INGRESS);
 			two_groups();
-			judges_b(OPEN);
+			begins(b_judged_by, OPEN);
 			row("CVE-2023-1668: open, on this host", odd[i], MZ_DIR_EGRESS, to_b(odd[i], v6), MZ_R_LOCAL);
-			judges_b(CLOSED);
+			begins(b_judged_by, CLOSED);
 			row("CVE-2023-1668: default deny, on this host", odd[i], MZ_DIR_EGRESS, to_b(odd[i], v6),
 			    MZ_R_POLICY_INGRESS);
 		}
@@ -140,7 +107,7 @@ void test_policy_odd_protocols(void **state)
 	put_rule(MZ_POLICY_LIST(CLOSED, MZ_POLICY_IN), 1, MZ_POLICY_DENY, 0);
 	put_group(CLOSED, MZ_POLICY_TO, (struct mz_policy_list){ 0 });
 	put_ports(MZ_POLICY_LIST(CLOSED, MZ_POLICY_IN), 0, 0, 0, 2);
-	judged_by(CLOSED);
+	begins(judged_by, CLOSED);
 	row("CVE-2023-1668: 0 alone is allowed", 0, MZ_DIR_INGRESS, from_r(0, 0), MZ_R_DELIVERED);
 	for (int other = 1; other < 256; other++) {
 		if (other == 1 || other == 2 || other == 6)
@@ -168,7 +135,7 @@ void test_policy_own_geneve(void **state)
 	VECTOR(3, 0, 1);
 	put_group(CLOSED, MZ_POLICY_TO, (struct mz_policy_list){ 0 });
 	put_label(MZ_POLICY_LIST(CLOSED, MZ_POLICY_IN), WEB, 2);
-	judged_by(CLOSED);
+	begins(judged_by, CLOSED);
 	pass("WEB may", MZ_DIR_INGRESS, TUNNEL(.frame = &own, .in = { .src = EP_R, .dst = EP_A }, .label = WEB), MZ_R_DELIVERED,
 	     (struct frame){ .len = 0 });
 	T->forget("mz_flows");
@@ -180,7 +147,7 @@ void test_policy_own_geneve(void **state)
 	     TUNNEL(.in = { .src = EP_R, .dst = EP_A }, .src = STRANGER_IP, .label = WEB), MZ_R_UNKNOWN_SENDER,
 	     (struct frame){ .len = 0 });
 	// Sent from here: the label is the endpoint's, the tunnel packet its payload.
-	judged_by(0);
+	begins(judged_by, 0);
 	own = TUNNEL(.in = { .src = EP_A, .dst = EP_R }, .src = EP_A, .dst = EP_R, .smac = MAC_A, .dmac = MAC_GW, .label = WEB);
 	pass("sent on with its own label", MZ_DIR_EGRESS, own, MZ_R_DIRECT,
 	     TUNNEL(.frame = &own, .in = { .src = EP_A, .dst = EP_R, .sport = own.b[34] << 8 | own.b[35], .dport = 6081 }, .src = SELF_IP,

@@ -184,7 +184,7 @@ struct step {
 	struct frame f;
 };
 
-static void save(const char *dir, const char *name, const struct step *steps, size_t n)
+static void save_steps(const char *dir, const char *name, const struct step *steps, size_t n)
 {
 	char path[512];
 	FILE *out;
@@ -206,7 +206,7 @@ static void save(const char *dir, const char *name, const struct step *steps, si
 #define SAVE(name, ...)                                                           \
 	do {                                                                      \
 		const struct step steps_[] = { __VA_ARGS__ };                     \
-		save(argv[1], name, steps_, sizeof(steps_) / sizeof(steps_[0]));  \
+		save_steps(argv[1], name, steps_, sizeof(steps_) / sizeof(steps_[0]));  \
 	} while (0)
 
 int main(int argc, char **argv)

@@ -72,20 +72,10 @@ static void build_groups(void)
 	put_group("mz_group_hosts", addr6(GROUP6), 4, 2);
 }
 
-static uint16_t sum_of(const uint8_t *b, uint32_t len, uint32_t sum)
-{
-	for (uint32_t i = 0; i < len; i++)
-		sum += i % 2 ? b[i] : (uint32_t)b[i] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
-}
-
 // Of IGMP behind a header of any length, and of MLD behind eight bytes of options.
 static void make_sum(uint8_t *b, uint32_t len)
 {
 	uint32_t at, end, seed = 0;
-	uint16_t s;
 
 	if (len < 62)
 		return;
@@ -101,10 +91,7 @@ static void make_sum(uint8_t *b, uint32_t len)
 	}
 	if (end > len || at + 8 > end)
 		return;
-	b[at + 2] = b[at + 3] = 0;
-	s = sum_of(b + at, end - at, seed);
-	b[at + 2] = (uint8_t)(s >> 8);
-	b[at + 3] = (uint8_t)s;
+	put_checksum(b + at + 2, b + at, end - at, seed);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -155,17 +142,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 // Writes the seeds: one frame of each sort. `group_fuzz_seeds DIR`.
 #ifdef MZ_FUZZ_SEEDS
-static void save(const char *dir, const char *name, int sort, struct frame f)
-{
-	char path[512];
-	FILE *out;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	out = fopen(path, "wb");
-	if (!out || fputc(sort, out) == EOF || fwrite(f.b, 1, f.len, out) != f.len || fclose(out))
-		exit(1);
-}
-
 // `len` bytes of IGMP or MLD in an endpoint's frame.
 static struct frame says(int v6, const void *bytes, uint32_t len)
 {

@@ -10,6 +10,7 @@
 #include "bpf/abi/reasons.h"
 #include "bpf/abi/tables.h"
 #include "bpf/target/native_api.h"
+#include "selftests/bpf/frame.h"
 
 #define HEADROOM 256u // in front of a frame
 
@@ -72,3 +73,17 @@ static inline uint64_t counted(uint32_t *vpc)
 			abort();                                                \
 		}                                                               \
 	} while (0)
+
+// ---- seeds ----
+
+// A frame behind a byte that says of which sort it is.
+static inline void save(const char *dir, const char *name, int sort, struct frame f)
+{
+	char path[512];
+	FILE *out;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	out = fopen(path, "wb");
+	if (!out || fputc(sort, out) == EOF || fwrite(f.b, 1, f.len, out) != f.len || fclose(out))
+		exit(1);
+}

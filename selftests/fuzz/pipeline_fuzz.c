@@ -131,17 +131,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 // Writes the seeds: one frame of each sort. `pipeline_fuzz_seeds DIR`.
 #ifdef MZ_FUZZ_SEEDS
-static void save(const char *dir, const char *name, int sort, struct frame f)
-{
-	char path[512];
-	FILE *out;
-
-	snprintf(path, sizeof(path), "%s/%s", dir, name);
-	out = fopen(path, "wb");
-	if (!out || fputc(sort, out) == EOF || fwrite(f.b, 1, f.len, out) != f.len || fclose(out))
-		exit(1);
-}
-
 int main(int argc, char **argv)
 {
 	if (argc != 2)

@@ -8,14 +8,10 @@ set -eu
 need_root
 topo_begin mzt-bal
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
-topo_host d1 5 hop
-topo_ns services
+four_wired
+topo_ns services-w1
 for h in w2 b1 d1; do topo_daemon $h; done
-topo_daemon w1 --services "$(ns services)" --local-group nogroup
+serving_daemon w1
 for e in red-a red-s1 red-s2 red-s3 red-s4 red-m blue-a blue-s1; do topo_ns $e; done
 if [[ $FAMILY == 4 ]]; then
 	KEEP=10.0.1.100 EMPTY=10.0.9.3 BULK=10.0.9.4 TYPE=A DNS=169.254.169.253
@@ -111,7 +107,7 @@ others() { local s all=(); for s in red/s1 red/s2 red/s3; do [[ $s == "$WHO" ]] 
 talk red-a
 topo_daemon_stop w1 KILL
 ok "without a daemon services are balanced as before" served_by red-a $VIP 120 red/s1 red/s2 red/s3
-topo_daemon w1 --services "$(ns services)" --local-group nogroup
+serving_daemon w1
 ok "a connection outlives the daemon" steady
 
 talk red-a
@@ -216,18 +212,14 @@ ok "a fourth backend gets its share and moves few others" few_moved
 
 ok "a sticky client stays where it is" still
 topo_daemon_stop w1 KILL
-topo_daemon w1 --services "$(ns services)" --local-group nogroup
+serving_daemon w1
 ok "... also when the daemon starts again" still
 balance "{endpoint: ${KEPT#red/}, weight: 0}, $(without "$KEPT"), {endpoint: s4}"
 left() { [[ $(spread red-a $KEEP 20 | wc -l) == 1 && $(spread red-a $KEEP 1) != "$KEPT 1" ]]; }
 ok "... but not when that drains" left
 
 # ---- names -----------------------------------------------------------------------------
-chmod 711 "$TOPO_DIR"
-start w1 "$TOPO_DIR/w1/log" "$BIN/transit-responder" --transitd "unix:$TOPO_DIR/w1/local.sock" \
-	--netns "$(ns services)" --user nobody --rate 1000 --burst 1000
-mkdir -p "$TOPO_DIR/w1-responder"
-echo "$STARTED" > "$TOPO_DIR/w1-responder/pid"
+responder w1 --rate 1000 --burst 1000
 named() { [[ $(on red-a dig +short +tries=1 +time=1 @$DNS "$@") == "$WANT" ]]; }
 WANT=$VIP
 ok "the service has a name" wait_for 5 named web.red.internal $TYPE

@@ -8,18 +8,13 @@ set -eu
 need_root
 topo_begin mzt-hlt
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
+four_wired
 topo_host w3 4
-topo_host d1 5 hop
 WORKERS=(w1 w2 w3)
-daemon() { topo_daemon "$1" --services "$(ns "services-$1")" --local-group nogroup; }
 for h in b1 d1; do topo_daemon $h; done
 for h in "${WORKERS[@]}"; do
 	topo_ns "services-$h"
-	daemon $h
+	serving_daemon $h
 	responder $h
 done
 for e in red-a red-s1 red-s2 red-s3 blue-a blue-s1; do topo_ns $e; done
@@ -142,7 +137,7 @@ responder w2
 ok "... and no longer" wait_for 15 serve_now w1 red/web s1 s3
 topo_daemon_stop w1-responder KILL
 topo_daemon_stop w1 KILL
-daemon w1
+serving_daemon w1
 ok "a daemon that starts again keeps who was in, and who was out" serve_now w1 red/web s1 s3
 ok "... with connections" served_by red-a $VIP 120 red/s1 red/s3
 ok "... though nobody has told it anything" is_so w1 red/web s3 "HEALTH_UNKNOWN "

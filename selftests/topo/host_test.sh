@@ -8,13 +8,7 @@ set -eu
 need_root
 topo_begin mzt-host
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
-topo_host d1 5 hop
-for h in w2 b1 d1; do topo_daemon $h; done
-topo_daemon w1 --host-ports 8080,8081
+four_up --host-ports 8080,8081
 for e in red-a red-b blue-a; do topo_ns $e; done
 [[ $FAMILY == 4 ]] && HOST=169.254.169.250 || HOST=fd4d:5aff::a9fe:a9fa
 region() {

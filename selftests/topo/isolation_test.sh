@@ -253,13 +253,6 @@ no_endpoint() { [[ $(($(count_of b1 NO_ENDPOINT blue) + $(count_of b2 NO_ENDPOIN
 ok "... and its bouncer says why" no_endpoint
 
 # Pretending, from inside an endpoint.
-raised() { # HOST REASON VPC COMMAND...: the reason's count rises by three
-	local host=$1 reason=$2 vpc=$3 before
-	shift 3
-	before=$(count_of "$host" "$reason" "$vpc")
-	"$@"
-	[[ $(count_of "$host" "$reason" "$vpc") -eq $((before + 3)) ]]
-}
 ok "a forged source address is dropped" raised w1 SRC_IP red on red-a "$INJECT" spoof-ip eth0 $B $C
 ok "a forged source MAC is dropped" raised w1 SRC_MAC red on red-a "$INJECT" spoof-mac eth0 $A $C
 ok "a forged ARP sender is dropped" raised w1 ARP_SPOOF red on red-a "$INJECT" spoof-arp eth0 10.0.1.6

@@ -41,11 +41,7 @@ outside_link() { # HOST N
 
 two_gateways() {
 	local h
-	topo_router
-	topo_host w1 1
-	topo_host w2 2
-	topo_host b1 3 hop
-	topo_host d1 5 hop
+	four_wired
 	topo_host g1 6
 	topo_host g2 7
 	outside_up

@@ -8,12 +8,7 @@ set -eu
 need_root
 topo_begin mzt-peer
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
-topo_host d1 5 hop
-for h in w1 w2 b1 d1; do topo_daemon $h; done
+four_up
 for e in red-a red-p blue-a blue-s blue-t; do topo_ns $e; done
 # front of both is the same block: only what is called app and shop meets.
 region() { # REVISION [PEERING-FIELDS]

@@ -13,7 +13,6 @@
 #include <grpcpp/grpcpp.h>
 #include <poll.h>
 #include <sched.h>
-#include <cstring>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,10 +20,13 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,6 +45,7 @@ constexpr unsigned kSockets = 64;     // of an endpoint that asks, each from a p
 constexpr unsigned kThreads = 6;      // that change labels, a host
 constexpr unsigned kFreshEvery = 10;  // changes
 constexpr std::uint32_t kFirstFresh = 1u << 20;  // beyond what a plan gives out
+constexpr std::uint64_t kUnderWay = 1000;        // changes, after which DIRECTORY/under-way is there
 constexpr std::size_t kMaxProbes = 4'000'000;
 
 [[noreturn]] void die(const std::string& what) {
@@ -67,13 +70,24 @@ struct Probe {
 
 std::vector<Probe> probes(kMaxProbes);
 std::atomic<std::uint32_t> last_probe = 0;
+std::atomic<std::int64_t> missing = 0;  // allowed, and have not come
 std::atomic<bool> running = true, receiving = true;
+std::mutex heard_mutex;
+std::condition_variable heard;  // something has come
 
 std::uint32_t new_probe(bool allowed) {
   const std::uint32_t id = ++last_probe;
   if (id >= kMaxProbes) die("too many probes");
   probes[id].allowed = allowed;
+  missing += allowed;
   return id;
+}
+
+// Until `done`, which what is heard makes true; `most` at the most.
+template <class Done>
+void wait_for(Clock::duration most, Done done) {
+  std::unique_lock lock(heard_mutex);
+  heard.wait_for(lock, most, done);
 }
 
 struct Endpoint {
@@ -120,7 +134,7 @@ void hear_one(int s) {
       at = static_cast<std::uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<std::uint64_t>(t.tv_nsec);
     }
     std::uint64_t none = 0;
-    if (id != 0 && id < kMaxProbes) probes[id].came.compare_exchange_strong(none, at);
+    if (id != 0 && id < kMaxProbes && probes[id].came.compare_exchange_strong(none, at)) missing -= probes[id].allowed;
     m.msg_controllen = sizeof control;
   }
 }
@@ -132,6 +146,8 @@ void hear(const std::vector<int>& sockets) {
     if (poll(all.data(), all.size(), 50) <= 0) continue;
     for (const pollfd& p : all)
       if (p.revents & POLLIN) hear_one(p.fd);
+    { std::lock_guard lock(heard_mutex); }  // who looked before now waits
+    heard.notify_all();
   }
 }
 
@@ -195,14 +211,20 @@ void add_endpoint(SetLabelsRequest& r, const Churning& c) {
   if (c.now.fresh != 0) (*e->mutable_labels())["run"] = run_of(c.now);
 }
 
+// The probes of the last change that are allowed have come.
+bool arrived(const Churning& c) {
+  for (const std::uint32_t id : {c.out, c.in})
+    if (id != 0 && probes[id].allowed && probes[id].came == 0) return false;
+  return true;
+}
+
 // What the probes of the last change have found is final, or another try is due.
 bool settled(World& w, Churning& c) {
-  for (const std::uint32_t id : {c.out, c.in})
-    if (id != 0 && probes[id].allowed && probes[id].came == 0 && c.tries < 100) {
-      w.late += c.tries == 0;
-      c.tries++;
-      return false;
-    }
+  if (!arrived(c) && c.tries < 100) {
+    w.late += c.tries == 0;
+    c.tries++;
+    return false;
+  }
   const std::uint64_t now = real_ns();
   for (const std::uint32_t id : {c.out, c.in})
     if (id != 0) probes[id].until = now;
@@ -239,7 +261,8 @@ void change(World& w, unsigned host, const std::vector<Churning*>& some, bool ma
     c->tries = 0;
     probe(w, *c);
   }
-  w.changes += some.size();
+  if (const auto before = w.changes.fetch_add(some.size()); before < kUnderWay && before + some.size() >= kUnderWay)
+    std::ofstream(w.directory + "/under-way");
   if (third.forget_size() != 0)
     for (const unsigned h : {0u, 1u}) set(w, h, third);
 }
@@ -261,11 +284,12 @@ void churn(World& w, unsigned host, std::vector<Churning>& mine, std::vector<flo
     std::this_thread::sleep_until(due);
     due = std::max(due, Clock::now() - 1s);  // what cannot be caught up is not
   }
+  // Nothing tells of a packet that is dropped: those denied have had so long to come.
   std::this_thread::sleep_for(300ms);
   for (Churning& c : mine) {
-    for (unsigned wait = 0; !settled(w, c) && wait < 100; wait++) {
+    while (!settled(w, c)) {
       probe(w, c);
-      std::this_thread::sleep_for(10ms);
+      wait_for(10ms, [&] { return arrived(c); });
     }
     if (!c.now.web || c.now.fresh != 0) {  // back to what the plan says
       c.now.web = false;
@@ -388,7 +412,7 @@ int main(int argc, char** argv) {
   running = false;
   const double lasted = std::chrono::duration<double>(Clock::now() - begun).count();
   for (auto& t : threads) t.join();
-  std::this_thread::sleep_for(500ms);
+  wait_for(2s, [] { return missing == 0; });
   receiving = false;
   ears.join();
   std::vector<float> all;

@@ -12,12 +12,7 @@ SECONDS_=${CHURN_SECONDS:-10} RATE=${CHURN_RATE:-1000} BATCH=${CHURN_BATCH:-1}
 CHURNING=24
 topo_begin mzt-churn
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
-topo_host d1 5 hop
-for h in w1 w2 b1 d1; do topo_daemon $h; done
+four_up
 
 # A server, a client that may and one that may not, on each host; who churns: on both.
 endpoint() { # NAME HOST LAST-BYTE APP
@@ -38,10 +33,6 @@ endpoint() { # NAME HOST LAST-BYTE APP
 	echo "policies: [{vpc: red, file: policies.yaml}]"
 } > "$TOPO_DIR/region"
 # `run` divides label sets; nobody is `never`.
-policy() { # NAME APP INGRESS
-	echo "---"
-	echo "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: $1, namespace: shop}, spec: {podSelector: {matchLabels: {app: $2}}, ingress: [$3]}}"
-}
 {
 	policy server server "{from: [{podSelector: {matchLabels: {app: fixed}}}, {podSelector: {matchExpressions: [{key: app, operator: In, values: [web]}, {key: run, operator: NotIn, values: [never]}]}}]}"
 	policy web web "{from: [{podSelector: {matchLabels: {app: fixed}}}]}"
@@ -91,8 +82,9 @@ ok "their memory is flat" flat_memory
 ok "nothing is left of what came and went" unchanged
 
 # Requests that wait when a daemon is told to end do not keep it.
+rm -f "$TOPO_DIR/under-way"
 "$O/selftests/topo/policy_churn" "$TOPO_RUN" "$TOPO_DIR" 3 4000 1 "$CHURNING" > /dev/null 2>&1 &
-let_flow 1
+wait_for 10 test -e "$TOPO_DIR/under-way"
 ok "a daemon ends while labels change" topo_daemon_stop w1
 topo_daemon w1
 wait

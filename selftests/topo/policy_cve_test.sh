@@ -10,18 +10,14 @@ set -eu
 need_root
 topo_begin mzt-polcve
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
-topo_host d1 5 hop
+four_wired
 topo_host g1 6
 outside_up
 outside_link g1 1
 for h in w1 w2; do topo_ns "services-$h"; done
 daemon() { # HOST
 	case $1 in
-	w1 | w2) topo_daemon "$1" --services "$(ns "services-$1")" --local-group nogroup ;;
+	w1 | w2) serving_daemon "$1" ;;
 	g1) topo_daemon g1 --outside out0 ;;
 	*) topo_daemon "$1" ;;
 	esac
@@ -81,10 +77,6 @@ peerings:
   - {name: trade, vpc: red, peer: blue, parts: [10.0.4.0/24, "fd00:10:4::/64"], peer_parts: [10.0.3.0/24, "fd00:10:3::/64"]}
 policies: [{vpc: red, file: policies.yaml}]
 R
-}
-policy() { # NAME APP INGRESS
-	echo "---"
-	echo "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: $1, namespace: shop}, spec: {podSelector: {matchLabels: {app: $2}}, ingress: [$3]}}"
 }
 block() { echo "{ipBlock: {cidr: $1/32}}, {ipBlock: {cidr: '$2/128'}}"; }
 policies() {
@@ -191,13 +183,6 @@ W2=10.77.2.1
 [[ $UNDERLAY == 4 ]] || W2=fd77:2::1
 start red-far "$TOPO_DIR/tcpdump" tcpdump --immediate-mode -Q in -U -s 0 -ni eth0 -w "$TOPO_DIR/far.pcap"
 wait_for 5 test -s "$TOPO_DIR/far.pcap"
-raised() { # HOST REASON VPC COMMAND...: the reason's count rises by three
-	local host=$1 reason=$2 vpc=$3 before
-	shift 3
-	before=$(count_of "$host" "$reason" "$vpc")
-	"$@"
-	[[ $(count_of "$host" "$reason" "$vpc") -eq $((before + 3)) ]]
-}
 ok "an endpoint's own tunnel packet with the label of who may: its host's label counts" \
 	raised w2 POLICY_INGRESS red on red-not "$INJECT" tunnel $FAR 100 $FAR 1 1 forged $LABEL
 ok "... to a host: it does not come out there" \

@@ -8,12 +8,7 @@ set -eu
 need_root
 topo_begin mzt-pol
 trap topo_end EXIT
-topo_router
-topo_host w1 1
-topo_host w2 2
-topo_host b1 3 hop
-topo_host d1 5 hop
-for h in w1 w2 b1 d1; do topo_daemon $h; done
+four_up
 for e in xa xb xc ya yb yc za zb zc; do topo_ns $e; done
 { four_hosts; tenants; } > "$TOPO_DIR/base.yaml"
 rc=0

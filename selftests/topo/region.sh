@@ -31,20 +31,49 @@ standard_hosts() {
 	topo_host d1 5 hop
 	local h
 	for h in "${TOPO_HOSTS[@]}"; do
-		# SERVICES=1: with the namespace where endpoints find DHCP, DNS and metadata
-		[[ -z ${SERVICES:-} ]] || topo_ns "services-$h"
-		topo_daemon "$h" ${SERVICES:+--services "$(ns "services-$h")" --local-group nogroup} "$@"
+		if [[ -n ${SERVICES:-} ]]; then
+			topo_ns "services-$h"
+			serving_daemon "$h" "$@"
+		else
+			topo_daemon "$h" "$@"
+		fi
 	done
 }
 
-# Who answers a host's endpoints and probes them, where there is that namespace: responder HOST
+# The hosts of four_hosts, without daemons.
+four_wired() {
+	topo_router
+	topo_host w1 1
+	topo_host w2 2
+	topo_host b1 3 hop
+	topo_host d1 5 hop
+}
+# ... and with them. Options go to w1's.
+four_up() {
+	local h
+	four_wired
+	for h in w2 b1 d1; do topo_daemon $h; done
+	topo_daemon w1 "$@"
+}
+
+# transitd with the namespace services-HOST, where endpoints find DHCP, DNS and metadata:
+# serving_daemon HOST [OPTIONS...]
+serving_daemon() {
+	local h=$1
+	shift
+	topo_daemon "$h" --services "$(ns "services-$h")" --local-group nogroup "$@"
+}
+
+# Who answers a host's endpoints and probes them, in that namespace: responder HOST [OPTIONS...]
 responder() {
+	local h=$1
+	shift
 	chmod 711 "$TOPO_DIR"
 	install -d -m 777 "$TOPO_DIR/stats"
-	start "$1" "$TOPO_DIR/$1/log" "$BIN/transit-responder" --transitd "unix:$TOPO_DIR/$1/local.sock" \
-		--netns "$(ns "services-$1")" --user nobody --stats "$TOPO_DIR/stats/$1"
-	mkdir -p "$TOPO_DIR/$1-responder"
-	echo "$STARTED" > "$TOPO_DIR/$1-responder/pid"
+	start "$h" "$TOPO_DIR/$h/log" "$BIN/transit-responder" --transitd "unix:$TOPO_DIR/$h/local.sock" \
+		--netns "$(ns "services-$h")" --user nobody --stats "$TOPO_DIR/stats/$h" "$@"
+	mkdir -p "$TOPO_DIR/$h-responder"
+	echo "$STARTED" > "$TOPO_DIR/$h-responder/pid"
 }
 
 # Which family the tests' traffic has (endpoints have both), and which the
@@ -100,6 +129,12 @@ balanced() {
 	done
 }
 
+# A NetworkPolicy of namespace shop: policy NAME APP INGRESS
+policy() {
+	echo "---"
+	echo "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: $1, namespace: shop}, spec: {podSelector: {matchLabels: {app: $2}}, ingress: [$3]}}"
+}
+
 # Region with revision $1; endpoints of both VPCs: a on w1 (front), b on w2
 # (front), c on w2 (back). $2: another host for red/b, $3: its namespace.
 standard_region() {
@@ -147,6 +182,14 @@ count_of() {
 import json, sys
 rows = json.load(sys.stdin)
 print(sum(int(r["packets"]) for r in rows if r["reason"] == sys.argv[1]))' "$2"
+}
+# A command after which the count has risen by three: raised HOST REASON VPC COMMAND...
+raised() {
+	local host=$1 reason=$2 vpc=$3 before
+	shift 3
+	before=$(count_of "$host" "$reason" "$vpc")
+	"$@"
+	[[ $(count_of "$host" "$reason" "$vpc") -eq $((before + 3)) ]]
 }
 # Packets of red that went over a bouncer, whichever of the two.
 bounced() { echo $(($(count_of b1 BOUNCED red) + $(count_of b2 BOUNCED red))); }

@@ -41,6 +41,32 @@ class FlowsTest : public ::testing::Test {
     ASSERT_TRUE(dp.flows().put(key(port, vni), f));
     dp.stats.opened++;
   }
+  // The key of what BACKEND answers to that flow.
+  static mz_flow_key answers(std::uint16_t port, std::uint16_t backend) {
+    mz_flow_key k = key(port);
+    k.remote = Addr::v4(0xc6120009).abi();
+    k.remote_port = htons(backend);
+    return k;
+  }
+  // A flow that a backend serves, with that key.
+  void translated(std::uint16_t port, std::uint16_t backend, std::uint32_t idle = 0) {
+    const mz_flow_key second = answers(port, backend);
+    mz_flow f{};
+    f.seen = dp.jiffies - idle;
+    f.timeout = kTimeout;
+    f.ifindex = 10;
+    f.flags = MZ_FLOW_F_NAT;
+    f.to = second.remote;
+    f.to_port = second.remote_port;
+    ASSERT_TRUE(dp.flows().put(key(port), f));
+    mz_flow back{};
+    back.seen = dp.jiffies - kTimeout * 2;  // packets touch the flow alone
+    back.ifindex = 10;
+    back.flags = MZ_FLOW_F_REVERSE;
+    back.to = key(port).remote;
+    back.to_port = key(port).remote_port;
+    ASSERT_TRUE(dp.flows().put(second, back));
+  }
   bool has(std::uint16_t port) { return dp.flows().get(key(port)).has_value(); }
   // Steps until the walk that has begun, or begins now, is over.
   void walk(Flows::Clock::time_point now) {
@@ -67,28 +93,9 @@ TEST_F(FlowsTest, WhatHasEndedGoesAndNothingElse) {
 
 // The entry that answers find goes with its flow: it would bring the flow back.
 TEST_F(FlowsTest, WhatNobodyServesAnyMoreIsForgotten) {
-  const auto to = [&](std::uint16_t port, std::uint16_t backend, std::uint32_t idle = 0) {
-    mz_flow f{};
-    f.seen = dp.jiffies - idle;
-    f.timeout = kTimeout;
-    f.ifindex = 10;
-    f.flags = MZ_FLOW_F_NAT;
-    f.to = Addr::v4(0xc6120009).abi();
-    f.to_port = htons(backend);
-    ASSERT_TRUE(dp.flows().put(key(port), f));
-    mz_flow_key answers = key(port);
-    answers.remote = f.to;
-    answers.remote_port = f.to_port;
-    mz_flow back{};
-    back.ifindex = 10;
-    back.flags = MZ_FLOW_F_REVERSE;
-    back.to = key(port).remote;
-    back.to_port = key(port).remote_port;
-    ASSERT_TRUE(dp.flows().put(answers, back));
-  };
-  to(1, 8001);
-  to(2, 8002);
-  to(3, 8001, kTimeout + 1);  // ended, and not yet taken out
+  translated(1, 8001);
+  translated(2, 8002);
+  translated(3, 8001, kTimeout + 1);  // ended, and not yet taken out
   put(4);
   const auto forgotten = flows.forget_unless([](const mz_flow_key&, const mz_flow& f) { return f.to_port == htons(8002); });
   ASSERT_TRUE(forgotten);
@@ -102,34 +109,9 @@ TEST_F(FlowsTest, WhatNobodyServesAnyMoreIsForgotten) {
 
 // The key of a backend's answers: it lives as long as its flow does, and is no flow.
 TEST_F(FlowsTest, TheSecondKeyOfATranslatedFlowGoesWithIt) {
-  const auto translated = [&](std::uint16_t port, std::uint32_t idle) {
-    mz_flow f{};
-    f.seen = dp.jiffies - idle;
-    f.timeout = kTimeout;
-    f.ifindex = 10;
-    f.flags = MZ_FLOW_F_NAT;
-    f.to = Addr::v4(0xc6120009).abi();
-    f.to_port = htons(5353);
-    ASSERT_TRUE(dp.flows().put(key(port), f));
-    mz_flow_key second = key(port);
-    second.remote = f.to;
-    second.remote_port = f.to_port;
-    mz_flow back{};
-    back.seen = dp.jiffies - kTimeout * 2;  // packets touch the flow alone
-    back.ifindex = 10;
-    back.flags = MZ_FLOW_F_REVERSE;
-    back.to = key(port).remote;
-    back.to_port = key(port).remote_port;
-    ASSERT_TRUE(dp.flows().put(second, back));
-  };
-  const auto has_second = [&](std::uint16_t port) {
-    mz_flow_key k = key(port);
-    k.remote = Addr::v4(0xc6120009).abi();
-    k.remote_port = htons(5353);
-    return dp.flows().get(k).has_value();
-  };
-  translated(1, 0);
-  translated(2, kTimeout + 1);
+  const auto has_second = [&](std::uint16_t port) { return dp.flows().get(answers(port, 5353)).has_value(); };
+  translated(1, 5353);
+  translated(2, 5353, kTimeout + 1);
   walk(start);
   EXPECT_TRUE(has(1));
   EXPECT_TRUE(has_second(1));

@@ -85,13 +85,29 @@ TEST(PolicyMessage, LabelSetsComeThroughAsTheyWere) {
   EXPECT_EQ(*parse_label_set(read), set) << to_yaml(m);
 }
 
+struct Change {
+  const char* want;
+  std::function<void(v1::Policy&)> make;
+};
+
+// A policy is sound, and is refused for each of these changes.
+void expect_named(const Policy& sound, const std::vector<Change>& changes) {
+  const v1::Policy good = to_message("red", sound);
+  ASSERT_TRUE(parse_policy(good));
+  for (const Change& c : changes) {
+    v1::Policy m = good;
+    c.make(m);
+    const auto rc = parse_policy(m);
+    ASSERT_FALSE(rc) << c.want;
+    EXPECT_EQ(rc.error().code, Code::invalid_argument);
+    EXPECT_NE(rc.error().what.find(c.want), std::string::npos) << rc.error().what << ", wanted: " << c.want;
+  }
+}
+
+v1::PolicyRule& first_rule(v1::Policy& p) { return *p.mutable_ingress_rules(0); }
+
 TEST(PolicyMessage, WhatIsNotSoundIsNamed) {
-  struct Case {
-    const char* want;
-    std::function<void(v1::Policy&)> change;
-  };
-  const auto first_rule = [](v1::Policy& p) -> v1::PolicyRule& { return *p.mutable_ingress_rules(0); };
-  const std::vector<Case> cases = {
+  expect_named(all().policies[0], {
       {"name: 'No' is not a name", [](auto& p) { p.set_name("No"); }},
       {"namespace: '' is not a namespace", [](auto& p) { p.clear_namespace_(); }},
       {"tier: 9 is not known", [](auto& p) { p.set_tier(static_cast<v1::Policy::Tier>(9)); }},
@@ -108,26 +124,17 @@ TEST(PolicyMessage, WhatIsNotSoundIsNamed) {
          auto* r = p.mutable_pods()->add_all();
          r->set_key("old"), r->set_op(v1::Requirement::EXISTS);
        }},
-      {"ingress_rules[0]: verdict: DENY is none of a NETWORK", [&](auto& p) { first_rule(p).set_verdict(v1::PolicyRule::DENY); }},
-      {"peers.any[0]: names nobody", [&](auto& p) { first_rule(p).mutable_peers()->mutable_any(0)->Clear(); }},
-      {"peers.any[1]: block: excludes the selectors", [&](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_pods(); }},
-      {"peers.any[1]: block: cidr: ", [&](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_block()->set_cidr("10.0.0.1/8"); }},
+      {"ingress_rules[0]: verdict: DENY is none of a NETWORK", [](auto& p) { first_rule(p).set_verdict(v1::PolicyRule::DENY); }},
+      {"peers.any[0]: names nobody", [](auto& p) { first_rule(p).mutable_peers()->mutable_any(0)->Clear(); }},
+      {"peers.any[1]: block: excludes the selectors", [](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_pods(); }},
+      {"peers.any[1]: block: cidr: ", [](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_block()->set_cidr("10.0.0.1/8"); }},
       {"except: 11.0.0.0/8 is not inside",
-       [&](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_block()->set_except(0, "11.0.0.0/8"); }},
-      {"ports.any[0]: protocol: 'icmp' must be", [&](auto& p) { first_rule(p).mutable_ports()->mutable_any(0)->set_protocol("icmp"); }},
-      {"ports.any[1]: last: 8010 is below first, 9000", [&](auto& p) { first_rule(p).mutable_ports()->mutable_any(1)->set_first(9000); }},
-      {"ports.any[1]: last: is above 65535", [&](auto& p) { first_rule(p).mutable_ports()->mutable_any(1)->set_last(65536); }},
-      {"ports.any[2]: name: 'Http' is no port's name", [&](auto& p) { first_rule(p).mutable_ports()->mutable_any(2)->set_name("Http"); }}};
-  const v1::Policy good = to_message("red", all().policies[0]);
-  ASSERT_TRUE(parse_policy(good));
-  for (const Case& c : cases) {
-    v1::Policy m = good;
-    c.change(m);
-    const auto rc = parse_policy(m);
-    ASSERT_FALSE(rc) << c.want;
-    EXPECT_EQ(rc.error().code, Code::invalid_argument);
-    EXPECT_NE(rc.error().what.find(c.want), std::string::npos) << rc.error().what << ", wanted: " << c.want;
-  }
+       [](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_block()->set_except(0, "11.0.0.0/8"); }},
+      {"ports.any[0]: protocol: 'icmp' must be", [](auto& p) { first_rule(p).mutable_ports()->mutable_any(0)->set_protocol("icmp"); }},
+      {"ports.any[1]: last: 8010 is below first, 9000", [](auto& p) { first_rule(p).mutable_ports()->mutable_any(1)->set_first(9000); }},
+      {"ports.any[1]: last: is above 65535", [](auto& p) { first_rule(p).mutable_ports()->mutable_any(1)->set_last(65536); }},
+      {"ports.any[2]: name: 'Http' is no port's name", [](auto& p) { first_rule(p).mutable_ports()->mutable_any(2)->set_name("Http"); }},
+  });
   v1::Policy top = to_message("red", all().policies[1]);
   top.set_priority(1001);
   EXPECT_NE(parse_policy(top).error().what.find("priority: 1001 is not in 0..1000"), std::string::npos);
@@ -137,10 +144,7 @@ TEST(PolicyMessage, WhatIsNotSoundIsNamed) {
 }
 
 TEST(PolicyMessage, ASecurityGroupSaysNothingElse) {
-  const struct {
-    const char* want;
-    std::function<void(v1::Policy&)> change;
-  } cases[] = {
+  expect_named(all().policies[2], {
       {"name: 'a.b' is not a security group's name", [](auto& p) { p.set_name("a.b"); }},
       {"name: 'self' is what rules call", [](auto& p) { p.set_name("self"); }},
       {"namespace: '' is not a namespace", [](auto& p) { p.clear_namespaces(); }},
@@ -153,23 +157,13 @@ TEST(PolicyMessage, ASecurityGroupSaysNothingElse) {
       {"pods: must be security-group.centaurus/NAME", [](auto& p) { p.mutable_pods()->mutable_all(0)->set_key("web"); }},
       {"pods: must be security-group.centaurus/NAME", [](auto& p) { p.mutable_pods()->mutable_all(0)->set_op(v1::Requirement::DOES_NOT_EXIST); }},
       {"pods: are members of 'lb', not of 'web'", [](auto& p) { p.mutable_pods()->mutable_all(0)->set_key("security-group.centaurus/lb"); }},
-      {"ingress_rules[0]: peers: there is none", [](auto& p) { p.mutable_ingress_rules(0)->clear_peers(); }},
-      {"ingress_rules[0]: ports: 'http' is a name", [](auto& p) { p.mutable_ingress_rules(0)->mutable_ports()->mutable_any(0)->set_name("http"); }},
-      {"ingress_rules[0]: verdict: DENY", [](auto& p) { p.mutable_ingress_rules(0)->set_verdict(v1::PolicyRule::DENY); }},
-      {"peers.any[0]: block: cidr: ", [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(0)->mutable_block()->set_cidr("10.0.0.1/8"); }},
-      {"peers.any[1]: namespaces: must be there", [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->clear_namespaces(); }},
-      {"peers.any[1]: pods: must be", [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->mutable_pods()->mutable_all(0)->set_key("app"); }},
-  };
-  const v1::Policy good = to_message("red", all().policies[2]);
-  ASSERT_TRUE(parse_policy(good));
-  for (const auto& c : cases) {
-    v1::Policy m = good;
-    c.change(m);
-    const auto rc = parse_policy(m);
-    ASSERT_FALSE(rc) << c.want;
-    EXPECT_EQ(rc.error().code, Code::invalid_argument);
-    EXPECT_NE(rc.error().what.find(c.want), std::string::npos) << rc.error().what << ", wanted: " << c.want;
-  }
+      {"ingress_rules[0]: peers: there is none", [](auto& p) { first_rule(p).clear_peers(); }},
+      {"ingress_rules[0]: ports: 'http' is a name", [](auto& p) { first_rule(p).mutable_ports()->mutable_any(0)->set_name("http"); }},
+      {"ingress_rules[0]: verdict: DENY", [](auto& p) { first_rule(p).set_verdict(v1::PolicyRule::DENY); }},
+      {"peers.any[0]: block: cidr: ", [](auto& p) { first_rule(p).mutable_peers()->mutable_any(0)->mutable_block()->set_cidr("10.0.0.1/8"); }},
+      {"peers.any[1]: namespaces: must be there", [](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->clear_namespaces(); }},
+      {"peers.any[1]: pods: must be", [](auto& p) { first_rule(p).mutable_peers()->mutable_any(1)->mutable_pods()->mutable_all(0)->set_key("app"); }},
+  });
 }
 
 // "": it is none.
