@@ -179,7 +179,7 @@ TEST_F(Cli, EndpointAdd) {
                      "corp.example", "--dns", "192.0.2.53", "--dns", "2001:db8::53",
                      "--user-data", "/dev/null"});
   EXPECT_EQ(r.rc, 0) << r.err;
-  EXPECT_EQ(r.out, "endpoint a/web: 10.0.1.2 fd00:0:0:1::2 (02:00:00:00:00:01), eth0 in web, MTU 1414\n");
+  EXPECT_EQ(r.out, "endpoint a/web: 10.0.1.2 fd00:0:0:1::2 (02:00:00:00:00:01), eth0 in web, MTU 1414\n") << "a daemon does not say what is not set";
   v1::AddEndpointRequest want;
   ASSERT_TRUE(mizar::parse_text("{name: web, netns: web, vpc: a, network: front, "
                                 "address: 10.0.1.2, mac: 02:00:00:00:00:01, vni: 7, "

@@ -192,7 +192,6 @@ services:
     s.mutable_endpoint()->set_mac("02:00:00:00:00:01");
     s.mutable_endpoint()->set_host("w1");
     s.mutable_endpoint()->mutable_netns()->set_name("web");
-    s.mutable_endpoint()->mutable_netns()->set_interface("eth0");
     s.set_local(true);
     s.set_ready(true);
     s.set_interface("mz0");

@@ -5,6 +5,7 @@
 
 #include "tools/transit/labels.h"
 #include "tools/transit/object.h"
+#include "userspace/base/names.h"
 
 namespace transit {
 namespace {
@@ -53,8 +54,9 @@ Result<int> add(const Context& ctx, const v1::AddEndpointRequest& request) {
     return kExitOk;
   }
   const auto& e = reply->endpoint();
+  const std::string& given = e.netns().interface();
   fmt::print("endpoint {}: {} ({}), {} in {}, MTU {}\n", name_of(e), addresses_of(e), e.mac(),
-             e.netns().interface(), e.netns().name(), reply->mtu());
+             given.empty() ? mizar::kDefaultInterface : given, e.netns().name(), reply->mtu());
   if (!reply->ready())
     return fail(Code::internal, "endpoint {}: not ready: {}", name_of(e), reply->problem());
   return kExitOk;
