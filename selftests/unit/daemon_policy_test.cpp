@@ -158,6 +158,18 @@ TEST_F(DaemonPolicyTest, NumbersAndLabelsOutliveTheDaemon) {
   EXPECT_EQ(port().label, db);
 }
 
+// Flows remember groups by number, and outlive the daemon.
+TEST_F(DaemonPolicyTest, GroupsOfTheNextDaemonHaveOtherNumbers) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  std::uint32_t last = port().policy;
+  EXPECT_EQ(last, 1u);
+  for (const char* next : {"second", "third"}) {
+    start({});
+    EXPECT_GT(port().policy, last + (1u << 14)) << next << ": more than the one before may have given out";
+    last = port().policy;
+  }
+}
+
 TEST_F(DaemonPolicyTest, LabelsChangeWithoutAPlanUntilTheNextOne) {
   ASSERT_OK(apply_state(planned({kWebToDb})));
   const auto before = port();
