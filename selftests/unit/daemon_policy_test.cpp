@@ -42,9 +42,9 @@ class DaemonPolicyTest : public DaemonTest {
     *r.mutable_state() = s;
     return daemon_->apply(r);
   }
-  Result<v1::ApplyReply> put(const std::vector<const char*>& policies, bool replace = false, bool dry_run = false) {
+  Result<v1::ApplyReply> put(const std::vector<const char*>& policies, bool replace = false, bool dry_run = false, const char* vpc = "red") {
     v1::ApplyPoliciesRequest r;
-    r.set_vpc("red");
+    r.set_vpc(vpc);
     r.set_replace(replace);
     r.set_dry_run(dry_run);
     const auto parsed = parse(policies);
@@ -57,6 +57,7 @@ class DaemonPolicyTest : public DaemonTest {
     EXPECT_OK(parse_text("{endpoints: " + endpoints + ", sets: " + sets + ", forget: " + forget + "}", "t", r));
     return daemon_->set_labels(r);
   }
+  std::size_t sets() { return daemon_->goal().policy.at("red").sets.size(); }
   void standalone() {
     DaemonOptions o;
     o.uplink = "up0";
@@ -66,10 +67,13 @@ class DaemonPolicyTest : public DaemonTest {
   mz_port port(const std::string& name = "a") { return *dp_.ports().get(endpoint(name).ifindex() % MZ_PORTS); }
   mz_endpoint row() { return *dp_.endpoints().get(endpoint_key(7, addr("10.0.1.5"))); }
   bool known(std::uint32_t label) { return dp_.policy_labels().get({MZ_POLICY_KNOWN(7), label}).has_value(); }
-  std::string explained() {
+  v1::PolicyExplanation explanation() {
     v1::ExplainPolicyRequest r;
     r.set_endpoint("red/a");
-    const auto e = must(daemon_->explain_policy(r));
+    return must(daemon_->explain_policy(r));
+  }
+  std::string explained() {
+    const auto e = explanation();
     std::string out = e.label_set();
     for (const auto& list : e.lists())
       for (const auto& rule : list.rules()) out += fmt::format("; {} {} {}: {}", rule.tier(), rule.policy(), rule.rule(), rule.verdict());
@@ -117,6 +121,7 @@ TEST_F(DaemonPolicyTest, WithoutFlowsThereIsNoPolicy) {
   const auto rc = apply_state(planned({kWebToDb}, 2));
   EXPECT_EQ(code(rc), Code::failed_precondition);
   EXPECT_NE(rc.error().what.find("policy red/shop/db: needs flows"), std::string::npos) << rc.error().what;
+  EXPECT_EQ(code(put({kWebToDb}, false, true)), Code::failed_precondition) << "a dry run says so, too";
 }
 
 TEST_F(DaemonPolicyTest, AHostWithoutAPlanNumbersItself) {
@@ -129,6 +134,8 @@ TEST_F(DaemonPolicyTest, AHostWithoutAPlanNumbersItself) {
   EXPECT_TRUE(known(port().label));
   const auto group = port().policy;
   EXPECT_NE(group, 0u);
+  EXPECT_EQ(code(label("[]", "[{vpc: red, id: 5, labels: {app: x}}]")), Code::failed_precondition);
+  EXPECT_EQ(code(label("[]", "[]", "[{vpc: red, id: 5}]")), Code::failed_precondition);
   EXPECT_EQ(must(put({kNoOneToDb})).changed(), 0u);
   EXPECT_EQ(port().policy, group) << "nothing is another";
   EXPECT_EQ(must(put({kWebToDb})).changed(), 1u);
@@ -137,6 +144,26 @@ TEST_F(DaemonPolicyTest, AHostWithoutAPlanNumbersItself) {
   EXPECT_NE(port().policy, 0u) << "that was a question";
   EXPECT_EQ(must(put({}, true)).removed(), 1u);
   EXPECT_EQ(port().policy, 0u);
+  EXPECT_EQ(code(put({}, true, false, "no")), Code::not_found);
+}
+
+TEST_F(DaemonPolicyTest, PoliciesOfOneVpcAreNotAnothers) {
+  standalone();
+  ASSERT_OK(add("{name: n, netns: a, interface: eth1, vpc: blue, vni: 8, cidr: 10.0.2.0/24, namespace: shop, labels: {app: db}}"));
+  constexpr const char* kLab = "{apiVersion: v1, kind: Namespace, metadata: {name: lab, labels: {x: y}}}";
+  EXPECT_EQ(must(put({kWebToDb, kLab})).added(), 2u);
+  EXPECT_EQ(must(put({kNoOneToDb, kLab}, false, false, "blue")).added(), 2u);
+  EXPECT_NE(daemon_->goal().policy.at("red").policies, daemon_->goal().policy.at("blue").policies);
+  v1::GetPolicyHitsRequest r;
+  r.set_vpc("blue");
+  const auto hits = must(daemon_->policy_hits(r));
+  EXPECT_NE(hits.rules_size(), 0);
+  for (const auto& hit : hits.rules()) EXPECT_EQ(hit.vpc(), "blue");
+  EXPECT_EQ(must(put({}, true, false, "blue")).removed(), 2u);
+  EXPECT_EQ(daemon_->state().policies_size(), 1);
+  EXPECT_EQ(daemon_->state().namespaces_size(), 1);
+  EXPECT_NE(port().policy, 0u);
+  EXPECT_EQ(port("n").policy, 0u);
 }
 
 TEST_F(DaemonPolicyTest, NumbersAndLabelsOutliveTheDaemon) {
@@ -156,6 +183,37 @@ TEST_F(DaemonPolicyTest, NumbersAndLabelsOutliveTheDaemon) {
   EXPECT_EQ(endpoint("a").endpoint().labels().at("app"), "web");
   ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: db}}]"));
   EXPECT_EQ(port().label, db);
+  // By what is stored: a number that no hash would give.
+  daemon_.reset();
+  v1::StoredLabels stored;
+  ASSERT_TRUE(stored.ParseFromString(*must(store_->get("labels"))));
+  ASSERT_EQ(stored.sets_size(), 1);
+  stored.mutable_sets(0)->set_id(1234);
+  ASSERT_OK(store_->put("labels", stored.SerializeAsString()));
+  start(o);
+  EXPECT_EQ(port().label, 1234u);
+}
+
+// Flows remember groups by number, and outlive the daemon.
+TEST_F(DaemonPolicyTest, GroupsOfTheNextDaemonHaveOtherNumbers) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  std::uint32_t last = port().policy;
+  EXPECT_EQ(last, 1u);
+  for (const char* next : {"second", "third"}) {
+    start({});
+    EXPECT_GT(port().policy, last + (1u << 14)) << next << ": more than the one before may have given out";
+    last = port().policy;
+  }
+}
+
+TEST_F(DaemonPolicyTest, AGroupThatIsNobodysGoesByItself) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  const auto group = port().policy;
+  const auto generation = daemon_->local(0).generation();
+  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]"));
+  EXPECT_TRUE(daemon_->local(generation).has_state()) << "who answers for it looks again";
+  EXPECT_TRUE(dp_.policies().get(group));
+  EXPECT_TRUE(until([&] { return !dp_.policies().get(group); }));
 }
 
 TEST_F(DaemonPolicyTest, LabelsChangeWithoutAPlanUntilTheNextOne) {
@@ -177,6 +235,7 @@ TEST_F(DaemonPolicyTest, ASetOfNoPlanIsToldAndForgotten) {
   ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: lab}}]"));
   EXPECT_EQ(port().label, MZ_LABEL_UNKNOWN);
   EXPECT_NE(endpoint("a").problem().find("has no number"), std::string::npos) << endpoint("a").problem();
+  EXPECT_EQ(explanation().label(), 0u);
   EXPECT_TRUE(endpoint("a").ready());
   ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: lab}}]", "[{vpc: red, id: 77, namespace: shop, labels: {app: lab}}]"));
   EXPECT_EQ(port().label, 77u);
@@ -185,6 +244,19 @@ TEST_F(DaemonPolicyTest, ASetOfNoPlanIsToldAndForgotten) {
   ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: db}}]", "[]", "[{vpc: red, id: 77}]"));
   EXPECT_EQ(port().label, 5u);
   EXPECT_TRUE(until([this] { return !known(77); }));
+  EXPECT_EQ(daemon_->state().label_sets_size(), 2) << "nor is it stored";
+}
+
+TEST_F(DaemonPolicyTest, SetsOfThePlanAreForgottenByAPlan) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  ASSERT_OK(label("[]", "[]", "[{vpc: red, id: 6}, {vpc: red, id: 99}]"));
+  EXPECT_EQ(sets(), 2u);
+  ASSERT_OK(label("[]", "[{vpc: red, id: 6, namespace: shop, labels: {app: web}}]"));
+  EXPECT_EQ(daemon_->state().label_sets_size(), 2) << "the plan has it";
+  constexpr const char* k77 = "[{vpc: red, id: 77, namespace: shop, labels: {app: lab}}]";
+  ASSERT_OK(label("[]", k77));
+  ASSERT_OK(label("[]", k77, "[{vpc: red, id: 77}]"));
+  EXPECT_EQ(sets(), 3u) << "told and forgotten at once, it stays";
 }
 
 TEST_F(DaemonPolicyTest, LabelsThatAreNotSoundChangeNothing) {
@@ -195,7 +267,9 @@ TEST_F(DaemonPolicyTest, LabelsThatAreNotSoundChangeNothing) {
   EXPECT_EQ(code(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}, {endpoint: red/b}]")), Code::not_found);
   EXPECT_EQ(code(label("[]", "[{vpc: red, id: 5, labels: {app: x}}]")), Code::failed_precondition);
   EXPECT_EQ(code(label("[]", "[{vpc: red, id: 0, labels: {app: x}}]")), Code::invalid_argument);
+  EXPECT_EQ(code(label("[]", "[{vpc: red, id: 4294967295, labels: {app: x}}]")), Code::invalid_argument);
   EXPECT_EQ(code(label("[]", "[{vpc: no, id: 9}]")), Code::not_found);
+  EXPECT_EQ(code(label("[{endpoint: red/a, labels: {app: x}}, {endpoint: red/a}]")), Code::invalid_argument) << "which of the two";
   dp_.ports().fail_next = 1;
   EXPECT_FALSE(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]"));
   EXPECT_EQ(port().label, before.label);
@@ -203,6 +277,14 @@ TEST_F(DaemonPolicyTest, LabelsThatAreNotSoundChangeNothing) {
   EXPECT_EQ(endpoint("a").endpoint().labels().at("app"), "db");
   start({});
   EXPECT_EQ(port().label, before.label) << "nor is it stored";
+  v1::GoalState s = planned({}, 2);
+  EXPECT_OK(parse_text("{name: far, vpc: red, network: n, address: 10.0.1.9, host: w2}", "t", *s.add_endpoints()));
+  ASSERT_OK(apply_state(s));
+  EXPECT_EQ(code(label("[]", "[{vpc: red, id: 5, labels: {app: x}}]")), Code::failed_precondition) << "without policies, too";
+  EXPECT_EQ(code(label("[{endpoint: red/far, labels: {app: x}}]")), Code::not_found) << "it is another host's";
+  v1::ExplainPolicyRequest r;
+  r.set_endpoint("red/far");
+  EXPECT_EQ(code(daemon_->explain_policy(r)), Code::not_found);
 }
 
 // A store whose disk is full.
@@ -248,12 +330,49 @@ TEST_F(DaemonPolicyTest, LabelsThatCannotBeStoredAreTakenBack) {
   EXPECT_FALSE(known(77));
   EXPECT_EQ(daemon_->state().SerializeAsString(), state);
   store.full = false;
-  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]"));
+  ASSERT_OK(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]", "[{vpc: red, id: 77, namespace: shop, labels: {app: lab}}]"));
   EXPECT_EQ(port().label, 6u);
+  store.full = true;
+  EXPECT_EQ(code(label("[]", "[]", "[{vpc: red, id: 77}]")), Code::resource_exhausted);
+  EXPECT_TRUE(known(77)) << "not forgotten";
+  EXPECT_EQ(sets(), 3u);
+}
+
+TEST_F(DaemonPolicyTest, NumbersThatCannotBeStoredAreTakenBack) {
+  daemon_.reset();
+  auto owned = std::make_unique<FullStore>();
+  FullStore& store = *owned;
+  store_ = std::move(owned);
+  standalone();
+  ASSERT_OK(put({kWebToDb}));
+  const auto before = port();
+  const auto state = daemon_->state().SerializeAsString();
+  const auto rows = dp_.policy_labels().entries()->size();
+  store.full = true;
+  EXPECT_EQ(code(label("[{endpoint: red/a, namespace: shop, labels: {app: web}}]")), Code::resource_exhausted);
+  EXPECT_TRUE(same_bytes(before, port()));
+  EXPECT_EQ(daemon_->state().SerializeAsString(), state);
+  EXPECT_EQ(dp_.policy_labels().entries()->size(), rows) << "a set more is known";
+  EXPECT_EQ(sets(), 1u);
+}
+
+TEST_F(DaemonPolicyTest, OneThatAsksForLabelsIsToldByItself) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  v1::SetLabelsRequest r;
+  ASSERT_OK(parse_text("{endpoints: [{endpoint: red/a, namespace: shop, labels: {app: web}}]}", "t", r));
+  std::optional<Result<v1::SetLabelsReply>> told;
+  daemon_->set_labels(r, [&told](Result<v1::SetLabelsReply> reply) { told = std::move(reply); });
+  EXPECT_TRUE(until([&] { return told.has_value(); }));
+  EXPECT_EQ(must(*told).changed(), 1u);
+  start({});
+  EXPECT_EQ(port().label, 6u) << "and it is stored";
 }
 
 TEST_F(DaemonPolicyTest, WhatIsThePlansIsChangedByAPlan) {
-  ASSERT_OK(apply_state(planned({kWebToDb})));
+  v1::GoalState first = planned({kWebToDb});
+  EXPECT_OK(parse_text("{vpc: red, name: shop}", "t", *first.add_namespaces()));
+  ASSERT_OK(apply_state(first));
+  EXPECT_EQ(code(put({"{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {x: y}}}"})), Code::failed_precondition);
   EXPECT_EQ(code(put({kNoOneToDb})), Code::failed_precondition);
   constexpr const char* kOther = "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: other, namespace: shop}, spec: {podSelector: {}}}";
   ASSERT_OK(put({kOther, "{apiVersion: v1, kind: Namespace, metadata: {name: lab, labels: {x: y}}}"}));
@@ -283,6 +402,8 @@ TEST_F(DaemonPolicyTest, MembersOfSecurityGroupsComeAndGo) {
   EXPECT_EQ(explained(), "group(db); network security-group:db sql: allow; network  isolated by security-group:db: deny; default  allow: allow; "
                          "network  isolated by policies of the sender: deny; default  allow: allow; "
                          "network  isolated by security-group:db: deny; default  allow: allow");
+  const auto why = explanation();
+  for (int kind = 0; kind < why.lists_size(); kind++) EXPECT_EQ(why.lists(kind).kind(), kind);
   EXPECT_EQ(endpoint("a").endpoint().security_groups_size(), 1);
   EXPECT_EQ(endpoint("a").endpoint().labels_size(), 0) << "no label of its own";
   const auto before = port();
@@ -327,6 +448,31 @@ TEST_F(DaemonPolicyTest, APlanMakesAMember) {
   EXPECT_EQ(port().label, 9u);
 }
 
+TEST_F(DaemonPolicyTest, HitsAreToldByRule) {
+  ASSERT_OK(apply_state(planned({kWebToDb})));
+  const std::uint32_t list = MZ_POLICY_LIST(port().policy, MZ_POLICY_IN);
+  auto rule = *dp_.policy_rules().get({list, 0});
+  rule.hits = 7;
+  ASSERT_OK(dp_.policy_rules().put({list, 0}, rule));
+  const auto why = explanation();
+  EXPECT_EQ(why.label(), 5u);
+  EXPECT_EQ(why.lists(0).rules(0).hits(), 7u);
+  EXPECT_EQ(why.lists(0).rules(1).hits(), 0u);
+  const auto hits = [this](const char* vpc) {
+    v1::GetPolicyHitsRequest r;
+    r.set_vpc(vpc);
+    return daemon_->policy_hits(r);
+  };
+  for (const char* vpc : {"", "red"}) {
+    const auto all = must(hits(vpc));
+    ASSERT_EQ(all.rules_size(), 3) << vpc;
+    const auto& first = *std::find_if(all.rules().begin(), all.rules().end(), [](const auto& r) { return r.policy() == "shop/db"; });
+    EXPECT_EQ(fmt::format("{} {} {} {} {}: {}", first.vpc(), first.tier(), first.policy(), first.rule(), first.verdict(), first.hits()),
+              "red network shop/db ingress[0] allow: 7");
+  }
+  EXPECT_EQ(code(hits("no")), Code::not_found);
+}
+
 TEST_F(DaemonPolicyTest, ADenialIsToldByName) {
   ASSERT_OK(apply_state(planned({kNoOneToDb})));
   std::vector<v1::Denial> told;
@@ -352,6 +498,37 @@ TEST_F(DaemonPolicyTest, ADenialIsToldByName) {
   EXPECT_EQ(told[0].label_set(), "ns(shop) pod(app=web)");
   EXPECT_EQ(told[0].tier() + " " + told[0].rule(), "network isolated by shop/db");
   daemon_->stop_watching(watch);
+}
+
+// Towards it by rules of whoever sends, and from it to the outside.
+TEST_F(DaemonPolicyTest, ADenialHasADirection) {
+  ASSERT_OK(apply_state(planned({kNoOneToDb})));
+  std::vector<std::string> told;
+  daemon_->watch_denials("", [&](const v1::Denial& d) {
+    told.push_back(fmt::format("{}: {} {} {} -> {} {} [{}]", d.endpoint(), d.direction(), d.source(), d.source_port(), d.destination(),
+                               d.destination_port(), d.label_set()));
+  });
+  daemon_->watch_denials("re", [&](const v1::Denial&) { ADD_FAILURE() << "not of this VPC"; });
+  const auto tell = [this](mz_policy_kind kind, std::uint32_t vni, const char* local, const char* remote) {
+    mz_any_event e{};
+    e.denial.type = MZ_EVENT_DENIED;
+    e.denial.list = MZ_POLICY_LIST(port().policy, static_cast<std::uint32_t>(kind));
+    e.denial.flow.vni = vni;
+    e.denial.flow.proto = 6;
+    e.denial.flow.local = addr(local).abi();
+    e.denial.flow.remote = addr(remote).abi();
+    e.denial.flow.local_port = htons(80);
+    e.denial.flow.remote_port = htons(1024);
+    e.denial.label = 6;
+    dp_.tell(e);
+  };
+  tell(MZ_POLICY_TO, 7, "10.0.1.5", "10.0.1.9");
+  tell(MZ_POLICY_OUT, 7, "fd00:0:0:1::5", "2001:db8::9");
+  tell(MZ_POLICY_IN, 8, "10.0.1.5", "10.0.1.9");
+  EXPECT_TRUE(until([&] { return told.size() == 3; }));
+  EXPECT_EQ(told, (std::vector<std::string>{"red/a: egress 10.0.1.9 1024 -> 10.0.1.5 80 [ns(shop) pod(app=web)]",
+                                            "red/a: egress fd00:0:0:1::5 80 -> 2001:db8::9 1024 []",
+                                            "vni 8/10.0.1.5: ingress 10.0.1.9 1024 -> 10.0.1.5 80 [unknown (6)]"}));
 }
 
 }  // namespace

@@ -85,6 +85,7 @@ TEST_F(PoliciesTest, EndpointsGetGroupAndNumber) {
   EXPECT_TRUE(dp.policies().get(place("red/db").group));
   EXPECT_EQ(place("red/db").label, 12u);
   EXPECT_EQ(place("red/web").group, 0u) << "nothing is about it";
+  EXPECT_EQ(policies.group(standing.endpoints.at("red/web")), nullptr);
   EXPECT_EQ(place("red/web").label, 11u);
   EXPECT_EQ(place("blue/web").group, 0u);
   EXPECT_EQ(place("blue/web").label, MZ_LABEL_UNKNOWN) << "a VPC without policy has no numbers";
@@ -103,6 +104,10 @@ TEST_F(PoliciesTest, WithoutANumberNobodyKnowsIt) {
   adopt(goal(s));
   EXPECT_EQ(place("red/db").label, MZ_LABEL_UNKNOWN);
   EXPECT_NE(place("red/db").group, 0u) << "it is judged all the same";
+  adopt(goal(state({db_policy("web")})));
+  EXPECT_EQ(place("red/db").label, 12u);
+  adopt(goal(s));
+  EXPECT_EQ(place("red/db").label, MZ_LABEL_UNKNOWN) << "nor when it has lost it";
 }
 
 TEST_F(PoliciesTest, TheSameContentKeepsItsNumber) {
@@ -114,6 +119,8 @@ TEST_F(PoliciesTest, TheSameContentKeepsItsNumber) {
   adopt(goal(state({db_policy("web"), other})));
   EXPECT_EQ(place("red/db").group, before);
   EXPECT_NE(place("red/web").group, 0u);
+  ASSERT_TRUE(policies.expire(now + 3600s));
+  EXPECT_TRUE(dp.policies().get(before)) << "nor does it go with what it was in";
   adopt(goal(state({db_policy("lab")})));
   EXPECT_NE(place("red/db").group, before) << "it says something else";
 }
@@ -133,9 +140,15 @@ TEST_F(PoliciesTest, TheOldGroupStandsUntilNoPacketAsksForIt) {
 TEST_F(PoliciesTest, WithoutPoliciesNothingIsLeft) {
   adopt(goal(state({db_policy("web"), db_policy("lab", "more")})));
   EXPECT_GT(rows(), 0u);
+  const std::uint32_t list = MZ_POLICY_LIST(place("red/db").group, MZ_POLICY_IN);
   const Goal none = goal(state({}));
+  Goal no_vpc = none;
+  no_vpc.policy.clear();
+  ASSERT_TRUE(policies.settle(no_vpc, now));
+  EXPECT_TRUE(known(7, 11)) << "not applied yet";
   ASSERT_TRUE(policies.apply(none));
   EXPECT_EQ(policies.place(none.endpoints.at("red/db")).group, 0u) << "before rows are written";
+  EXPECT_NE(policies.rule(list, 0), nullptr) << "packets still meet it";
   adopt(none);
   ASSERT_TRUE(policies.expire(now + 3600s));
   EXPECT_EQ(rows(), 0u);
@@ -224,6 +237,8 @@ TEST_F(PoliciesTest, ASetWithTwoNumbersKeepsTheOtherWhenOneGoes) {
   const policy::LabelSet web{.ns = "shop", .pod_labels = {{"app", "web"}}};
   ASSERT_TRUE(policies.add_set("red", 21, web));
   EXPECT_EQ(place("red/web").label, 21u) << "the newer one";
+  ASSERT_TRUE(policies.add_set("red", 11, web));
+  EXPECT_EQ(place("red/web").label, 21u) << "the other is not new";
   ASSERT_TRUE(policies.settle(standing, now));
   EXPECT_EQ(place("red/web").label, 11u);
 }
@@ -354,6 +369,12 @@ TEST_F(PoliciesTest, ANamespacesLabelsMoveItsEndpointsAndNoPolicy) {
   EXPECT_EQ(place("red/web").label, 2u);
   EXPECT_TRUE(lets_in("red/db", 2));
   EXPECT_FALSE(lets_in("red/db", 1));
+  (*s.mutable_namespaces(0)->mutable_labels())["team"] = "a";
+  const auto used = policies.in_use(goal(s)).at("red");
+  EXPECT_TRUE(used.contains({.ns = "shop", .ns_labels = {{"team", "a"}}, .pod_labels = {{"app", "web"}}})) << "by the goal, not by what stands";
+  EXPECT_EQ(used.size(), 2u) << "of this host's endpoints";
+  adopt(goal(s));
+  EXPECT_EQ(place("red/web").label, 1u);
 }
 
 TEST_F(PoliciesTest, AnEndpointWithOtherLabelsIsInAnotherGroup) {
@@ -421,6 +442,7 @@ TEST_F(PoliciesTest, GroupsOfAnEarlierRunJudgeUntilNewOnesStand) {
   ASSERT_TRUE(later.settle(g, now));
   ASSERT_TRUE(later.expire(now));
   EXPECT_TRUE(dp.policies().get(old));
+  ASSERT_TRUE(later.settle(g, now + 3600s)) << "which puts nothing off";
   ASSERT_TRUE(later.expire(now + 3600s));
   EXPECT_FALSE(dp.policies().get(old));
   EXPECT_TRUE(known(7, 11));
@@ -438,18 +460,178 @@ TEST_F(PoliciesTest, HitsOutliveTheirGroup) {
   const auto allowed = [&] {
     std::uint64_t n = 0;
     for (const auto& h : policies.all_hits("red"))
-      if (h.name.policy == "shop/db") n += h.hits;
+      if (h.name.text() == "network policy shop/db rule ingress[0]") n += h.hits;
     return n;
   };
   EXPECT_EQ(allowed(), 5u);
   const auto* r = policies.rule(list, 0);
   ASSERT_NE(r, nullptr);
   EXPECT_EQ(r->name->text(), "network policy shop/db rule ingress[0]");
-  EXPECT_EQ(policies.rule(list, 77), nullptr);
+  EXPECT_EQ(policies.rule(list, dp.policies().get(list >> 2)->list[MZ_POLICY_IN].rules), nullptr) << "one behind the last";
   adopt(goal(state({db_policy("web"), db_policy("lab", "more")})));
+  EXPECT_NE(policies.rule(list, 0), nullptr) << "packets still meet it";
+  EXPECT_EQ(allowed(), 5u);
+  EXPECT_TRUE(policies.all_hits("blue").empty());
   ASSERT_TRUE(policies.expire(now + 3600s));
   EXPECT_EQ(allowed(), 5u);
   EXPECT_EQ(policies.rule(list, 0), nullptr) << "the group is gone";
+}
+
+TEST_F(PoliciesTest, LabelSetsAreToldByName) {
+  adopt(goal(state({db_policy("web")})));
+  EXPECT_EQ(policies.label_text("red", 0), "") << "not of this VPC";
+  EXPECT_EQ(policies.label_text("red", 11), "ns(shop) pod(app=web)");
+  EXPECT_EQ(policies.label_text("red", 99), "unknown (99)");
+  EXPECT_EQ(policies.label_text("red", MZ_LABEL_UNKNOWN), "unknown");
+}
+
+// A group that was nobody's, and is somebody's again before its time: rows name it.
+TEST_F(PoliciesTest, AGroupThatIsNobodysGoesAWhileLater) {
+  adopt(goal(state({db_policy("web")})));
+  const auto group = place("red/db").group;
+  Goal other = standing;
+  other.endpoints.at("red/db").labels.labels["app"] = "lab";
+  const auto away = [&](Policies::Clock::time_point at) {
+    EXPECT_TRUE(policies.ensure(other.endpoints.at("red/db")));
+    EXPECT_TRUE(policies.settle(other, at));
+  };
+  away(now);
+  ASSERT_TRUE(policies.ensure(standing.endpoints.at("red/db")));
+  ASSERT_TRUE(policies.expire(now + 3600s));
+  EXPECT_TRUE(dp.policies().get(group)) << "before it is settled, too";
+  away(now);
+  ASSERT_TRUE(policies.settle(standing, now + 1s));
+  ASSERT_TRUE(policies.expire(now + 3600s));
+  EXPECT_TRUE(dp.policies().get(group));
+  away(now + 3600s);
+  ASSERT_TRUE(policies.expire(now + 3601s));
+  EXPECT_TRUE(dp.policies().get(group)) << "packets may still ask for it";
+  ASSERT_TRUE(policies.settle(other, now + 3603s)) << "which puts nothing off";
+  auto more = policies.expire(now + 3603s, 0);
+  ASSERT_TRUE(more);
+  EXPECT_TRUE(*more);
+  EXPECT_TRUE(dp.policies().get(group)) << "a few at a time";
+  ASSERT_TRUE(policies.expire(now + 3603s));
+  EXPECT_FALSE(dp.policies().get(group));
+}
+
+// Sets come and go between two groups: the second is compiled with those that stand.
+TEST_F(PoliciesTest, AGroupOfLaterHasTheSetsThatStand) {
+  Goal g = goal(state({db_policy("web")}));
+  auto& db = g.endpoints.at("red/db");
+  db.labels.labels["app"] = "lab";
+  adopt(g);
+  db.labels.labels["app"] = "db";
+  const policy::LabelSet web{.ns = "shop", .pod_labels = {{"app", "web"}}};
+  ASSERT_TRUE(policies.add_set("red", 13, web));
+  ASSERT_TRUE(policies.add_set("red", 14, web));
+  g.policy.at("red").sets.emplace(13, web);
+  ASSERT_TRUE(policies.settle(g, now));
+  standing = g;
+  ASSERT_TRUE(policies.ensure(db));
+  EXPECT_TRUE(lets_in("red/db", 13));
+  EXPECT_FALSE(dp.policy_labels().get({MZ_POLICY_LIST(place("red/db").group, MZ_POLICY_IN), 14})) << "it is gone";
+}
+
+// Dry runs are checked and not applied: what they prepared is no other goal's.
+TEST_F(PoliciesTest, WhatWasOnlyCheckedIsNoOtherGoals) {
+  const v1::GoalState s = state({db_policy("web")});
+  v1::GoalState other = s;
+  other.mutable_vpcs(0)->set_vni(70);
+  ASSERT_TRUE(policies.check(goal(other)));
+  ASSERT_TRUE(policies.apply(goal(s)));
+  EXPECT_TRUE(known(7, 11));
+  EXPECT_FALSE(known(70, 11));
+  Policies second(dp);
+  other = s;
+  ASSERT_TRUE(parse_text("{vpc: red, id: 13, namespace: shop, labels: {app: web}}", "t", *other.add_label_sets()));
+  ASSERT_TRUE(second.check(goal(other)));
+  ASSERT_TRUE(second.apply(goal(s)));
+  EXPECT_EQ(second.place(goal(s).endpoints.at("red/web")).label, 11u) << "13 is nobody's";
+}
+
+// ... nor is there room for another because there was for it.
+TEST_F(PoliciesTest, RoomIsCountedToTheRow) {
+  v1::GoalState s = state({db_policy("web")});
+  for (const char* v : {"a", "b", "c"})
+    ASSERT_TRUE(parse_text(fmt::format("{{vpc: red, id: 3{}, namespace: shop, labels: {{app: web, v: {}}}}}", v[0] - 'a', v), "t", *s.add_label_sets()));
+  adopt(goal(s));
+  const auto check = [](const TableSizes& sizes, const std::vector<Goal>& goals) {
+    FakeDataplane small(sizes);
+    Policies there(small);
+    for (std::size_t i = 0; i + 1 < goals.size(); i++) EXPECT_TRUE(there.check(goals[i]));
+    const auto rc = there.check(goals.back());
+    return rc ? "" : rc.error().what.substr(0, rc.error().what.find(" are needed"));
+  };
+  TableSizes sizes;
+  sizes.policy_rows = static_cast<std::uint32_t>(policies.used().at("policy-rows"));
+  sizes.policies = 1;
+  EXPECT_EQ(check(sizes, {goal(s)}), "") << "who is judged by nothing needs no group";
+  sizes.policy_rows--;
+  EXPECT_EQ(check(sizes, {goal(s)}), fmt::format("policy: {} rows of mz_policy_labels", sizes.policy_rows + 1));
+  sizes = {};
+  sizes.policies = 0;
+  v1::GoalState nobody = s;
+  (*nobody.mutable_endpoints(1)->mutable_labels())["app"] = "lab";
+  EXPECT_EQ(check(sizes, {goal(nobody), goal(s)}), "policy: 1 rows of mz_policies");
+  s = state({});
+  ASSERT_TRUE(parse_text("{vpc: red, name: top, tier: ADMIN, namespaces: {all: [{key: team, values: [b]}]}, pods: {}, ingress_rules: [{verdict: DENY}]}",
+                         "t", *s.add_policies()));
+  nobody = s;
+  (*s.mutable_namespaces(0)->mutable_labels())["team"] = "b";
+  EXPECT_EQ(check(sizes, {goal(nobody), goal(s)}), "policy: 1 rows of mz_policies");
+}
+
+// Of one VNI numbers mean what they mean; those of another are others.
+TEST_F(PoliciesTest, AVpcWithAnotherVniNumbersAnew) {
+  v1::GoalState s = state({db_policy("web")});
+  adopt(goal(s));
+  s.mutable_vpcs(0)->set_vni(70);
+  (*s.mutable_label_sets(0)->mutable_labels())["app"] = "lab";
+  adopt(goal(s));
+  EXPECT_FALSE(lets_in("red/db", 11));
+}
+
+// What rules say of blocks depends on which of them are the VPC's.
+TEST_F(PoliciesTest, AVpcThatGrowsIsCompiledAnew) {
+  v1::GoalState s = state({"{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: w, namespace: shop}, spec: {podSelector: "
+                           "{matchLabels: {app: web}}, policyTypes: [Egress], egress: [{to: [{ipBlock: {cidr: 10.1.0.0/16}}]}]}}"});
+  const auto reaches = [this] {
+    const auto* g = policies.group(standing.endpoints.at("red/db"));
+    return g != nullptr && policy::judge(*g, policy::kReceiver, {11, *Addr::parse("10.0.1.5"), *Addr::parse("10.1.0.6"), 6, 80}).allowed;
+  };
+  adopt(goal(s));
+  EXPECT_FALSE(reaches());
+  s.mutable_vpcs(0)->set_cidr("10.0.0.0/15");
+  adopt(goal(s));
+  EXPECT_TRUE(reaches());
+}
+
+// As after a plan that could not be made true.
+TEST_F(PoliciesTest, APolicyThatComesBackAtOnceWasNeverGone) {
+  const Goal g = goal(state({db_policy("web")}));
+  adopt(g);
+  const auto group = place("red/db").group;
+  ASSERT_TRUE(policies.apply(goal(state({}))));
+  adopt(g);
+  EXPECT_EQ(place("red/db").group, group);
+  EXPECT_TRUE(known(7, 11) && known(7, 12));
+}
+
+// Its new name cannot be put: under the old one packets are as known as they were.
+TEST_F(PoliciesTest, AFailedNewNameForgetsNoSet) {
+  v1::GoalState s = state({db_policy("web")});
+  adopt(goal(s));
+  std::string text;
+  ASSERT_TRUE(google::protobuf::TextFormat::PrintToString(s, &text));
+  for (auto at = text.find("\"red\""); at != std::string::npos; at = text.find("\"red\"", at)) text.replace(at, 5, "\"crimson\"");
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &s));
+  ASSERT_TRUE(parse_text("{vpc: crimson, id: 13, namespace: shop, labels: {app: lab}}", "t", *s.add_label_sets()));
+  ASSERT_TRUE(policies.check(goal(s)));
+  dp.policy_labels().fail_next = 2;  // after its group's row: 13
+  ASSERT_FALSE(policies.apply(goal(s)));
+  EXPECT_FALSE(known(7, 13));
+  EXPECT_TRUE(known(7, 11) && known(7, 12));
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "bpf/abi/policy.h"
 #include "userspace/policy/label_numbers.h"
+#include "userspace/policy/security_group.h"
 #include "userspace/policy/yaml.h"
 #include "userspace/proto/text.h"
 
@@ -241,6 +242,89 @@ TEST(PolicyMessage, LabelsOfAnEndpointAreChecked) {
   EXPECT_NE(parse_pod_labels(m).error().what.find("ports[1].name: another port has the same"), std::string::npos);
 }
 
+// What only a message can say, or leave out.
+TEST(PolicyMessage, NumbersOfEnumerationsAndPortsAreChecked) {
+  const struct {
+    const char* want;  // "": it is sound
+    std::size_t policy;
+    std::function<void(v1::Policy&)> change;
+  } cases[] = {
+      {"all[0]: op: 9 is not known", 0, [](auto& p) { p.mutable_pods()->mutable_all(0)->set_op(static_cast<v1::Requirement::Op>(9)); }},
+      {"except: 10.0.0.0/8 is not inside", 0,
+       [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->mutable_block()->set_except(0, "10.0.0.0/8"); }},
+      {"block: excludes the selectors", 0, [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->mutable_namespaces(); }},
+      {"last: is above 65535", 0, [](auto& p) { p.mutable_ingress_rules(0)->mutable_ports()->mutable_any(1)->set_first(70000); }},
+      {"", 0, [](auto& p) { p.set_ingress(false); }},
+      {"ingress_rules[0]: verdict: 9 is not known", 1, [](auto& p) { p.mutable_ingress_rules(0)->set_verdict(static_cast<v1::PolicyRule::Verdict>(9)); }},
+      {"priority: -1 is not in 0..1000", 1, [](auto& p) { p.set_priority(-1); }},
+      {"", 1, [](auto& p) { p.set_priority(1000); }},
+      {"pods: must be security-group", 2, [](auto& p) { *p.mutable_pods()->add_all() = p.pods().all(0); }},
+      {"pods: must be security-group", 2, [](auto& p) { p.mutable_pods()->mutable_all(0)->add_values("x"); }},
+      {"'L_B' is not a security group's name", 2,
+       [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->mutable_pods()->mutable_all(0)->set_key("security-group.centaurus/L_B"); }},
+      {"namespaces: must be there, and empty", 2,
+       [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->mutable_namespaces()->add_all()->set_key("team"); }},
+      {"peers: there is none", 2, [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->clear_any(); }}};
+  for (const auto& c : cases) {
+    v1::Policy m = to_message("red", all().policies[c.policy]);
+    c.change(m);
+    const std::string got = why(parse_policy(m));
+    EXPECT_TRUE(*c.want == 0 ? got.empty() : got.find(c.want) != std::string::npos) << got << ", wanted: " << c.want;
+  }
+}
+
+// An empty list is of nobody, and none of everybody.
+TEST(PolicyMessage, EmptyListsAreNotMissingOnes) {
+  Policy p = all().policies[0];
+  p.ingress_rules[0].peers.emplace().clear();
+  p.ingress_rules[0].ports.emplace().clear();
+  p.ingress_rules[1].peers.reset(), p.ingress_rules[1].ports.reset();
+  const auto back = parse_policy(to_message("red", p));
+  ASSERT_TRUE(back) << back.error().what;
+  EXPECT_EQ(*back, p);
+  EXPECT_EQ(to_message("red", all().policies[0]).ingress_rules(0).ports().any(2).last(), 0u) << "a port with a name has no number";
+  Policy group = all().policies[2];
+  group.egress_rules.push_back(group.ingress_rules[0]);
+  group.ingress_rules.clear();
+  EXPECT_EQ(*parse_policy(to_message("red", group)), group);
+}
+
+TEST(PolicyMessage, LabelSetsAreChecked) {
+  const LabelSet good{"shop", {{"team", "a"}}, {{"app", "web"}}, {{"http", {6, 80}}}};
+  const struct {
+    const char* want;
+    void (*change)(v1::LabelSet&);
+  } cases[] = {{"namespace: 'Shop'", [](auto& s) { s.set_namespace_("Shop"); }},
+               {"namespace_labels[team]", [](auto& s) { (*s.mutable_namespace_labels())["team"] = "a b"; }},
+               {"labels[app]", [](auto& s) { (*s.mutable_labels())["app"] = "w b"; }},
+               {"ports[0].name: 'Http'", [](auto& s) { s.mutable_ports(0)->set_name("Http"); }},
+               {"ports[0].protocol: 'icmp'", [](auto& s) { s.mutable_ports(0)->set_protocol("icmp"); }},
+               {"ports[0].port: 65616 is not in 1..65535", [](auto& s) { s.mutable_ports(0)->set_port(65616); }}};
+  for (const auto& c : cases) {
+    v1::LabelSet m = to_message("red", 7, good);
+    c.change(m);
+    EXPECT_NE(why(parse_label_set(m)).find(c.want), std::string::npos) << why(parse_label_set(m)) << ", wanted: " << c.want;
+  }
+  v1::Namespace n;
+  n.set_name("Shop");
+  EXPECT_NE(why(parse_namespace(n)).find("name: 'Shop'"), std::string::npos);
+}
+
+TEST(PolicyMessage, OneDemandAloneIsOfAGroup) {
+  Selector web = members_of("web");
+  EXPECT_EQ(group_of(web), "web");
+  web.all[0].op = Op::does_not_exist;
+  EXPECT_EQ(group_of(web), std::nullopt);
+  web = members_of("web");
+  web.all.push_back({"app", Op::exists, {}});
+  EXPECT_EQ(group_of(web), std::nullopt);
+  EXPECT_EQ(group_of_key("security-group.centaurus.example/web"), std::nullopt) << "somebody's own";
+  // A rule without peers hides none behind it.
+  Policy p{.name = "lb", .ingress_rules = {{.name = "any"}, {.name = "web", .peers = {{{.namespaces = Selector{}, .pods = members_of("web")}}}}}};
+  EXPECT_EQ(why(check_references("red", p, [](const std::string&) { return false; })),
+            "SecurityGroup lb: web: 'web' is no security group of vpc red; write it, or take the peer out");
+}
+
 // ---- numbers ------------------------------------------------------------------------
 
 LabelSet set(const std::string& app) { return {"", {}, {{"app", app}}, {}}; }
@@ -259,6 +343,7 @@ TEST(LabelNumbers, ASetKeepsItsNumber) {
   EXPECT_EQ(number_of(two, set("b")), number_of(one, set("b")));
   EXPECT_EQ(two.sets.size(), 2u);
   EXPECT_EQ(two.leaving, (std::map<std::uint32_t, LabelSet>{{number_of(one, set("a")), set("a")}})) << "packets still have it";
+  EXPECT_EQ(two.all().size(), 3u);
   const auto three = number_sets(two, {set("a")});
   EXPECT_EQ(three.sets, two.leaving) << "it was not gone";
   EXPECT_TRUE(number_sets(number_sets(three, {}), {}).all().empty());
@@ -272,6 +357,13 @@ TEST(LabelNumbers, ANumberThatIsTakenIsPassedOver) {
   EXPECT_EQ(number_of(now, set("a")), a + 2) << "a + 1 was given up a step ago";
   const auto later = number_sets({{}, {{a, set("b")}}}, {set("a")});
   EXPECT_EQ(number_of(later, set("a")), a + 1);
+  EXPECT_EQ(number_of(number_sets({{{a, set("b")}}, {}}, {set("a")}), set("a")), a + 1) << "a is given up now";
+}
+
+// Two whose hashes are the numbers that nobody has.
+TEST(LabelNumbers, NoSetIsNumberedAsNobody) {
+  EXPECT_EQ(number_of(number_sets({}, {set("dzehjxx")}), set("dzehjxx")), 1u) << "0";
+  EXPECT_EQ(number_of(number_sets({}, {set("ar3jhwm")}), set("ar3jhwm")), 1u) << "MZ_LABEL_UNKNOWN, and behind it 0";
 }
 
 }  // namespace

@@ -75,7 +75,9 @@ TEST(PolicyTables, AGroupIsWrittenAsThePacketsReadIt) {
 }
 
 TEST(PolicyTables, VectorsStayAsLongAsSomeGroupHoldsThem) {
-  FakeDataplane dp;
+  TableSizes sizes;
+  sizes.policy_vectors = 4;  // of one group, and of two that are alike
+  FakeDataplane dp(sizes);
   PolicyTables tables(dp);
   const auto one = tables.put(a_group());
   const std::size_t with_one = rows(dp);
@@ -215,6 +217,7 @@ TEST(PolicyTables, WhatAWriteThatFailsLeavesGoesWithTheNext) {
   dp.policy_blocks().fail_next_erase = 1;
   EXPECT_FALSE(tables.put(a_group()));
   EXPECT_EQ(dp.policy_blocks().entries()->size(), 1u);
+  ASSERT_TRUE(tables.recover(MZ_POLICY_MAX - 1));  // numbers have gone round
   dp.policy_blocks().fail_next_erase = 1;
   const auto two = tables.put(a_row_of_each());
   ASSERT_TRUE(two);
@@ -236,6 +239,16 @@ TEST(PolicyTables, ANewLabelSetJoinsAGroupInUse) {
   ASSERT_TRUE(tables.put_label(*n, g, 1u << MZ_POLICY_IN, 12));
   EXPECT_TRUE(dp.policy_labels().get({MZ_POLICY_LIST(*n, MZ_POLICY_IN), 12}));
   EXPECT_FALSE(dp.policy_labels().get({MZ_POLICY_LIST(*n, MZ_POLICY_OUT), 12}));
+  g.list[MZ_POLICY_OUT].labels.push_back({13, 3});
+  ASSERT_TRUE(tables.put_label(*n, g, 1u << MZ_POLICY_IN, 13));
+  EXPECT_FALSE(dp.policy_labels().get({MZ_POLICY_LIST(*n, MZ_POLICY_OUT), 13})) << "not of this list";
+  ASSERT_TRUE(tables.put_label(*n, g, 1u << MZ_POLICY_IN | 1u << MZ_POLICY_OUT, 13));
+  EXPECT_TRUE(dp.policy_labels().get({MZ_POLICY_LIST(*n, MZ_POLICY_OUT), 13}));
+  // A row that stands takes another vector.
+  g.list[MZ_POLICY_IN].labels.back().vector = 0;
+  ASSERT_TRUE(tables.put_label(*n, g, 1u << MZ_POLICY_IN, 12));
+  EXPECT_EQ(dp.policy_labels().get({MZ_POLICY_LIST(*n, MZ_POLICY_IN), 12}), dp.policies().get(*n)->list[MZ_POLICY_IN].label);
+  EXPECT_EQ(tables.used().at("policy-rows"), dp.policy_labels().entries()->size());
   ASSERT_TRUE(tables.erase(*n));
   EXPECT_EQ(rows(dp), 0u);
 }
@@ -270,10 +283,58 @@ TEST(PolicyTables, NumbersGoOnWhereAnEarlierRunEnded) {
   PolicyTables tables(dp);
   ASSERT_TRUE(tables.recover(1000));
   EXPECT_EQ(*tables.put(a_group()), 1001u);
+  PolicyTables unsaid(dp);
+  ASSERT_TRUE(unsaid.recover());
+  EXPECT_EQ(*unsaid.put(a_group()), 1002u);
   PolicyTables last(dp);
   ASSERT_TRUE(last.recover(MZ_POLICY_MAX - 2));
   EXPECT_EQ(*last.put(a_group()), MZ_POLICY_MAX - 1);
   EXPECT_EQ(*last.put(a_group()), 2u) << "0 is nobody's, and 1 stands";
+}
+
+// A vector's number that was given up is the last to be given out again, and 0 is none's.
+TEST(PolicyTables, VectorsNumbersGoRound) {
+  FakeDataplane dp;
+  PolicyTables tables(dp);
+  policy::Group one;
+  one.list[MZ_POLICY_IN] = {.rules = {{MZ_POLICY_ALLOW, 0, {}}}, .vectors = {{1}}};
+  const auto number = [&] { return dp.policies().get(*tables.put(one))->list[MZ_POLICY_IN].label; };
+  EXPECT_EQ(number(), 1u);
+  ASSERT_TRUE(tables.erase(tables.last_group()));
+  EXPECT_EQ(number(), 2u);
+  ASSERT_TRUE(tables.erase(tables.last_group()));
+  ASSERT_TRUE(dp.policy_vectors().put(9, {}));
+  ASSERT_TRUE(tables.recover());
+  ASSERT_TRUE(tables.erase_strays());
+  EXPECT_EQ(number(), 10u);
+  ASSERT_TRUE(tables.erase(tables.last_group()));
+  ASSERT_TRUE(dp.policy_vectors().put(0xffffffff, {}) && dp.policy_vectors().put(1, {}));
+  ASSERT_TRUE(tables.recover());
+  EXPECT_EQ(number(), 2u) << "1 may be of an earlier run's group";
+}
+
+// Label sets that are known share a table with the rows of groups.
+TEST(PolicyTables, LabelSetsThatAreKnownTakeRoom) {
+  TableSizes sizes;
+  sizes.policy_rows = 8;
+  FakeDataplane dp(sizes);
+  PolicyTables tables(dp);
+  const auto full = [](const auto& rc) {
+    return !rc && rc.error().code == Code::resource_exhausted && rc.error().what.find("mz_policy_labels") != std::string::npos &&
+           rc.error().what.find("--max-policy-rows") != std::string::npos;
+  };
+  for (std::uint32_t label = 1; label <= 5; label++) ASSERT_TRUE(tables.know(7, label));
+  EXPECT_TRUE(full(tables.put(a_group())));  // of four label rows
+  EXPECT_EQ(rows(dp), 5u);
+  ASSERT_TRUE(tables.forget(7, 5));
+  policy::Group g = a_group();
+  const auto n = tables.put(g);
+  ASSERT_TRUE(n) << n.error().what;
+  EXPECT_EQ(tables.used().at("policy-rows"), 8u);
+  EXPECT_TRUE(full(tables.know(7, 5)));
+  EXPECT_TRUE(tables.know(7, 4)) << "it is known";
+  g.list[MZ_POLICY_IN].labels.push_back({12, 3});
+  EXPECT_TRUE(full(tables.put_label(*n, g, 1u << MZ_POLICY_IN, 12)));
 }
 
 TEST(PolicyTables, HitsAreThoseOfEachRule) {

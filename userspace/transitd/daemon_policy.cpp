@@ -284,6 +284,7 @@ Result<> Daemon::recover_groups() {
   auto last = store_.get(kGroups);
   if (!last) return tl::unexpected(last.error());
   MZ_CHECK(policies_.recover(*last ? static_cast<std::uint32_t>(std::strtoul((*last)->c_str(), nullptr, 10)) : 0));
+  reserved_groups_ = policies_.last_group();  // none beyond is this daemon's yet
   return reserve_groups();
 }
 
