@@ -163,6 +163,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_group_hosts),      cmocka_unit_test(test_group_described),
 		cmocka_unit_test(test_group_policy),
 		cmocka_unit_test(test_functions_egress), cmocka_unit_test(test_functions_ingress),
+		cmocka_unit_test(test_functions_denied),
 		cmocka_unit_test(test_functions_hop),    cmocka_unit_test(test_functions_described),
 		cmocka_unit_test(test_functions_returned),
 		cmocka_unit_test(test_trace),            cmocka_unit_test(test_every_reason),

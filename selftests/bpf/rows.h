@@ -38,6 +38,7 @@ void test_group_policy(void **state);
 // rows_function.c
 void test_functions_egress(void **state);
 void test_functions_ingress(void **state);
+void test_functions_denied(void **state);
 void test_functions_hop(void **state);
 void test_functions_described(void **state);
 void test_functions_returned(void **state);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "selftests/bpf/policies.h"
 #include "selftests/bpf/row.h"
 
 #define HOP(slot) (MZ_FUNCTIONS + (slot))
@@ -242,6 +243,36 @@ void test_functions_ingress(void **state)
 		put_chain(0, (struct verdicts){ MZ_FUNCTION_DROP, -1 }, 0, 0);
 		at_ingress(EP_B, 3, MAC_B, 1u << points[i]);
 		meet("drop, from an endpoint of the same host", MZ_DIR_EGRESS, TO_B, V_DROP, MZ_R_FUNCTION_DROP);
+	}
+}
+
+// A mirror copies what its point sees: before policy denied packets, too; behind it none.
+void test_functions_denied(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *name;
+		enum mz_function_point point;
+		uint32_t seen;
+	} rows[] = {
+		{ "before policy: sees what policy denies", MZ_POINT_INGRESS, 1 },
+		{ "behind policy: does not", MZ_POINT_INGRESS_AFTER, 0 },
+	};
+	struct mz_ep_key k = { .vni = VNI, .ip = addr4(EP_A) };
+	struct mz_endpoint e;
+
+	if (!T->endpoint_functions)
+		return;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		put_chain(0, (struct verdicts){ MZ_FUNCTION_NEXT, -1 }, 0, 0);
+		at_ingress(EP_A, 2, MAC_A, 1u << rows[i].point);
+		put_verdict(1, MZ_POLICY_IN, MZ_POLICY_DENY);
+		assert_int_equal(T->lookup("mz_endpoints", &k, &e), 0);
+		e.policy = 1;
+		put("mz_endpoints", &k, &e);
+		begin_counts(0);
+		meet(rows[i].name, MZ_DIR_INGRESS, TUNNEL(), V_DROP, MZ_R_POLICY_INGRESS);
+		check_counts(0, (struct mz_function_count){ rows[i].seen, 0, 0 }, 0);
 	}
 }
 
