@@ -248,7 +248,8 @@ BENCH_OP(encap)
 {
 	int verdict = bench_restore(ctx, 2, ETH_HLEN) ? TC_ACT_SHOT : mz_egress(ctx);
 
-	return bench_shrink(ctx) ? TC_ACT_SHOT : verdict;
+	/* What was dropped has not grown, or the next packet would be cut. */
+	return verdict != TC_ACT_SHOT && bench_shrink(ctx) ? TC_ACT_SHOT : verdict;
 }
 
 BENCH_OP(clock)

@@ -173,9 +173,9 @@ def micro_rows():
         row("3f", "the same with flows, 64K of them", ours_tc("deliver.flows"), tc("deliver.flows", 2, 0.25, operations=flows), "decap", 1.4),
         row("4f", "the same with flows, 64K of them", ours_tc("encap.flows"),
             tc("encap.flows", 1, 1, operations=flows, port="tc.port"), "encap", 1.4),
-        Row("5", "service: backend of 256, flow hit, 64K flows, TC", "ns over empty", "lower", ours_tc("service.hit"),
+        Row("5", "service: backend of 1K, flow hit, 64K flows, TC", "ns over empty", "lower", ours_tc("service.hit"),
             total(hit), {}, {"floor": 1.4}, floor_parts=medians(hit)),
-        Row("5n", "service: backend of 256, new flow, TC", "ns over empty", "lower", ours_tc("service.new"),
+        Row("5n", "service: backend of 1K, new flow, TC", "ns over empty", "lower", ours_tc("service.new"),
             total(new), {}, {"floor": 1.4}, floor_parts=medians(new)),
     ]
     rows[1].more["cold_lookup_ns"] = round(cold, 1)
