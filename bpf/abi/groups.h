@@ -32,8 +32,18 @@ MZ_ABI_ASSERT(sizeof(struct mz_group) == 1024);
 struct mz_group_work {
 	__u32 made;
 	__u32 lost;
+	/* Of members: their VPC stands in the flow beside it, as the group's rows do not say:
+	 * one that is freed while they are read may already be another group's. */
+	__u32 except; /* interface */
+	__u32 at;     /* the row to begin with */
+	__u32 asked;  /* 0, or why their policy cannot be asked, or MZ_NOT_ASKED */
+	__u32 denied; /* copies that policy did not allow */
+	__u32 slot;   /* of whom those are counted for */
+	__u32 len;
 };
-MZ_ABI_ASSERT(sizeof(struct mz_group_work) == 8);
+MZ_ABI_ASSERT(sizeof(struct mz_group_work) == 32);
+
+#define MZ_NOT_ASKED 0xffffffffu /* what it is asked for is not found out yet */
 
 /* Groups an endpoint may be in. */
 #define MZ_ENDPOINT_GROUPS 64u

@@ -185,6 +185,7 @@ union mz_any_event {
 
 /* Where a CPU judges, and what it told: the programs' stack is short. */
 struct mz_judging {
+	struct mz_flow_key flow;
 	struct mz_policy_label_key label;
 	struct mz_policy_block_key block;
 	struct mz_policy_port_key port;
@@ -196,7 +197,7 @@ struct mz_judging {
 	struct mz_answers told;
 	struct mz_denial denial;
 };
-MZ_ABI_ASSERT(sizeof(struct mz_judging) == 148);
+MZ_ABI_ASSERT(sizeof(struct mz_judging) == 192);
 
 #define MZ_HOST_PORTS 8u
 

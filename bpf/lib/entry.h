@@ -22,7 +22,8 @@ static __always_inline __u32 mz_entry_timeout(__u32 proto)
 /* The backend that a flow has, as long as it is one, draining or not. */
 static __always_inline const struct mz_backend *mz_entry_kept(const struct mz_talk *t, __u32 now, __u32 *id)
 {
-	struct mz_sticky *e = mz_lookup(mz_entries, &t->flow);
+	struct mz_flow_key *key = mz_own_key(&t->flow);
+	struct mz_sticky *e = key ? mz_lookup(mz_entries, key) : NULL;
 	const struct mz_backend *b;
 
 	if (!e || (__s32)(now - e->seen) > (__s32)mz_entry_timeout(t->flow.proto))
@@ -40,6 +41,7 @@ static __always_inline const struct mz_backend *mz_entry_choose(const struct mz_
 	struct mz_sticky_key client = { .vip = vip->id, .client = t->flow.remote };
 	struct mz_sticky keep = { .seen = now };
 	const struct mz_backend *b = NULL;
+	struct mz_flow_key *key;
 
 	if (vip->sticky)
 		b = mz_backend_kept(&client, vip->sticky, id);
@@ -48,7 +50,9 @@ static __always_inline const struct mz_backend *mz_entry_choose(const struct mz_
 	if (!b || t->trace)
 		return b;
 	keep.backend = *id;
-	mz_insert(mz_entries, &t->flow, &keep);
+	key = mz_own_key(&t->flow);
+	if (key)
+		mz_insert(mz_entries, key, &keep);
 	if (vip->sticky)
 		mz_insert(mz_stickies, &client, &keep);
 	return b;

@@ -222,7 +222,7 @@ __noinline __u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how,
 	if (!policy)
 		return 0;
 	if (!(how & MZ_FLOW_MISSED))
-		f = mz_lookup(mz_flows, &t->flow);
+		f = mz_flow_at(t);
 	if (f && !mz_flow_is_other(f, ifindex, t->event, mz_now())) {
 		if (opener == MZ_DIR_EGRESS)
 			j->from = f->label; /* the other end's: not in this packet */
@@ -338,7 +338,7 @@ __noinline int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 ho
 	t->flow.remote = out ? q->src : q->dst;
 	t->flow.local_port = (__be16)(out ? q->ports >> 16 : q->ports);
 	t->flow.remote_port = (__be16)(out ? q->ports : q->ports >> 16);
-	f = mapped ? mz_snat_back(t) : mz_lookup(mz_flows, &t->flow);
+	f = mapped ? mz_snat_back(t) : mz_flow_at(t);
 	if (t->trace)
 		mz_note_slow(MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, !out);
 	if (!f || f->ifindex != ifindex) {

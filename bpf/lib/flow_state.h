@@ -38,6 +38,14 @@ static __always_inline __u8 mz_flow_quiet_dirs(const struct mz_flow *f)
 	return MZ_BOTH_DIRS;
 }
 
+/* The flow at t->flow; NULL: none. */
+static __always_inline struct mz_flow *mz_flow_at(const struct mz_talk *t)
+{
+	struct mz_flow_key *key = mz_own_key(&t->flow);
+
+	return key ? mz_lookup(mz_flows, key) : NULL;
+}
+
 /* Once a state: a function of its own, for programs have only so many instructions. */
 static __noinline void mz_flow_enter(struct mz_flow *f, __u32 proto, __u8 state)
 {
@@ -134,6 +142,7 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, const str
 	__u32 *used = mz_lookup(mz_flow_use, &slot);
 	__u8 state = MZ_FLOW_OPENING;
 	int instead = before != NULL;
+	struct mz_flow_key *own;
 	struct mz_flow *f;
 	long rc;
 
@@ -169,7 +178,10 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, const str
 	}
 	mz_flow_enter(f, key->proto, state);
 	mz_flow_count(f, dir, len);
-	rc = instead ? mz_insert(mz_flows, key, f) : mz_insert_new(mz_flows, key, f);
+	own = mz_own_key(key);
+	if (!own)
+		return 0;
+	rc = instead ? mz_insert(mz_flows, own, f) : mz_insert_new(mz_flows, own, f);
 	if (rc) {
 		if (rc != -MZ_EEXIST) /* another CPU was faster */
 			mz_flow_stat(0, 1);
@@ -198,7 +210,7 @@ __noinline int mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32 e
 		return 0;
 	now = mz_now();
 	if (!(dir & MZ_FLOW_MISSED))
-		f = mz_lookup(mz_flows, &t->flow);
+		f = mz_flow_at(t);
 	if (t->trace) {
 		mz_note_slow(MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, dir & 1);
 		return 0;

@@ -45,32 +45,18 @@ static __always_inline int mz_group_may_send(struct mz_pkt *p)
 
 /* ---- copies ------------------------------------------------------------------- */
 
-/* Members a frame is for; their VPC stands in the flow beside it, as the group's rows do
- * not say: one that is freed while they are read may already be another group's. */
-struct mz_members {
-	__u32 except; /* interface */
-	__u32 at;     /* the row to begin with */
-	__u32 asked;  /* 0, or why their policy cannot be asked, or MZ_NOT_ASKED */
-	__u32 denied; /* copies that policy did not allow */
-	__u32 slot;   /* of whom those are counted for */
-	__u32 len;
-};
-
-#define MZ_NOT_ASKED 0xffffffffu /* what it is asked for is not found out yet */
-
 /* These are verified by themselves: their rounds stand for every way that leads to
  * them. */
-int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, struct mz_members *to,
-		       struct mz_talk *t);
+int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, struct mz_talk *t);
 int mz_copy_to_host(mz_ctx_t *ctx, __u32 id, __u32 v6);
 int mz_copy_to_hosts(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, __u32 except, __u32 v6);
 int mz_count_hosts(struct mz_group *g, struct mz_group_work *w, __u32 except);
 
 /* Whether the member that is judged by `policy` may not have its copy, which is counted
  * under the reason then. It begins no flow: each is judged. */
-static __always_inline int mz_copy_denied(struct mz_members *to, struct mz_talk *t, __u32 policy)
+static __always_inline int mz_copy_denied(struct mz_group_work *w, struct mz_talk *t, __u32 policy)
 {
-	__u32 zero = 0, slot, why = to->asked;
+	__u32 zero = 0, slot, why = w->asked;
 	struct mz_judging *j = mz_lookup(mz_judging, &zero);
 	struct mz_count *c;
 
@@ -81,12 +67,12 @@ static __always_inline int mz_copy_denied(struct mz_members *to, struct mz_talk 
 		why = (__u32)mz_judge(t, MZ_POLICY_RECEIVER);
 	if (!why)
 		return 0;
-	to->denied++;
-	slot = to->slot + why;
+	w->denied++;
+	slot = w->slot + why;
 	c = mz_lookup(mz_counters, &slot);
 	if (c && !t->trace) {
 		c->packets++;
-		c->bytes += to->len;
+		c->bytes += w->len;
 	}
 	return 1;
 }
@@ -94,24 +80,23 @@ static __always_inline int mz_copy_denied(struct mz_members *to, struct mz_talk 
 /* The frame as it lies there, to every member of its VPC but one. Described packets
  * count whom it would reach. Returns 1 at the first member that has a policy, if that
  * cannot be asked yet. */
-__noinline int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, struct mz_members *to,
-				  struct mz_talk *t)
+__noinline int mz_copy_to_members(mz_ctx_t *ctx, struct mz_group *g, struct mz_group_work *w, struct mz_talk *t)
 {
-	if (!g || !w || !to || !t)
+	if (!g || !w || !t)
 		return 0;
 	for (__u32 i = 0; i < MZ_GROUP_ROWS; i++) {
 		__u32 id = g->row[i].id;
 		const struct mz_port *port;
 
-		if (!id || id == to->except || i < to->at)
+		if (!id || id == w->except || i < w->at)
 			continue;
 		port = mz_port_of(id);
 		if (port && port->policy && port->vni == t->flow.vni) {
-			if (to->asked == MZ_NOT_ASKED) {
-				to->at = i;
+			if (w->asked == MZ_NOT_ASKED) {
+				w->at = i;
 				return 1;
 			}
-			if (mz_copy_denied(to, t, port->policy))
+			if (mz_copy_denied(w, t, port->policy))
 				continue;
 		}
 		if (!port || port->vni != t->flow.vni || (!t->trace && mz_clone(ctx, id)))
@@ -307,25 +292,25 @@ static __always_inline int mz_group_is_carried(const struct mz_pkt *p, const str
 }
 
 /* Finds out what members' policy is asked for: who sends, to which port of the group. */
-static __noinline void mz_group_asks(struct mz_pkt *p, struct mz_members *to)
+static __noinline void mz_group_asks(struct mz_pkt *p, struct mz_group_work *w)
 {
 	__u32 zero = 0;
 	struct mz_judging *j = mz_lookup(mz_judging, &zero);
 	struct mz_flow_key *k = &p->talk.flow;
 
 	mz_reload(p);
-	to->asked = 0;
+	w->asked = 0;
 	if (mz_stage_l4(p, MZ_R_L4_TRUNCATED))
-		to->asked = p->why;
+		w->asked = p->why;
 	else if (p->untracked)
-		to->asked = MZ_R_POLICY_FRAGMENT;
+		w->asked = MZ_R_POLICY_FRAGMENT;
 	k->proto = p->proto;
 	k->local = p->dst;
 	k->remote = p->src;
 	k->local_port = (__be16)(p->ports >> 16);
 	k->remote_port = (__be16)p->ports;
-	to->slot = (p->vpc * MZ_DIRS + p->dir) * MZ_REASON_SLOTS;
-	to->len = p->len;
+	w->slot = (p->vpc * MZ_DIRS + p->dir) * MZ_REASON_SLOTS;
+	w->len = p->len;
 	if (j)
 		j->from = p->label;
 }
@@ -334,9 +319,12 @@ static __noinline void mz_group_asks(struct mz_pkt *p, struct mz_members *to)
 static __always_inline __u32 mz_group_deliver(struct mz_pkt *p, struct mz_group_work *w, struct mz_group *g,
 					      __u32 except)
 {
-	struct mz_members to = { .except = except, .asked = MZ_NOT_ASKED };
 	struct mz_eth *eth = mz_at(p, 0, sizeof(*eth));
 
+	w->except = except;
+	w->at = 0;
+	w->asked = MZ_NOT_ASKED;
+	w->denied = 0;
 	if (!eth)
 		return 0;
 	mz_group_mac(p, eth->dst);
@@ -344,13 +332,13 @@ static __always_inline __u32 mz_group_deliver(struct mz_pkt *p, struct mz_group_
 	eth->proto = mz_ether_type(p);
 	p->talk.flow.vni = p->vni;
 	p->talk.trace = p->trace;
-	if (g && mz_copy_to_members(p->ctx, g, w, &to, &p->talk)) {
-		mz_group_asks(p, &to);
-		mz_copy_to_members(p->ctx, g, w, &to, &p->talk);
+	if (g && mz_copy_to_members(p->ctx, g, w, &p->talk)) {
+		mz_group_asks(p, w);
+		mz_copy_to_members(p->ctx, g, w, &p->talk);
 	}
 	mz_reload(p);
-	mz_note(p, MZ_ST_GROUP, MZ_OBJ_PORT, w->made, to.denied);
-	return to.denied;
+	mz_note(p, MZ_ST_GROUP, MZ_OBJ_PORT, w->made, w->denied);
+	return w->denied;
 }
 
 /* Copies that could not be made, under a reason of their own. */
@@ -366,7 +354,7 @@ static __noinline void mz_group_lost(struct mz_pkt *p, __u32 n)
 }
 
 /* Nobody here, and it came from a bouncer that thinks otherwise: it is told. */
-static __always_inline int mz_group_nobody(struct mz_pkt *p)
+static __noinline int mz_group_nobody(struct mz_pkt *p)
 {
 	struct mz_event e = { .type = MZ_EVENT_NO_MEMBER, .vni = p->vni, .src = p->src, .dst = p->dst,
 			      .host = p->sender };

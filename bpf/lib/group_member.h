@@ -72,11 +72,19 @@ static __always_inline int mz_group_full(const struct mz_say *s)
 	return s->hosts ? MZ_R_GROUP_HOSTS : MZ_R_GROUP_LIMIT;
 }
 
+static __always_inline struct mz_group *mz_group_of(const struct mz_say *s)
+{
+	struct mz_group_key key = s->key; /* as for mz_own_key() */
+
+	return s->hosts ? mz_lookup(mz_group_hosts, &key) : mz_lookup(mz_groups, &key);
+}
+
 /* A new member or host. */
 static __always_inline int mz_group_enter(struct mz_say *s, struct mz_group *g)
 {
 	__u32 slot = s->id & (MZ_PORTS - 1), zero = 0;
 	__u32 *use = s->hosts ? NULL : mz_lookup(mz_group_use, &slot);
+	struct mz_group_key key = s->key; /* as for mz_own_key() */
 	const struct mz_group *none;
 
 	if (use && *use >= MZ_ENDPOINT_GROUPS)
@@ -85,13 +93,11 @@ static __always_inline int mz_group_enter(struct mz_say *s, struct mz_group *g)
 		none = mz_lookup(mz_new_group, &zero);
 		if (!none)
 			return mz_group_full(s);
-		if (s->hosts) {
-			mz_insert_new(mz_group_hosts, &s->key, none);
-			g = mz_lookup(mz_group_hosts, &s->key);
-		} else {
-			mz_insert_new(mz_groups, &s->key, none);
-			g = mz_lookup(mz_groups, &s->key);
-		}
+		if (s->hosts)
+			mz_insert_new(mz_group_hosts, &key, none);
+		else
+			mz_insert_new(mz_groups, &key, none);
+		g = mz_group_of(s);
 	}
 	if (!g || !mz_group_take(g, s->id, mz_now()))
 		return mz_group_full(s);
@@ -114,6 +120,7 @@ static __always_inline void mz_group_quit(struct mz_say *s, const struct mz_grou
 {
 	__u32 slot = s->id & (MZ_PORTS - 1);
 	__u32 *use = s->hosts ? NULL : mz_lookup(mz_group_use, &slot);
+	struct mz_group_key key = s->key;
 
 	if (mz_atomic_swap(&row->id, s->id, 0) != s->id)
 		return; /* another CPU did */
@@ -123,9 +130,9 @@ static __always_inline void mz_group_quit(struct mz_say *s, const struct mz_grou
 	if (!mz_group_is_empty(g))
 		return;
 	if (s->hosts)
-		mz_remove(mz_group_hosts, &s->key);
+		mz_remove(mz_group_hosts, &key);
 	else
-		mz_remove(mz_groups, &s->key);
+		mz_remove(mz_groups, &key);
 }
 
 int mz_group_change(struct mz_say *s);
@@ -138,7 +145,7 @@ __noinline int mz_group_change(struct mz_say *s)
 
 	if (!s || s->trace || mz_group_is_plain(s))
 		return 0;
-	g = s->hosts ? mz_lookup(mz_group_hosts, &s->key) : mz_lookup(mz_groups, &s->key);
+	g = mz_group_of(s);
 	if (g)
 		row = mz_group_row_of(g, s->id);
 	if (s->leave) {
@@ -202,9 +209,7 @@ static __noinline __u32 mz_report_sum(mz_ctx_t *ctx, const struct mz_say *s, __u
 			break;
 		if (n > MZ_REPORT_PIECE)
 			n = MZ_REPORT_PIECE;
-		/* The verifier is to know that n is no more, and not 0 (clang 19, Linux 6.18). */
-		asm volatile("" : "+r"(n));
-		if (n < 1 || n > MZ_REPORT_PIECE || mz_ctx_load(ctx, at, b, n))
+		if (mz_ctx_load(ctx, at, b, mz_up_to_128(n)))
 			break;
 		sum = mz_csum(b, MZ_REPORT_PIECE, sum);
 	}

@@ -94,7 +94,7 @@ static __always_inline int mz_nd_check(struct mz_pkt *p, const struct mz_port *p
 	const struct mz_ip6 *ip = mz_at(p, ETH_HLEN, sizeof(*ip));
 	__u32 fixed;
 
-	if (!ip || ip->hops != 255 || len < 8 || len > MZ_ND_MAX || mz_load(p, MZ_ND_L4, b, len))
+	if (!ip || ip->hops != 255 || len < 8 || len > MZ_ND_MAX || mz_load(p, MZ_ND_L4, b, mz_up_to_128(len)))
 		return mz_drop(p, MZ_R_ND_INVALID);
 	fixed = b[0] == MZ_ND_SOLICIT || b[0] == MZ_ND_ADVERT ? 24 : 8;
 	if (b[1] || !mz_nd_sound(p, b, len))

@@ -36,23 +36,22 @@ static __always_inline __u32 mz_lowest(__u64 v)
 	return n & 63;
 }
 
-__u32 mz_first_rule(const struct mz_judging *j);
+__u32 mz_first_rule(__u32 from);
 
-/* The first rule from j->rule on that stands in all of j->vector; MZ_POLICY_RULES: none.
- * Verified by itself: its loop is long. */
-__noinline __u32 mz_first_rule(const struct mz_judging *j)
+/* The first rule from this one on that stands in all of this CPU's mz_judging.vector;
+ * MZ_POLICY_RULES: none. Verified by itself: its loop is long. */
+__noinline __u32 mz_first_rule(__u32 from)
 {
 	const struct mz_policy_vector *a, *b, *c;
 	__u64 words, bits = 0;
-	__u32 from, first, w = 0;
+	__u32 zero = 0, first = from / 64, w = 0;
+	const struct mz_judging *j = mz_lookup(mz_judging, &zero);
 
 	if (!j)
 		return MZ_POLICY_RULES;
 	a = mz_lookup(mz_policy_vectors, &j->vector[0]);
 	b = mz_lookup(mz_policy_vectors, &j->vector[1]);
 	c = mz_lookup(mz_policy_vectors, &j->vector[2]);
-	from = j->rule.rule;
-	first = from / 64;
 	if (!a || !b || !c || first >= MZ_POLICY_WORDS) /* the empty set has no row */
 		return MZ_POLICY_RULES;
 	words = a->words & b->words & c->words & ~0ull << first;
@@ -104,7 +103,7 @@ static __always_inline void mz_decide(struct mz_judging *j, const struct mz_talk
 	j->rule.rule = 0;
 	MZ_ROLLED
 	for (int tier = 0; tier < MZ_POLICY_TIERS; tier++) {
-		j->rule.rule = mz_first_rule(j);
+		j->rule.rule = mz_first_rule(j->rule.rule);
 		rule = mz_lookup(mz_policy_rules, &j->rule);
 		if (!rule)
 			return;

@@ -160,7 +160,7 @@ static __noinline struct mz_flow *mz_snat_back(struct mz_talk *t)
 	t->flow.local_port = m->port;
 	if (t->flow.proto == IPPROTO_ICMP || t->flow.proto == MZ_ICMP6)
 		t->flow.remote_port = m->port;
-	f = mz_lookup(mz_flows, &t->flow);
+	f = mz_flow_at(t);
 	if (!f || !(f->flags & MZ_FLOW_F_SOURCE) || f->from_port != t->from_port)
 		return NULL;
 	return f;
