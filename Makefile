@@ -34,6 +34,7 @@ include control/rules.mk
 include tools/rules.mk
 include selftests/rules.mk
 include perf/rules.mk
+include kernel/rules.mk
 
 all: $(ALL)
 
