@@ -52,6 +52,14 @@ class PoliciesTest : public ::testing::Test {
     }
     return s;
   }
+  // VPC red is crimson, with the same VNI.
+  static v1::GoalState renamed(v1::GoalState s) {
+    std::string text;
+    EXPECT_TRUE(google::protobuf::TextFormat::PrintToString(s, &text));
+    for (auto at = text.find("\"red\""); at != std::string::npos; at = text.find("\"red\"", at)) text.replace(at, 5, "\"crimson\"");
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &s));
+    return s;
+  }
   static Goal goal(const v1::GoalState& s) {
     auto g = parse_goal(s);
     EXPECT_TRUE(g) << g.error().what;
@@ -346,10 +354,7 @@ TEST_F(PoliciesTest, AVpcWithAnotherVniLeavesNothingUnderTheOld) {
 TEST_F(PoliciesTest, AVpcWithAnotherNameKeepsItsSetsKnown) {
   v1::GoalState s = state({db_policy("web")});
   adopt(goal(s));
-  std::string text;
-  ASSERT_TRUE(google::protobuf::TextFormat::PrintToString(s, &text));
-  for (auto at = text.find("\"red\""); at != std::string::npos; at = text.find("\"red\"", at)) text.replace(at, 5, "\"crimson\"");
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &s));
+  s = renamed(s);
   adopt(goal(s));
   EXPECT_TRUE(known(7, 11) && known(7, 12));
   EXPECT_NE(place("crimson/db").group, 0u);
@@ -622,10 +627,7 @@ TEST_F(PoliciesTest, APolicyThatComesBackAtOnceWasNeverGone) {
 TEST_F(PoliciesTest, AFailedNewNameForgetsNoSet) {
   v1::GoalState s = state({db_policy("web")});
   adopt(goal(s));
-  std::string text;
-  ASSERT_TRUE(google::protobuf::TextFormat::PrintToString(s, &text));
-  for (auto at = text.find("\"red\""); at != std::string::npos; at = text.find("\"red\"", at)) text.replace(at, 5, "\"crimson\"");
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &s));
+  s = renamed(s);
   ASSERT_TRUE(parse_text("{vpc: crimson, id: 13, namespace: shop, labels: {app: lab}}", "t", *s.add_label_sets()));
   ASSERT_TRUE(policies.check(goal(s)));
   dp.policy_labels().fail_next = 2;  // after its group's row: 13
