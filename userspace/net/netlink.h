@@ -166,6 +166,9 @@ class Netlink {
   // invalid_argument.
   Result<> set_root_qdisc(unsigned ifindex, const std::string& kind, unsigned limit_packets);
 
+  // For the other files of userspace/net, by way of wire.h.
+  [[nodiscard]] nl_sock* socket() const { return sock_.get(); }
+
  private:
   explicit Netlink(NlSocket sock) : sock_(std::move(sock)) {}
 
