@@ -1,202 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // The qdisc trees of userspace/net/queueing.h against the running kernel, with packets in
 // them. Kinds that it lacks are skipped, and said so.
-#include "userspace/net/queueing.h"
-
-#include <arpa/inet.h>
 #include <linux/if_link.h>
-#include <linux/net_tstamp.h>
 #include <linux/rtnetlink.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
 
-#include <array>
-#include <chrono>
-#include <cstdio>
 #include <filesystem>
 #include <map>
-#include <memory>
 
-#include "selftests/unit/net_fixture.h"
+#include "selftests/unit/queueing_fixture.h"
+#include "userspace/net/qdisc_wire.h"
 #include "userspace/net/tap.h"
-#include "userspace/net/wire.h"
 
 namespace mizar::net {
 namespace {
 
-using std::chrono::milliseconds;
-using std::chrono::steady_clock;
-
-constexpr std::uint64_t kMbit = 1000 * 1000, kGbit = 1000 * kMbit;
-constexpr Queueing kTrees[] = {Queueing::fq_bands, Queueing::mqprio_fq, Queueing::prio_fq,
-                               Queueing::htb};
-constexpr std::uint16_t kPort = 4000;
-constexpr std::size_t kPayload = 1000;  // bytes
-constexpr unsigned kQueues = 7;
-
-// What the kernel has, asked once.
-const QueueingSupport& support() {
-  static const QueueingSupport s = must(probe_queueing());
-  return s;
-}
-
-bool supported(Queueing kind) {
-  const auto& s = support();
-  return kind == Queueing::fq_bands    ? s.fq_bands
-         : kind == Queueing::mqprio_fq ? s.fq && s.mqprio
-         : kind == Queueing::prio_fq   ? s.fq && s.prio
-                                       : s.htb;
-}
-
-QueueingSpec spec_of(Queueing kind, std::uint64_t rate = kGbit) {
-  QueueingSpec s;
-  s.kind = kind;
-  if (kind == Queueing::htb) s.rate = rate;
-  return s;
-}
-
-// No packets but the test's own: IPv6 would send some by itself.
-Result<> no_ipv6() {
-  UniqueFd f(::open("/proc/sys/net/ipv6/conf/all/disable_ipv6", O_WRONLY | O_CLOEXEC));
-  if (::write(f.get(), "1", 1) != 1) return fail_errno(Code::internal, errno, "disable_ipv6");
-  return {};
-}
-
-template <class T>
-void option(int fd, int name, T value) {
-  ASSERT_EQ(::setsockopt(fd, SOL_SOCKET, name, &value, sizeof value), 0) << std::strerror(errno);
-}
-
-// A link with seven tx queues from "left" to "right", quiet.
-class QueueingTest : public NetTest {
- protected:
-  void SetUp() override {
-    NetTest::SetUp();
-    ASSERT_OK(run_in(*left_, no_ipv6));
-    ASSERT_OK(run_in(*right_, no_ipv6));
-    VethSpec s = spec();
-    s.queues = kQueues;
-    i_ = must(l_->add_veth(s));
-    const unsigned inner = must(r_->link("eth0")).index;
-    ASSERT_OK(l_->add_address(i_, Prefix{ip("192.0.2.1"), 24}));
-    ASSERT_OK(r_->add_address(inner, Prefix{ip("192.0.2.2"), 24}));
-    ASSERT_OK(l_->set_link(i_, {.up = true}));
-    ASSERT_OK(r_->set_link(inner, {.up = true}));
-    ASSERT_OK(l_->set_neighbour(i_, ip("192.0.2.2"), kInnerMac, true));
-    ASSERT_OK(run_in(*left_, [&]() -> Result<> {
-      out_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-      return {};
-    }));
-    ASSERT_OK(run_in(*right_, [&]() -> Result<> {
-      in_.reset(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-      return {};
-    }));
-    constexpr int kPlenty = 64 << 20;
-    option(out_.get(), SO_SNDBUFFORCE, kPlenty);
-    option(in_.get(), SO_RCVBUFFORCE, kPlenty);
-    option(out_.get(), SO_TXTIME, sock_txtime{.clockid = CLOCK_MONOTONIC, .flags = 0});
-    ASSERT_EQ(::bind(in_.get(), reinterpret_cast<const sockaddr*>(&to_), sizeof to_), 0);
-  }
-
-  // `count` datagrams with a priority, to leave after `delay`.
-  void send(std::uint32_t priority, int count, milliseconds delay = milliseconds(0)) {
-    option(out_.get(), SO_PRIORITY, priority);
-    std::array<char, kPayload> body{};
-    iovec v{.iov_base = body.data(), .iov_len = body.size()};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(std::uint64_t))] = {};
-    msghdr m{};
-    m.msg_name = &to_;
-    m.msg_namelen = sizeof to_;
-    m.msg_iov = &v;
-    m.msg_iovlen = 1;
-    if (delay.count() != 0) {
-      m.msg_control = control;
-      m.msg_controllen = sizeof control;
-      cmsghdr* c = CMSG_FIRSTHDR(&m);
-      c->cmsg_level = SOL_SOCKET;
-      c->cmsg_type = SCM_TXTIME;
-      c->cmsg_len = CMSG_LEN(sizeof(std::uint64_t));
-      const std::uint64_t at = static_cast<std::uint64_t>(
-          (steady_clock::now() + delay).time_since_epoch() / std::chrono::nanoseconds(1));
-      std::memcpy(CMSG_DATA(c), &at, sizeof at);
-    }
-    for (int k = 0; k < count; k++)
-      ASSERT_EQ(::sendmsg(out_.get(), &m, 0), static_cast<ssize_t>(kPayload))
-          << std::strerror(errno);
-  }
-
-  // Datagrams that came, `wanted` or what came within ten seconds.
-  int receive(int wanted) {
-    const auto limit = steady_clock::now() + std::chrono::seconds(10);
-    std::array<char, 2 * kPayload> body;
-    int got = 0;
-    while (got < wanted && steady_clock::now() < limit) {
-      pollfd p{.fd = in_.get(), .events = POLLIN, .revents = 0};
-      (void)::poll(&p, 1, 100);
-      while (::recv(in_.get(), body.data(), body.size(), 0) > 0) got++;
-    }
-    return got;
-  }
-
-  // What tc says of the link, in the namespace of its own.
-  std::string tc(const std::string& command) {
-    std::string out;
-    EXPECT_OK(run_in(*left_, [&]() -> Result<> {
-      const std::unique_ptr<std::FILE, int (*)(std::FILE*)> p(
-          ::popen(("tc " + command + " 2>&1").c_str(), "r"), ::pclose);
-      std::array<char, 4096> part;
-      while (const auto n = std::fread(part.data(), 1, part.size(), p.get()))
-        out.append(part.data(), n);
-      return {};
-    }));
-    return out;
-  }
-
-  QueueingState state() { return must(queueing(*l_, i_)); }
-  void set(const QueueingSpec& s) { ASSERT_OK(set_queueing(*l_, i_, s, false)); }
-
-  unsigned i_ = 0;
-  UniqueFd out_, in_;
-  sockaddr_in to_{.sin_family = AF_INET,
-                  .sin_port = htons(kPort),
-                  .sin_addr = {.s_addr = htonl(0xc0000202)},
-                  .sin_zero = {}};
-};
-
-// One tree each.
-class TreeTest : public QueueingTest, public ::testing::WithParamInterface<Queueing> {
- protected:
-  void SetUp() override {
-    if (GetParam() == Queueing::htb) {
-      ASSERT_TRUE(supported(Queueing::htb)) << "every kernel of ours has HTB";
-    } else if (!support().fq) {
-      skipped_ = true;
-      GTEST_SKIP() << "the kernel has no fq: htb stands in";
-    } else if (!supported(GetParam())) {
-      skipped_ = true;
-      GTEST_SKIP() << "the kernel has no " << name_of(GetParam());
-    }
-    QueueingTest::SetUp();
-  }
-  void TearDown() override {
-    if (!skipped_) QueueingTest::TearDown();
-  }
-  bool skipped_ = false;
-};
-class FqTreeTest : public TreeTest {};
-
-std::string kind_of(const ::testing::TestParamInfo<Queueing>& i) {
-  std::string name = name_of(i.param);
-  std::ranges::replace(name, '-', '_');
-  return name;
-}
 INSTANTIATE_TEST_SUITE_P(Kinds, TreeTest, ::testing::ValuesIn(kTrees), kind_of);
 INSTANTIATE_TEST_SUITE_P(Kinds, FqTreeTest, ::testing::ValuesIn(kTrees, kTrees + 3), kind_of);
-
-bool contains(const std::string& all, const std::string& part) {
-  return all.find(part) != std::string::npos;
-}
 
 // ---- numbers ----------------------------------------------------------------------
 
@@ -290,6 +109,13 @@ TEST_F(QueueingTest, ProbeAgreesWithTc) {
   }
 }
 
+std::size_t fqs_of(Queueing kind) {
+  return kind == Queueing::fq_bands    ? 1
+         : kind == Queueing::mqprio_fq ? kQueues
+         : kind == Queueing::prio_fq   ? kLevels
+                                       : 0;
+}
+
 // ---- trees ------------------------------------------------------------------------
 
 TEST_P(TreeTest, SetReadBackClear) {
@@ -305,8 +131,10 @@ TEST_P(TreeTest, SetReadBackClear) {
     EXPECT_TRUE(s.ours);
     EXPECT_FALSE(s.foreign);
     EXPECT_EQ(s.kind, kind);
-    EXPECT_TRUE(contains(tc("qdisc show dev h0"), "qdisc " + s.root + " 4d5a: root"))
-        << tc("qdisc show dev h0");
+    const std::string said = tc("qdisc show dev h0");
+    EXPECT_TRUE(contains(said, "qdisc " + s.root + " 4d5a: root")) << said;
+    EXPECT_EQ(times(said, "qdisc fq "), fqs_of(kind)) << said;
+    EXPECT_EQ(times(said, "qdisc bfifo "), kind == Queueing::htb ? kLevels + 1 : 0) << said;
     EXPECT_EQ(s.fq.has_value(), kind != Queueing::htb);
     const bool banded = kind == Queueing::fq_bands || kind == Queueing::mqprio_fq;
     EXPECT_EQ(s.leaves.size(), banded ? 3 : kind == Queueing::htb ? kLevels + 1 : kLevels);
@@ -376,7 +204,6 @@ TEST_P(TreeTest, Places) {
   for (const auto& leaf : state().leaves)
     got[leaf.level_or_band] = kind == Queueing::fq_bands ? leaf.backlog_packets : leaf.packets;
   EXPECT_EQ(receive(total), total);
-  if (kind == Queueing::htb) want[kLevels] += 0;
   EXPECT_EQ(got, want);
   const auto s = state();
   EXPECT_EQ(s.total.packets, static_cast<std::uint64_t>(total));
@@ -411,13 +238,14 @@ TEST_P(TreeTest, LiveChangeLosesNothing) {
   EXPECT_EQ(state().total.backlog_packets, 0u);
 }
 
-// Earliest departure time: what BPF writes on a packet holds that packet and no other.
+// Earliest departure time: what BPF writes on a packet holds its flow and no other.
 TEST_P(FqTreeTest, LeavesAtItsTime) {
   set(spec_of(GetParam()));
   const auto start = steady_clock::now();
   send(queue_priority(GetParam(), 4), 3, milliseconds(2000));
-  send(queue_priority(GetParam(), 4), 1);
-  send(queue_priority(GetParam(), 0), 1);
+  const UniqueFd other = sender();
+  send_from(other, queue_priority(GetParam(), 4), 1, milliseconds(0));
+  send_from(other, queue_priority(GetParam(), 0), 1, milliseconds(0));
   EXPECT_EQ(receive(2), 2);
   EXPECT_LT(steady_clock::now() - start, milliseconds(1900)) << "they have no time to wait for";
   EXPECT_EQ(receive(3), 3);
@@ -555,18 +383,34 @@ TEST_F(QueueingTest, FqBands) {
   const std::string said = tc("qdisc show dev h0");
   EXPECT_TRUE(contains(said, "limit 20000p flow_limit 2048p")) << said;
   EXPECT_TRUE(contains(said, "horizon 10s")) << said;
+  // Older tcs do not show these.
+  const auto root = must(wire::qdisc_at(*l_, i_, TC_H_ROOT));
+  ASSERT_TRUE(root);
+  using Weights = std::array<std::int32_t, 3>;
+  EXPECT_EQ(root->option<Weights>(wire::kFqWeights), (Weights{1048576, 196608, 65536}));
+}
+
+TEST_F(QueueingTest, TxQueuesInUse) {
+  EXPECT_EQ(must(tx_queues(*l_, i_)), kQueues);
+  use_queues(5);
+  EXPECT_EQ(must(tx_queues(*l_, i_)), 5u);
+  EXPECT_EQ(must(tx_queues(*l_, must(l_->link("lo")).index)), 1u) << "its driver does not say";
 }
 
 TEST_F(QueueingTest, MqprioShares) {
   if (!support().fq || !support().mqprio) {
     GTEST_SKIP() << "the kernel has no fq: htb stands in";
   }
-  EXPECT_EQ(must(tx_queues(*l_, i_)), kQueues);
-  set(spec_of(Queueing::mqprio_fq));
-  const std::string said = tc("qdisc show dev h0");
-  EXPECT_TRUE(contains(said, "queues:(0:1) (2:3) (4:6)")) << said;
-  for (unsigned q = 1; q <= kQueues; q++)
-    EXPECT_TRUE(contains(said, fmt::format("parent 4d5a:{} limit 20000p", q))) << said;
+  const auto look = [&](const char* shares, unsigned queues) {
+    set(spec_of(Queueing::mqprio_fq));
+    const std::string said = tc("qdisc show dev h0");
+    EXPECT_TRUE(contains(said, shares)) << said;
+    for (unsigned q = 1; q <= queues; q++)
+      EXPECT_TRUE(contains(said, fmt::format("parent 4d5a:{} limit 20000p", q))) << said;
+  };
+  look("queues:(0:1) (2:3) (4:6)", kQueues);
+  use_queues(4);
+  look("queues:(0:0) (1:1) (2:3)", 4);
 }
 
 TEST_F(QueueingTest, MqprioNeedsThreeQueues) {
@@ -578,7 +422,6 @@ TEST_F(QueueingTest, MqprioNeedsThreeQueues) {
   EXPECT_EQ(code(set_queueing(*l_, i_, spec_of(Queueing::mqprio_fq), false)),
             Code::failed_precondition);
   EXPECT_EQ(state().root, "noop");
-  EXPECT_EQ(must(tx_queues(*l_, must(l_->link("lo")).index)), 1u) << "its driver does not say";
 }
 
 // What the kernel lacks leaves the link as it was.

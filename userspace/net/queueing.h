@@ -84,7 +84,7 @@ struct QueueingState {
   };
   // All fqs of the tree together.
   struct Fq {
-    std::uint64_t throttled = 0;         // times a flow had to wait for its hour
+    std::uint64_t throttled = 0;         // times a flow had to wait for its time
     std::uint64_t flow_limit = 0;        // packets dropped: too many of one flow
     std::uint64_t beyond_horizon = 0;    // packets dropped: to leave in more than 10 s
     std::uint32_t late_nanoseconds = 0;  // how late the timer wakes it of late; the worst fq

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "userspace/net/qdisc_wire.h"
@@ -175,6 +176,7 @@ Result<> read_classes(Netlink& nl, unsigned ifindex, QueueingState& s) {
 Result<> read_fqs(Netlink& nl, unsigned ifindex, unsigned count, QueueingState& s) {
   for (unsigned i = 1; i <= count; i++) {
     auto q = wire::qdisc_at(nl, ifindex, wire::our_class(i));
+    if (!q && q.error().sys == ENOENT) continue;  // somebody made the tree smaller
     if (!q) return tl::unexpected(q.error());
     if (*q) add_fq(**q, s.fq);
   }
