@@ -84,6 +84,11 @@ void mz_native_set_clock(uint32_t now)
 	mz_native_clock = now;
 }
 
+void mz_native_set_ns(uint64_t now)
+{
+	mz_native_ns = now;
+}
+
 static struct mz_native_map *const tables[] = {
 	&mz_ports, &mz_endpoints, &mz_paths, &mz_networks, &mz_vpcs, &mz_shards, &mz_hosts,
 	&mz_host_ids, &mz_counters, &mz_flows, &mz_flow_use, &mz_frags, &mz_flow_stats,
@@ -94,6 +99,7 @@ static struct mz_native_map *const tables[] = {
 	&mz_function_counts, &mz_function_packets, &mz_function_states,
 	&mz_policies, &mz_policy_labels, &mz_policy_blocks, &mz_policy_ports, &mz_policy_vectors, &mz_policy_rules,
 	&mz_judging,
+	&mz_levels, &mz_shapers, &mz_clocks, &mz_shaped, &mz_sparse, &mz_shapings,
 };
 
 struct mz_native_map *mz_native_table(const char *name)
@@ -121,4 +127,5 @@ void mz_native_reset(void)
 	mz_native_events = 0;
 	mz_native_copied = 0;
 	mz_native_clock = 0;
+	mz_native_ns = 0;
 }

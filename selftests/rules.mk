@@ -85,6 +85,8 @@ UNIT_TESTS := $(patsubst %.cpp,$(O)/%,$(wildcard selftests/unit/*_test.cpp))
 $(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)
 	$(call link,-lgtest -lgtest_main -lgmock $(LDNS_LIBS))
 ALL += $(UNIT_TESTS)
+# What operators write is read by the command line's own code.
+$(O)/selftests/unit/qos_test: $(O)/tools/transit/qos_settings.o
 # These run the command line itself.
 $(O)/selftests/unit/cli_test $(O)/selftests/unit/cli_kernel_test: | $(O)/bin/transit
 $(O)/selftests/unit/responder_test: | $(O)/bin/transit-responder

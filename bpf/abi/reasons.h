@@ -133,7 +133,11 @@
 	X(POLICY_CLOSED, DROP, "the endpoint's policy does not stand yet", "transit policy list; transit policy explain VPC/NAME") \
 	X(POLICY_FRAGMENT, DROP, "a later fragment whose first one policy has not seen", "") \
 	X(POLICY_LABEL, DROP, "the sender's label set is not known to this host (yet)", "apply the newest plan to this host") \
-	X(GROUP_DENIED, DROP, "to a group: policy lets no member on this host have it", "transit policy explain VPC/NAME; transit trace")
+	X(GROUP_DENIED, DROP, "to a group: policy lets no member on this host have it", "transit policy explain VPC/NAME; transit trace") \
+	/* rates */ \
+	X(QOS_RATE, DROP, "more than its rate, where nothing keeps packets until their time", "transit qos top; transit qos status") \
+	X(QOS_QUEUE, DROP, "its queue had been long for a while (CoDel)", "transit qos top; raise the rate, or send less") \
+	X(QOS_HORIZON, DROP, "would have to wait longer than packets may", "transit qos top; raise the rate, or send less")
 
 enum mz_reason {
 	MZ_R_NONE, /* no decision taken; no packet ends so */

@@ -9,11 +9,12 @@
 #include "bpf/abi/gateways.h"
 #include "bpf/abi/groups.h"
 #include "bpf/abi/policy.h"
+#include "bpf/abi/qos.h"
 #include "bpf/abi/types.h"
 #include "bpf/abi/vips.h"
 
 /* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v8"
+#define MZ_ABI_VERSION "v9"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {
@@ -40,6 +41,10 @@ MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 24);
 #define MZ_EP_F_INGRESS 0x10 /* functions run on what it is to receive */
 #define MZ_EP_F_PEERED  0x20 /* of a port: its VPC has peers */
 #define MZ_EP_F_GROUPS  0x40 /* of a port: its network carries multicast or broadcast */
+#define MZ_EP_F_SHAPED  0x80 /* of a port, what it sends; of an endpoint, what it receives, is
+			      * kept to rates */
+#define MZ_EP_F_PACED   0x100 /* of a port: its interface's qdisc keeps packets until skb->tstamp */
+#define MZ_EP_F_TRUST   0x200 /* of a port: its own DSCP says what class its packets are of */
 
 /* What the host believes of an interface: slot ifindex % MZ_PORTS. */
 struct mz_port {
@@ -48,7 +53,7 @@ struct mz_port {
 	struct mz_addr ip6; /* the only source addresses it may use, each 0 if it */
 	__be32 ip4;         /* has none of that family; link-local only for ND */
 	__u8  mac[MZ_ETH_ALEN];
-	__u8  qos_class;
+	__u8  qos_class; /* MZ_LEVEL() */
 	__u8  prefix6; /* bits of ip6 that are its network's */
 	__u32 label;
 	__u32 vpc; /* counter slot of its VPC */
@@ -58,8 +63,10 @@ struct mz_port {
 	struct mz_addr gateway6; /* from whom ICMP errors come */
 	__u32 max_flows; /* entries it may have in the flows table */
 	__u32 policy; /* as in its endpoint */
+	__u16 shaper[2];     /* by enum mz_dir: its own limits, 0 = none */
+	__u16 vpc_shaper[2]; /* ... its VPC's on this host */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_port) == 80);
+MZ_ABI_ASSERT(sizeof(struct mz_port) == 88);
 
 #define MZ_PORTS 65536u /* a power of two */
 

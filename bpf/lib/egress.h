@@ -13,6 +13,7 @@
 #include "bpf/lib/nat.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
+#include "bpf/lib/shape.h"
 
 static __always_inline int mz_egress_route(struct mz_pkt *p)
 {
@@ -108,10 +109,12 @@ static __always_inline int mz_egress_onward(struct mz_pkt *p, const struct mz_po
 		MZ_TRY(mz_stage_functions(p, MZ_POINT_INGRESS));
 		MZ_TRY(mz_receivers_flow(p));
 		MZ_TRY(mz_stage_translate(p));
+		MZ_TRY(mz_stage_shape(p, port->flags | p->deliver_flags));
 		return mz_address_frame(p);
 	}
 	MZ_TRY(mz_stage_translate(p));
 	MZ_TRY(mz_stage_host(p, &act));
+	MZ_TRY(mz_stage_shape(p, port->flags));
 	return mz_encap(p, port->mac, act);
 }
 
@@ -132,6 +135,7 @@ static __always_inline int mz_egress_stages(struct mz_pkt *p)
 	MZ_TRY(mz_stage_local(p, port));
 	if (mz_unlikely(p->size > port->mtu))
 		return mz_to_answer(p, MZ_R_TOO_BIG);
+	mz_stage_trust(p, port);
 	MZ_TRY(mz_stage_functions(p, MZ_POINT_EGRESS));
 	return mz_egress_onward(p, port);
 }

@@ -224,6 +224,7 @@ static __always_inline int mz_group_to_family(struct mz_pkt *p, struct mz_group 
 
 	__builtin_memset(&p->nh, 0, sizeof(p->nh));
 	p->nh.ip = v6 ? mz_cfg.self_ip6 : mz_cfg.self_ip4;
+	mz_dress(p);
 	if (v6)
 		MZ_TRY(mz_tunnel6(p, p->mac, hash));
 	else

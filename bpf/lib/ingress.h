@@ -14,10 +14,11 @@
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
 #include "bpf/lib/sender.h"
+#include "bpf/lib/shape.h"
 
 static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 {
-	if (mz_defers_delivery() || mz_defers_functions(p))
+	if (mz_defers_delivery() || mz_defers_functions(p) || mz_defers_shaping(p))
 		return mz_end(p, MZ_ACT_DEFER, MZ_R_DELIVERED);
 	MZ_TRY(mz_stage_arriving(p));
 	if (!(mz_cfg.flags & MZ_CFG_F_NO_FLOWS)) { /* else nobody looks at ports */
@@ -28,6 +29,7 @@ static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 	} else {
 		MZ_TRY(mz_stage_learn(p));
 	}
+	MZ_TRY(mz_stage_shape(p, p->deliver_flags));
 	return mz_decap(p);
 }
 

@@ -12,7 +12,7 @@
 #include "bpf/abi/tables.h"
 
 /* ifindex % MZ_PORTS -> what that interface may send. Writer: daemon. Reader:
- * every packet of an endpoint. 65,536 x 80 B = 5 MiB. Cannot fill up; two
+ * every packet of an endpoint. 65,536 x 88 B = 5.5 MiB. Cannot fill up; two
  * interfaces of one slot are refused by the daemon, which picks ifindexes. */
 MZ_MAP(mz_ports, ARRAY, __u32, struct mz_port, MZ_PORTS, MZ_MAP_RDONLY);
 
@@ -207,6 +207,30 @@ MZ_MAP(mz_judging, PERCPU_ARRAY, __u32, struct mz_judging, 1, 0);
 
 /* What the packet at hand became. Writer and reader: it, on its own CPU. */
 MZ_MAP(mz_group_work, PERCPU_ARRAY, __u32, struct mz_group_work, 1, 0);
+
+/* Level -> DSCPs and skb->priority; DSCP -> level. Writer: daemon. Reader: every packet that
+ * leaves by the tunnel. 80 x 8 B. */
+MZ_MAP(mz_levels, ARRAY, __u32, struct mz_level, MZ_LEVEL_SLOTS, MZ_MAP_RDONLY);
+
+/* Slot -> rates of an endpoint, a VPC or the uplink, one direction. Writer: daemon, at any
+ * time: rows change under way. Reader: packets of endpoints that have rates. 8,192 x 264 B =
+ * 2.1 MiB; full refuses the rates. */
+MZ_MAP(mz_shapers, ARRAY, __u32, struct mz_shaper, MZ_SHAPERS, MZ_MAP_RDONLY);
+
+/* Slot -> clocks. Writers: packets, all CPUs; the daemon empties a slot that it gives to
+ * another. Reader: the same, and the daemon for queues. 8,192 x 256 B = 2 MiB. */
+MZ_MAP(mz_clocks, ARRAY, __u32, struct mz_clocks, MZ_SHAPERS, 0);
+
+/* Slot -> what became of its packets. Writers: packets, on their own CPU. Reader: daemon.
+ * 8,192 x 120 B = 960 KiB a CPU. */
+MZ_MAP(mz_shaped, PERCPU_ARRAY, __u32, struct mz_shaped_classes, MZ_SHAPERS, 0);
+
+/* Flow's hash -> until when it has packets waiting, ticks. Writers and readers: packets that
+ * are shaped. Two flows of one slot: one that could pass may wait. 65,536 x 8 B = 512 KiB. */
+MZ_MAP(mz_sparse, ARRAY, __u32, __u64, MZ_SPARSE_SLOTS, 0);
+
+/* The packet being shaped. Writer and reader: it, on its own CPU. */
+MZ_MAP(mz_shapings, PERCPU_ARRAY, __u32, struct mz_shaping, 1, 0);
 
 /* MZ_GROUP_* -> program of groups. Writer: daemon. Readers: packets to groups. */
 MZ_PROGRAMS(mz_group_tc, MZ_GROUP_PROGRAMS);

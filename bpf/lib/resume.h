@@ -184,6 +184,7 @@ static __always_inline int mz_resume_endpoint(struct mz_pkt *p)
 		return mz_resume_egress(p);
 	if (p->point == MZ_POINT_INGRESS)
 		MZ_TRY(mz_resume_ingress(p));
+	MZ_TRY(mz_stage_shape(p, MZ_EP_F_SHAPED)); /* a function costs more than to ask */
 	return mz_address_frame(p);
 }
 

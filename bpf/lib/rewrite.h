@@ -95,7 +95,44 @@ static __always_inline void mz_fill_frame(struct mz_pkt *p, const __u8 *mac, __u
 	inner->proto = mz_ether_type(p);
 }
 
-/* ECN goes outside as it is (RFC 6040, normal mode); DSCP stays 0. */
+int mz_set_tos(mz_ctx_t *ctx, __u32 off, __u32 v6, __u32 tos);
+
+/* Another TOS or traffic class in the IP header at `off`. Verified by itself: few packets come
+ * here, on each of their ways. */
+__noinline int mz_set_tos(mz_ctx_t *ctx, __u32 off, __u32 v6, __u32 tos)
+{
+	__be16 at[6];
+
+	tos &= 0xff;
+	if (mz_ctx_load(ctx, off & MZ_OFF_MASK, at, sizeof(at)))
+		return -1;
+	if (v6) {
+		at[0] = (at[0] & mz_htons(0xf00f)) | mz_htons((__u16)(tos << 4));
+	} else {
+		at[5] = mz_checksum_after(at[5], mz_ntohs(at[0]), (mz_ntohs(at[0]) & 0xff00u) | tos);
+		at[0] = (at[0] & mz_htons(0xff00)) | mz_htons((__u16)tos);
+	}
+	return mz_ctx_store(ctx, off & MZ_OFF_MASK, at, sizeof(at));
+}
+
+/* What the packet's level is outside: DSCP and place in the uplink's queues. ECN goes outside
+ * as it is (RFC 6040, normal mode), for both families. */
+static __always_inline void mz_dress(struct mz_pkt *p)
+{
+	__u32 slot = p->qos_class < MZ_LEVELS ? p->qos_class : 0;
+	const struct mz_level *level = mz_lookup(mz_levels, &slot);
+
+	p->outer_tos = p->tos & MZ_ECN_MASK;
+	if (!level)
+		return;
+	p->outer_tos |= (__u8)(level->outer << 2);
+	mz_set_priority(p, level->priority);
+	if (MZ_HAS_QOS && mz_unlikely(level->flags & MZ_LEVEL_F_INNER)) {
+		mz_set_tos(p->ctx, p->l2 + ETH_HLEN, p->v6, (__u32)level->inner << 2 | (p->tos & MZ_ECN_MASK));
+		mz_reload(p);
+	}
+}
+
 static __always_inline int mz_tunnel4(struct mz_pkt *p, const __u8 *mac, __u32 hash)
 {
 	__u32 total = p->len - ETH_HLEN + MZ_OVERHEAD4;
@@ -106,7 +143,7 @@ static __always_inline int mz_tunnel4(struct mz_pkt *p, const __u8 *mac, __u32 h
 	at = mz_at(p, 0, MZ_OUTER_LEN4 + ETH_HLEN);
 	if (!at)
 		return mz_drop(p, MZ_R_NO_ROOM);
-	mz_fill_ip4((struct iphdr *)(at + MZ_OFF_IP), total, p->tos & MZ_ECN_MASK, 64, p->nh.ip.w[3]);
+	mz_fill_ip4((struct iphdr *)(at + MZ_OFF_IP), total, p->outer_tos, 64, p->nh.ip.w[3]);
 	mz_fill_udp((struct udphdr *)(at + MZ_OFF_UDP4), total - 20, hash);
 	mz_fill_frame(p, mac, at, MZ_OFF_GENEVE4, mz_htons(ETH_P_IP));
 	return MZ_NEXT;
@@ -122,7 +159,7 @@ static __always_inline int mz_tunnel6(struct mz_pkt *p, const __u8 *mac, __u32 h
 	at = mz_at(p, 0, MZ_OUTER_LEN6 + ETH_HLEN);
 	if (!at)
 		return mz_drop(p, MZ_R_NO_ROOM);
-	mz_fill_ip6((struct mz_ip6 *)(at + MZ_OFF_IP), payload, p->tos & MZ_ECN_MASK, 64, &p->nh.ip,
+	mz_fill_ip6((struct mz_ip6 *)(at + MZ_OFF_IP), payload, p->outer_tos, 64, &p->nh.ip,
 		    (__u16)(MZ_UDP_PORT_MIN | (hash & 0x3fff)));
 	mz_fill_udp((struct udphdr *)(at + MZ_OFF_UDP6), payload, hash);
 	mz_fill_frame(p, mac, at, MZ_OFF_GENEVE6, mz_htons(ETH_P_IPV6));
@@ -141,6 +178,7 @@ static __always_inline int mz_encap(struct mz_pkt *p, const __u8 *mac, enum mz_a
 {
 	__u32 hash = mz_flow_hash(p);
 
+	mz_dress(p);
 	if (mz_is_ip4(&p->nh.ip))
 		MZ_TRY(mz_tunnel4(p, mac, hash));
 	else
@@ -255,7 +293,7 @@ static __always_inline int mz_mark_ip6(struct mz_pkt *p)
 
 	if (!ip)
 		return mz_drop(p, MZ_R_INNER_TRUNCATED);
-	ip->flow = (ip->flow & ~mz_htonl((__u32)MZ_ECN_MASK << 20)) | mz_htonl((__u32)(p->tos & MZ_ECN_MASK) << 20);
+	ip->flow = (ip->flow & ~mz_htonl(0xffu << 20)) | mz_htonl((__u32)p->tos << 20);
 	return MZ_NEXT;
 }
 

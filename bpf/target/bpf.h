@@ -55,6 +55,7 @@
 #define mz_insert_new(map, key, value)     bpf_map_update_elem(&map, key, value, BPF_NOEXIST)
 #define mz_remove(map, key)                bpf_map_delete_elem(&map, key)
 #define mz_atomic_add(at, n)               __sync_fetch_and_add(at, n)
+#define mz_atomic_take(at, n)              __sync_fetch_and_add(at, n) /* what it was */
 #define mz_atomic_swap(at, from, to)       __sync_val_compare_and_swap(at, from, to) /* what it was */
 #define mz_ring_output(ring, record, size) bpf_ringbuf_output(&ring, record, size, 0)
 
@@ -62,6 +63,12 @@
 static __always_inline __u32 mz_now(void)
 {
 	return (__u32)bpf_jiffies64();
+}
+
+/* CLOCK_MONOTONIC, which departure times are told in. */
+static __always_inline __u64 mz_now_ns(void)
+{
+	return bpf_ktime_get_ns();
 }
 
 const volatile struct mz_cfg mz_cfg = {};

@@ -38,7 +38,8 @@ MZ_ABI_ASSERT(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__);
 	(mz_native_lookup(&map, key) ? -MZ_EEXIST : mz_native_update(&map, key, value))
 #define mz_remove(map, key)        mz_native_delete(&map, key)
 #define mz_atomic_add(at, n)       (*(at) += (n))
-#define mz_atomic_swap(at, from, to)       (*(at) == (from) ? (void)(*(at) = (to)), (from) : *(at))
+#define mz_atomic_take(at, n)        __sync_fetch_and_add(at, n)
+#define mz_atomic_swap(at, from, to) __sync_val_compare_and_swap(at, from, to)
 #define mz_ring_output(ring, record, size) \
 	do {                                       \
 		(void)(ring);                                       \
@@ -54,6 +55,13 @@ static struct mz_cfg mz_cfg;
 static inline __u32 mz_now(void)
 {
 	return mz_native_clock;
+}
+
+static uint64_t mz_native_ns;
+
+static inline __u64 mz_now_ns(void)
+{
+	return mz_native_ns;
 }
 
 static inline __u32 mz_csum(const uint8_t *at, __u32 len, __u32 sum)
@@ -171,6 +179,28 @@ static inline __u32 mz_in_ifindex(struct mz_pkt *p)
 static inline __u32 mz_gso_size(struct mz_pkt *p)
 {
 	return p->ctx->gso_size;
+}
+
+static inline __u32 mz_ctx_segments(mz_ctx_t *ctx)
+{
+	return ctx->gso_size ? (ctx->len + ctx->gso_size - 1) / ctx->gso_size : 1;
+}
+
+static inline __u32 mz_ctx_ifindex(mz_ctx_t *ctx)
+{
+	return ctx->ifindex;
+}
+
+#define MZ_HAS_QOS 1
+
+static inline void mz_ctx_departure(mz_ctx_t *ctx, __u64 ns)
+{
+	ctx->departure = ns;
+}
+
+static inline void mz_set_priority(struct mz_pkt *p, __u32 priority)
+{
+	p->ctx->priority = priority;
 }
 
 /* Opens `len` bytes; the Ethernet header is to be written anew. */

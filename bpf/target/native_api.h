@@ -27,6 +27,8 @@ struct mz_native_packet {
 	int fib_rc;           /* ... and returns */
 	uint32_t out_ifindex; /* out */
 	uint32_t reason;      /* out: MZ_R_* */
+	uint64_t departure;   /* out: when it may leave, ns; untouched: at once */
+	uint32_t priority;    /* out: skb->priority */
 };
 
 /* What a program is that bpf/abi/function.h makes: in slot 0..7, for endpoints and hops alike. */
@@ -55,6 +57,8 @@ int mz_native_returned(struct mz_native_packet *pkt);
 void mz_native_configure(const struct mz_cfg *cfg);
 /* The clock ages are measured with, jiffies. */
 void mz_native_set_clock(uint32_t now);
+/* The clock of departure times, ns. */
+void mz_native_set_ns(uint64_t now);
 /* The table of that name ("mz_endpoints"), or NULL. */
 struct mz_native_map *mz_native_table(const char *name);
 /* Events so far; the last one in `last` if not NULL. */

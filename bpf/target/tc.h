@@ -89,6 +89,34 @@ static __always_inline __u32 mz_gso_size(struct mz_pkt *p)
 	return p->ctx->gso_size;
 }
 
+/* ... and how many they are: 1 for a plain packet. Who made the superpacket may not say. */
+static __always_inline __u32 mz_ctx_segments(mz_ctx_t *ctx)
+{
+	__u32 n = ctx->gso_segs, size = ctx->gso_size;
+
+	if (n || !size)
+		return n ? n : 1;
+	return ctx->len / size + 1;
+}
+
+static __always_inline __u32 mz_ctx_ifindex(mz_ctx_t *ctx)
+{
+	return ctx->ifindex;
+}
+
+#define MZ_HAS_QOS 1
+
+/* When the packet may leave, ns of CLOCK_MONOTONIC: fq keeps it until then. */
+static __always_inline void mz_ctx_departure(mz_ctx_t *ctx, __u64 ns)
+{
+	bpf_skb_set_tstamp(ctx, ns, BPF_SKB_TSTAMP_DELIVERY_MONO);
+}
+
+static __always_inline void mz_set_priority(struct mz_pkt *p, __u32 priority)
+{
+	p->ctx->priority = priority;
+}
+
 /* Opens the outer headers in front of the whole frame, of the family `v6` says.
  * The L2 length handed to the kernel is the inner Ethernet header alone; FIXED_GSO
  * keeps the segment size that the sender chose. */

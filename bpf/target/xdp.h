@@ -41,6 +41,9 @@ static __always_inline __u32 mz_length(struct mz_pkt *p)
 #define MZ_HAS_ENDPOINT_FUNCTIONS 0 /* endpoints' are TC */
 #define MZ_HAS_HOP_FUNCTIONS      1
 
+#define MZ_HAS_QOS                0 /* nothing keeps an XDP frame, and no endpoint's begins here */
+#define mz_set_priority(p, n)     ((void)(n))
+
 #define MZ_HAS_GROUPS             0 /* TC's: XDP cannot copy */
 #define mz_jump_group(p, slot)
 

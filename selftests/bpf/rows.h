@@ -23,6 +23,20 @@ void test_ip6_underlay(void **state);
 // rows_ecn.c
 void test_ecn_out(void **state);
 void test_ecn_in(void **state);
+// rows_qos.c
+void test_qos_departure(void **state);
+void test_qos_sparse(void **state);
+void test_qos_burst(void **state);
+void test_qos_clock_wrong(void **state);
+void test_qos_drops(void **state);
+void test_qos_packets(void **state);
+void test_qos_superpackets(void **state);
+void test_qos_latest(void **state);
+void test_qos_classes(void **state);
+void test_qos_guarantee(void **state);
+void test_qos_ingress(void **state);
+void test_qos_local(void **state);
+void test_qos_levels(void **state);
 // rows_local.c
 void test_local_requests(void **state);
 void test_local_replies(void **state);

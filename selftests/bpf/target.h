@@ -23,6 +23,8 @@ struct run {
 	enum { NO_GATEWAY, GW_OUT, GW_IN } gateway; // which of its programs
 	bool returned;      // from a function's interface
 	enum verdict verdict; // out
+	uint64_t departure;   // out: ns, 0 = at once
+	uint32_t priority;    // out
 };
 
 struct target {
@@ -51,6 +53,7 @@ struct target {
 	int (*answers)(bool there); // whether the program of answers is; NULL: always
 	int (*keep_flows)(bool keep); // whether MZ_CFG_F_KEEP_FLOWS is set; it is not after a reset
 	uint32_t (*now)(void);                     // clock of mz_path, jiffies
+	uint64_t (*ns)(void);                      // clock of departure times; NULL: it has none
 };
 
 extern const struct target target_tc, target_xdp, target_native;

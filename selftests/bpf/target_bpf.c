@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -357,6 +358,9 @@ static void reset(void)
 	wipe("mz_function_vpcs", 4);
 	wipe("mz_function_chains", 4);
 	wipe("mz_function_slots", MZ_FUNCTION_SLOTS);
+	wipe("mz_levels", 80);
+	wipe("mz_shapers", 9);
+	wipe("mz_clocks", 9);
 	wipe("mz_policies", 0);
 	wipe("mz_policy_labels", 0);
 	wipe("mz_policy_blocks", 0);
@@ -420,6 +424,7 @@ static int lookup(const char *map, const void *key, void *value)
 static int run_tc(struct run *r)
 {
 	struct __sk_buff skb = { .gso_size = r->gso_size, .mark = r->trace ? MZ_TRACE_MARK : 0 };
+	struct __sk_buff left = { 0 };
 	uint8_t out[2048];
 	int fd = bpf_program__fd(r->returned	    ? s.tc_returned->progs.mz_function_reply
 				 : r->reply	    ? s.tc_reply->progs.mz_services_reply
@@ -430,7 +435,7 @@ static int run_tc(struct run *r)
 					 : (s.keep ? s.keeps.tc_ingress : s.tc_ingress)->progs.mz_uplink_deliver);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = r->frame.b, .data_size_in = r->frame.len,
 		    .data_out = out, .data_size_out = sizeof(out), .ctx_in = &skb,
-		    .ctx_size_in = sizeof(skb), .repeat = 1);
+		    .ctx_size_in = sizeof(skb), .ctx_out = &left, .ctx_size_out = sizeof(left), .repeat = 1);
 
 	// A superpacket that is not TCP cannot be resized: the kernel refuses.
 	if (r->no_room) {
@@ -441,6 +446,8 @@ static int run_tc(struct run *r)
 		return -errno;
 	r->frame.len = o.data_size_out;
 	memcpy(r->frame.b, out, o.data_size_out);
+	r->departure = left.tstamp;
+	r->priority = left.priority;
 	switch ((int)o.retval) {
 	case 2: // TC_ACT_SHOT
 		r->verdict = V_DROP;
@@ -507,10 +514,18 @@ static uint32_t now(void)
 	return o.retval;
 }
 
+static uint64_t ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 const struct target target_tc = {
 	.name = "tc", .ifindex = 1, .has_fib = true, .same_interface = V_REDIRECT,
 	.open = open_all, .close = close_all, .reset = reset,
-	.forget = forget, .update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now,
+	.forget = forget, .update = update, .lookup = lookup, .run = run_tc, .events = events, .now = now, .ns = ns,
 	.endpoint_functions = true, .function = function, .seen = seen, .answers = answers, .copies = copies,
 	.keep_flows = keep_flows,
 };

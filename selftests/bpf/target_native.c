@@ -22,6 +22,12 @@ static void close_native(void)
 	mz_native_reset();
 }
 
+// The same for all packets of a row.
+static uint64_t ns(void)
+{
+	return 86400ull * 1000000000;
+}
+
 static uint32_t copies_before; // the last reset
 
 static void reset(void)
@@ -32,6 +38,7 @@ static void reset(void)
 	mz_native_reset();
 	mz_native_configure(&cfg);
 	mz_native_set_clock(START);
+	mz_native_set_ns(ns());
 }
 
 static int keep_flows(bool keep)
@@ -103,6 +110,8 @@ static int run(struct run *r)
 	      r->gateway == GW_IN ? mz_native_gateway_in(&pkt) :
 	      r->dir == MZ_DIR_EGRESS ? mz_native_egress(&pkt) : mz_native_ingress(&pkt);
 	r->frame.len = pkt.len;
+	r->departure = pkt.departure;
+	r->priority = pkt.priority;
 	memcpy(r->frame.b, pkt.data, pkt.len);
 	switch (act) {
 	case ACT_DROP:
@@ -185,7 +194,7 @@ static uint32_t now(void)
 const struct target target_native = {
 	.name = "native", .ifindex = 1, .same_interface = V_TX,
 	.open = open_native, .close = close_native, .reset = reset,
-	.forget = forget, .update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now,
+	.forget = forget, .update = update, .lookup = lookup, .run = run, .events = mz_native_event_count, .now = now, .ns = ns,
 	.endpoint_functions = true, .hop_functions = true, .function = function, .seen = seen,
 	.copies = copies, .keep_flows = keep_flows,
 };

@@ -22,8 +22,8 @@
 #include "selftests/bpf/bpffs.h"
 
 #define FLAGS 31u // bits of mz_cfg.flags in use
-#define MAX_INSNS    8192u   // functions off the usual way, answers in a program of their own
-#define MAX_VERIFIED 131072u // an eighth of what the kernel allows
+#define MAX_INSNS    9216u   // functions off the usual way, answers in a program of their own
+#define MAX_VERIFIED 163840u // a sixth of what the kernel allows
 #define MAX_OLD      786432u // three quarters: kernels before 6.12 find fewer ways alike
 
 struct object {

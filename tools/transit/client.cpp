@@ -161,6 +161,12 @@ Result<v1::ApplyReply> Client::call(const v1::ApplyPoliciesRequest& r) {
 Result<v1::SetLabelsReply> Client::call(const v1::SetLabelsRequest& r) {
   return rpc_->call(&Stub::SetLabels, r);
 }
+Result<v1::SetQosReply> Client::call(const v1::SetQosRequest& r) {
+  return rpc_->call(&Stub::SetQos, r);
+}
+Result<v1::QosStatus> Client::call(const v1::GetQosRequest& r) {
+  return rpc_->call(&Stub::GetQos, r);
+}
 Result<v1::PolicyExplanation> Client::call(const v1::ExplainPolicyRequest& r) {
   return rpc_->call(&Stub::ExplainPolicy, r);
 }

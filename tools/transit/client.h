@@ -41,6 +41,8 @@ class Client {
   Result<v1::ListGroupsReply> call(const v1::ListGroupsRequest& request);
   Result<v1::ApplyReply> call(const v1::ApplyPoliciesRequest& request);
   Result<v1::SetLabelsReply> call(const v1::SetLabelsRequest& request);
+  Result<v1::SetQosReply> call(const v1::SetQosRequest& r);
+  Result<v1::QosStatus> call(const v1::GetQosRequest& r);
   Result<v1::PolicyExplanation> call(const v1::ExplainPolicyRequest& request);
   Result<v1::PolicyHits> call(const v1::GetPolicyHitsRequest& request);
   // Calls back for each, until it returns false or the daemon stops. No deadline.

@@ -55,6 +55,7 @@ void add_gateway(CLI::App& app, Context& ctx);
 void add_peering(CLI::App& app, Context& ctx);
 void add_namespace(CLI::App& app, Context& ctx);
 void add_policy(CLI::App& app, Context& ctx);
+void add_qos(CLI::App& app, Context& ctx);
 void add_group(CLI::App& app, Context& ctx);
 void add_shard(CLI::App& app, Context& ctx);
 void add_status(CLI::App& app, Context& ctx);

@@ -63,6 +63,7 @@ void add_commands(CLI::App& app, Context& ctx) {
   add_peering(app, ctx);
   add_namespace(app, ctx);
   add_policy(app, ctx);
+  add_qos(app, ctx);
   add_group(app, ctx);
   add_shard(app, ctx);
   add_status(app, ctx);

@@ -147,6 +147,13 @@ class Dataplane {
   virtual Table<std::uint32_t, mz_policy_vector>& policy_vectors() = 0;
   virtual Table<mz_policy_rule_key, mz_policy_rule>& policy_rules() = 0;
 
+  virtual Table<std::uint32_t, mz_level>& levels() = 0;
+  virtual Table<std::uint32_t, mz_shaper>& shapers() = 0;
+  virtual Table<std::uint32_t, mz_clocks>& clocks() = 0;
+  // What became of a shaper's packets: sums over CPUs. clear: from 0 on.
+  virtual Result<mz_shaped_classes> shaped(std::uint32_t slot) = 0;
+  virtual Result<> clear_shaped(std::uint32_t slot) = 0;
+
   // Functions: programs in slots 0..MZ_FUNCTIONS-1 of their kind. They, and what
   // they keep in maps, outlive this process and a new load().
   // Loads one and puts it in its slot, in the place of what is there, atomically;

@@ -110,6 +110,9 @@ class FakeDataplane final : public Dataplane {
         policy_ports_("mz_policy_ports", s.policy_rows, false),
         policy_vectors_("mz_policy_vectors", s.policy_vectors, false),
         policy_rules_("mz_policy_rules", s.policy_rows, false),
+        levels_("mz_levels", MZ_LEVEL_SLOTS, true),
+        shapers_("mz_shapers", MZ_SHAPERS, true),
+        clocks_("mz_clocks", MZ_SHAPERS, true),
         function_ports_("mz_function_ports", MZ_PORTS, true),
         function_vpcs_("mz_function_vpcs", s.vpc_slots, true),
         function_chains_("mz_function_chains", MZ_FUNCTION_CHAINS, true),
@@ -165,6 +168,14 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_policy_block_key, std::uint32_t>& policy_blocks() override { return policy_blocks_; }
   FakeTable<mz_policy_port_key, std::uint32_t>& policy_ports() override { return policy_ports_; }
   FakeTable<std::uint32_t, mz_policy_vector>& policy_vectors() override { return policy_vectors_; }
+  FakeTable<std::uint32_t, mz_level>& levels() override { return levels_; }
+  FakeTable<std::uint32_t, mz_shaper>& shapers() override { return shapers_; }
+  FakeTable<std::uint32_t, mz_clocks>& clocks() override { return clocks_; }
+  Result<mz_shaped_classes> shaped(std::uint32_t slot) override { return shaped_counts[slot]; }
+  Result<> clear_shaped(std::uint32_t slot) override {
+    shaped_counts.erase(slot);
+    return {};
+  }
   FakeTable<mz_policy_rule_key, mz_policy_rule>& policy_rules() override { return policy_rules_; }
 
   FakeTable<std::uint32_t, mz_function_chains>& function_ports() override { return function_ports_; }
@@ -220,6 +231,7 @@ class FakeDataplane final : public Dataplane {
   unsigned loads = 0;
   std::uint32_t jiffies = 1000;
   mz_flow_stats stats{};
+  std::map<std::uint32_t, mz_shaped_classes> shaped_counts{};
   TraceResult tracing;  // what trace() answers, the frame apart
   std::map<std::pair<FunctionKind, unsigned>, FunctionImage> functions;
 
@@ -254,6 +266,9 @@ class FakeDataplane final : public Dataplane {
   FakeTable<mz_policy_port_key, std::uint32_t> policy_ports_;
   FakeTable<std::uint32_t, mz_policy_vector> policy_vectors_;
   FakeTable<mz_policy_rule_key, mz_policy_rule> policy_rules_;
+  FakeTable<std::uint32_t, mz_level> levels_;
+  FakeTable<std::uint32_t, mz_shaper> shapers_;
+  FakeTable<std::uint32_t, mz_clocks> clocks_;
   FakeTable<std::uint32_t, mz_function_chains> function_ports_;
   FakeTable<std::uint32_t, mz_function_chains> function_vpcs_;
   FakeTable<std::uint32_t, mz_function_chain> function_chains_;

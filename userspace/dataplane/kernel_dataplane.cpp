@@ -163,6 +163,11 @@ class KernelDataplane final : public Dataplane {
   Table<mz_policy_port_key, std::uint32_t>& policy_ports() override { return policy_ports_; }
   Table<std::uint32_t, mz_policy_vector>& policy_vectors() override { return policy_vectors_; }
   Table<mz_policy_rule_key, mz_policy_rule>& policy_rules() override { return policy_rules_; }
+  Table<std::uint32_t, mz_level>& levels() override { return levels_; }
+  Table<std::uint32_t, mz_shaper>& shapers() override { return shapers_; }
+  Table<std::uint32_t, mz_clocks>& clocks() override { return clocks_; }
+  Result<mz_shaped_classes> shaped(std::uint32_t slot) override;
+  Result<> clear_shaped(std::uint32_t slot) override;
 
   Result<> put_function(FunctionKind kind, unsigned slot, const FunctionImage& image) override;
   Result<> remove_function(FunctionKind kind, unsigned slot, const std::string& name) override;
@@ -236,6 +241,9 @@ class KernelDataplane final : public Dataplane {
   KernelTable<mz_policy_port_key, std::uint32_t> policy_ports_;
   KernelTable<std::uint32_t, mz_policy_vector> policy_vectors_;
   KernelTable<mz_policy_rule_key, mz_policy_rule> policy_rules_;
+  KernelTable<std::uint32_t, mz_level> levels_;
+  KernelTable<std::uint32_t, mz_shaper> shapers_;
+  KernelTable<std::uint32_t, mz_clocks> clocks_;
   KernelTable<std::uint32_t, mz_function_chains> function_ports_;
   KernelTable<std::uint32_t, mz_function_chains> function_vpcs_;
   KernelTable<std::uint32_t, mz_function_chain> function_chains_;
@@ -325,6 +333,9 @@ Result<> KernelDataplane::bind_tables() {
   bind(policy_ports_, "mz_policy_ports", false);
   bind(policy_vectors_, "mz_policy_vectors", false);
   bind(policy_rules_, "mz_policy_rules", false);
+  bind(levels_, "mz_levels", true);
+  bind(shapers_, "mz_shapers", true);
+  bind(clocks_, "mz_clocks", true);
   bind(function_ports_, "mz_function_ports", true);
   bind(function_vpcs_, "mz_function_vpcs", true);
   bind(function_chains_, "mz_function_chains", true);
@@ -444,6 +455,29 @@ Result<mz_flow_stats> KernelDataplane::flow_stats() {
     sum.failed += s.failed;
   }
   return sum;
+}
+
+Result<mz_shaped_classes> KernelDataplane::shaped(std::uint32_t slot) {
+  mz_shaped_classes sum{};
+  std::vector<mz_shaped_classes> each(static_cast<size_t>(libbpf_num_possible_cpus()));
+  if (bpf_map_lookup_elem(map_fd("mz_shaped"), &slot, each.data()) != 0)
+    return fail_errno(Code::internal, errno, fmt::format("counts of shaper {}", slot));
+  for (const auto& cpu : each)
+    for (unsigned k = 0; k < MZ_CLASSES; k++) {
+      sum.class_[k].packets += cpu.class_[k].packets;
+      sum.class_[k].bytes += cpu.class_[k].bytes;
+      sum.class_[k].marked += cpu.class_[k].marked;
+      sum.class_[k].dropped += cpu.class_[k].dropped;
+      sum.class_[k].delay += cpu.class_[k].delay;
+    }
+  return sum;
+}
+
+Result<> KernelDataplane::clear_shaped(std::uint32_t slot) {
+  const std::vector<mz_shaped_classes> zero(static_cast<size_t>(libbpf_num_possible_cpus()));
+  if (bpf_map_update_elem(map_fd("mz_shaped"), &slot, zero.data(), BPF_ANY) != 0)
+    return fail_errno(Code::internal, errno, fmt::format("counts of shaper {}", slot));
+  return {};
 }
 
 Result<TraceResult> KernelDataplane::trace(Hook hook, unsigned ifindex,

@@ -101,4 +101,12 @@ Result<std::string> Ethtool::driver(const std::string& ifname) const {
   return std::string(info.driver, strnlen(info.driver, sizeof info.driver));
 }
 
+Result<std::uint64_t> Ethtool::rate(const std::string& ifname) const {
+  ethtool_cmd c{};  // the old command: no link modes are wanted
+  c.cmd = ETHTOOL_GSET;
+  MZ_CHECK(command(fd_.get(), ifname, "speed", c));
+  const std::uint32_t mbit = ethtool_cmd_speed(&c);
+  return mbit == static_cast<std::uint32_t>(SPEED_UNKNOWN) ? 0 : std::uint64_t{mbit} * 1'000'000;
+}
+
 }  // namespace mizar::net

@@ -36,6 +36,8 @@ class Ethtool {
   [[nodiscard]] Result<> set(const std::string& ifname, Offload what, bool on) const;
   // "veth", "virtio_net", "ena", ...
   [[nodiscard]] Result<std::string> driver(const std::string& ifname) const;
+  // Bits a second; 0: the link does not say, or is down.
+  [[nodiscard]] Result<std::uint64_t> rate(const std::string& ifname) const;
 
  private:
   explicit Ethtool(UniqueFd fd) : fd_(std::move(fd)) {}

@@ -130,6 +130,7 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
                     return p && p->ifindex != 0 && p->ifindex != ifindex;
                   }),
       policies_(dp),
+      qos_(dp),
       tables_(dp, [this](std::uint32_t id, mz_host& entry) { fill_host(id, entry); },
               kPathTtl, options_.max_flows),
       verdicts_([this](std::uint32_t host) {
@@ -146,6 +147,7 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
   tables_.set_flags([this](const EndpointSpec& e) { return functions_.flags(e); });
   tables_.set_policy([this](const EndpointSpec& e) { return policies_.place(e); });
+  tables_.set_qos([this](const EndpointSpec& e, unsigned ifindex) { return qos_.place(e, ifindex); });
   vips_.set_well([this](const ServiceSpec& s, const BackendSpec& b, Family f) { return verdicts_.well(s, b, f); });
 }
 
@@ -177,6 +179,7 @@ Result<> Daemon::recover() {
   if (!bytes) return tl::unexpected(bytes.error());
   if (*bytes && !newer_.ParseFromString(**bytes))
     return fail(Code::internal, "store: {} are no labels; set them again after --reset", kLabels);
+  MZ_CHECK(read_qos());
   if (applied_.host().empty() && added_.host().empty()) {
     log::info("no goal state yet: waiting for 'transit apply'");
     return {};
@@ -226,6 +229,7 @@ Result<Goal> Daemon::merged(const v1::GoalState& applied, const v1::GoalState& a
     e.labels = std::move(*parsed);
     MZ_CHECK(check_groups(*goal, e));
   }
+  MZ_CHECK(overlay_qos(stored_qos_, *goal));
   if (standalone(applied)) MZ_CHECK(number_labels(policies_.in_use(*goal), *goal, newer));
   return goal;
 }
@@ -251,6 +255,7 @@ Result<> Daemon::check(const Goal& goal) {
   MZ_CHECK(check_outside(goal));
   MZ_CHECK(tables_.check(goal));
   MZ_CHECK(policies_.check(goal));
+  MZ_CHECK(qos_.check(goal));
   MZ_CHECK(gateways_.check(goal));
   return vips_.check(goal);
 }
@@ -415,6 +420,7 @@ Result<RowChanges> Daemon::reconcile() {
   auto counts = sync_endpoints(make_interfaces());
   if (!counts) return counts;
   MZ_CHECK(policies_.settle(goal_));
+  MZ_CHECK(qos_.settle());
   counts->added += vips->vips.added;
   counts->changed += vips->vips.changed;
   counts->removed += vips->vips.removed;
@@ -485,6 +491,7 @@ Result<> Daemon::ensure_programs() {
   if (!first) return {};
   MZ_CHECK(tables_.recover());
   MZ_CHECK(recover_groups());
+  MZ_CHECK(qos_.recover(goal_));
   MZ_CHECK(vips_.recover());
   MZ_CHECK(gateways_.recover());
   MZ_CHECK(functions_.recover());

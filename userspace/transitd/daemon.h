@@ -15,6 +15,7 @@
 #include "userspace/base/event_loop.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/net/monitor.h"
+#include "userspace/net/queueing.h"
 #include "userspace/proto/transit.pb.h"
 #include "userspace/transitd/flows.h"
 #include "userspace/transitd/functions.h"
@@ -24,6 +25,7 @@
 #include "userspace/transitd/interfaces.h"
 #include "userspace/transitd/policies.h"
 #include "userspace/transitd/prober.h"
+#include "userspace/transitd/qos.h"
 #include "userspace/transitd/querier.h"
 #include "userspace/transitd/store.h"
 #include "userspace/transitd/table_sync.h"
@@ -55,6 +57,9 @@ struct DaemonOptions {
   std::vector<std::uint16_t> host_ports;  // TCP ports of endpoints that the host's processes reach
   std::uint32_t answers = 2000;  // an endpoint gets a second; 0: any number
   std::uint32_t group_packets = 5000;  // an endpoint may send to groups a second; 0: any number
+  // Of the uplink: auto, none, or one kind's name (net/queueing.h).
+  std::string queueing = "auto";
+  bool replace_qdisc = false;  // also a root qdisc that somebody else set
   std::uint32_t query_seconds = 30;  // between two questions which groups an endpoint is in
   bool no_flows = false;
   bool keep_flows = false;  // allowed ones stay so when policy or labels change
@@ -102,6 +107,11 @@ class Daemon {
   using OnDenial = std::function<void(const v1::Denial&)>;
   std::uint64_t watch_denials(std::string vpc, OnDenial on_denial);
   void stop_watching(std::uint64_t watch) { watches_.erase(watch); }
+  Result<v1::SetQosReply> set_qos(const v1::SetQosRequest& request);
+  [[nodiscard]] Result<v1::QosStatus> qos_status();
+  // Of the uplink, as it stands; and why it is not better.
+  [[nodiscard]] const std::string& queueing_problem() const { return queueing_problem_; }
+  [[nodiscard]] net::Queueing uplink_queueing() const { return queueing_; }
   Result<v1::TraceReply> trace(const v1::TraceRequest& request);
   // `directory`: object files to run instead of those built in; empty: these.
   Result<v1::ReplaceProgramsReply> replace_programs(const std::string& directory);
@@ -155,6 +165,16 @@ class Daemon {
   Result<> ensure_pool_routes();
   Result<> attach_gateway();
   [[nodiscard]] const GatewaySpec* served() const;  // a gateway that this host is, or NULL
+  // Qdiscs of the uplink and of endpoints for what is kept to rates, then shapers and levels.
+  Result<> ensure_qos();
+  void ensure_queueing();
+  void ensure_uplink_queueing();
+  void ensure_endpoint_queueing();
+  [[nodiscard]] std::uint64_t uplink_rate() const;  // bits a second; 0 = none
+  Result<> read_qos();
+  Result<> make_qos_true();
+  Result<> overlay_qos(const v1::StoredQos& stored, Goal& goal) const;
+  [[nodiscard]] std::vector<std::string> qos_warnings(const Goal& goal) const;
   void ensure_hops();
   // Asks members, looks after the tables and tells bouncers; `now`: else only when it is
   // time, or something changed.
@@ -243,6 +263,7 @@ class Daemon {
   Underlay underlay_;
   Interfaces interfaces_;
   Policies policies_;
+  Qos qos_;
   TableSync tables_;
   Verdicts verdicts_;
   bool verdicts_met_ = true;  // the tables are as they say
@@ -270,6 +291,13 @@ class Daemon {
 
   v1::GoalState applied_, added_;
   v1::StoredLabels newer_;  // labels that are newer than those of the two
+  v1::StoredQos stored_qos_;  // rates that were set here
+  std::optional<net::QueueingSupport> queueing_support_;  // once it was needed
+  net::Queueing queueing_ = net::Queueing::none;          // of the uplink
+  std::string queueing_problem_;                          // why it is not better
+  std::uint64_t link_rate_ = 0;                           // bits a second; 0 = it does not say
+  std::map<unsigned, net::Queueing> endpoint_queueing_;   // by ifindex
+  std::map<std::string, unsigned> superpackets_;          // bytes, by endpoint
   std::vector<LabelChange> unstored_;  // in force, and not yet told
   Goal goal_;
   std::optional<mz_cfg> cfg_;  // of the loaded programs

@@ -189,6 +189,8 @@ void Daemon::tend() {
   if (finish_leaving(now)) retry_pending();  // what waited for their place
   ensure_groups(false);
   tend_policies();
+  if (dp_.loaded())
+    if (auto rc = qos_.tune(goal_, now); !rc) log::warning("qos: {}", rc.error().what);
   for (auto top = tops_.begin(); top != tops_.end();) {
     if (now < top->due) {
       ++top;

@@ -32,6 +32,7 @@ void Daemon::report(const std::string& key, const Result<>& rc) {
 // come up when the table of ports knows them, so that their first ARP is
 // answered, and before anything is delivered to them.
 Result<RowChanges> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
+  MZ_CHECK(ensure_qos());
   auto counts = apply_tables([&] {
     for (const EndpointSpec* e : fresh)
       report(object_key(e->vpc, e->name),
@@ -76,6 +77,8 @@ void Daemon::disconnect(const EndpointSpec& e) {
   const std::string key = object_key(e.vpc, e.name);
   if (const auto port = ports_.find(key); port != ports_.end()) {
     if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
+    endpoint_queueing_.erase(port->second.ifindex);
+    superpackets_.erase(key);
     ports_.erase(port);
     flows_.hurry();
     generation_++;

@@ -105,6 +105,11 @@ void check_uplink(v1::DoctorReply& r, Daemon& d) {
   }
   const auto q = nl->root_qdisc(d.uplink());
   if (q) add(r, "qdisc", Level::OK, *q);
+  if (!Qos::in_use(d.goal())) return;
+  const auto& problem = d.queueing_problem();
+  add(r, "queueing", problem.empty() ? Level::OK : Level::WARN,
+      fmt::format("rates and classes by {}", d.uplink_queueing() == net::Queueing::none ? "marks and drops" : net::name_of(d.uplink_queueing())),
+      problem);
 }
 
 std::set<std::uint32_t> programs_on(unsigned ifindex, bpf_attach_type type) {

@@ -49,6 +49,7 @@ class Reader {
     for (int i = 0; i < in_.namespaces_size(); i++) MZ_CHECK(name_space(in_.namespaces(i), i));
     for (int i = 0; i < in_.label_sets_size(); i++) MZ_CHECK(label_set(in_.label_sets(i), i));
     MZ_CHECK(security_groups());
+    MZ_CHECK(uplink());
     return std::move(out_);
   }
 
@@ -74,6 +75,7 @@ class Reader {
   Result<> name_space(const v1::Namespace& m, int index);
   Result<> label_set(const v1::LabelSet& m, int index);
   Result<> security_groups() const;
+  Result<> uplink();
   Result<> address(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> attach(EndpointSpec& spec, const v1::Endpoint& e, const std::string& object);
   Result<> shards(const v1::ShardTable& t, const std::string& object, const char* field,
@@ -124,6 +126,13 @@ Result<> Reader::self() {
   return {};
 }
 
+Result<> Reader::uplink() {
+  auto qos = parse_qos(in_.uplink(), QosOf::uplink);
+  if (!qos) return wrap(qos.error(), "uplink");
+  out_.uplink = *qos;
+  return set_levels(in_.levels(), out_.levels);
+}
+
 Result<> Reader::vpc(const v1::Vpc& v, int index) {
   auto object = named("vpc", "vpcs", index, "", v.name());
   if (!object) return Failure(object.error());
@@ -131,7 +140,9 @@ Result<> Reader::vpc(const v1::Vpc& v, int index) {
   auto cidr = parse_blocks(v.cidr(), v.cidr6());
   if (!cidr) return wrap(cidr.error(), *object);
   MZ_CHECK(at_field(check_domain(v.domain()), *object, "domain"));
-  VpcSpec spec{v.name(), v.vni(), *cidr, {}, v.domain()};
+  auto qos = parse_qos(v.qos(), QosOf::vpc);
+  if (!qos) return wrap(qos.error(), *object + ": qos");
+  VpcSpec spec{v.name(), v.vni(), *cidr, {}, v.domain(), *qos};
   MZ_CHECK(shards(v.dividers(), *object, "dividers", spec.dividers));
   if (!out_.vpcs.emplace(v.name(), std::move(spec)).second)
     return bad(*object, "name", "another vpc has the same");
@@ -170,6 +181,9 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   if (!labels) return wrap(labels.error(), *object);
   spec.labels = std::move(*labels);
   spec.max_flows = e.max_flows();
+  auto qos = parse_qos(e.qos(), QosOf::endpoint);
+  if (!qos) return wrap(qos.error(), *object + ": qos");
+  spec.qos = *qos;
   MZ_CHECK(at_field(check_user_data(e.user_data()), *object, "user_data"));
   spec.user_data = e.user_data();
   MZ_CHECK(address(spec, e, *object));
@@ -581,7 +595,7 @@ unsigned Goal::overhead() const {
 
 bool operator==(const VpcSpec& a, const VpcSpec& b) {
   return a.name == b.name && a.vni == b.vni && a.cidr == b.cidr &&
-         a.domain == b.domain && same_shards(a.dividers, b.dividers);
+         a.domain == b.domain && a.qos == b.qos && same_shards(a.dividers, b.dividers);
 }
 
 bool operator==(const NetworkSpec& a, const NetworkSpec& b) {

@@ -22,6 +22,7 @@
 #include "userspace/base/services.h"
 #include "userspace/policy/message.h"
 #include "userspace/proto/transit.pb.h"
+#include "userspace/transitd/qos_spec.h"
 
 namespace mizar {
 
@@ -41,6 +42,7 @@ struct VpcSpec {
   Cidrs cidr;
   std::optional<ShardTable> dividers;
   std::string domain = {};  // as given; domain_or_default() is what holds
+  QosSpec qos = {};         // of its endpoints on this host, together
 };
 
 struct NetworkSpec {
@@ -73,6 +75,7 @@ struct EndpointSpec {
   std::uint32_t host_id = 0;
   policy::PodLabels labels = {};
   std::uint32_t max_flows = 0;  // 0: as many as its host gives each
+  QosSpec qos = {};
   std::string user_data;
   std::variant<std::monostate, NetnsSpec, TapSpec> attach;
   bool operator==(const EndpointSpec&) const = default;
@@ -163,6 +166,8 @@ struct Goal {
   Table<GatewaySpec> gateways;
   Table<PeeringSpec> peerings;
   Table<VpcPolicySpec> policy;  // by VPC
+  QosSpec uplink;
+  QosLevels levels = default_levels();
 
   [[nodiscard]] bool local(const EndpointSpec& e) const { return e.host_id == self.id; }
   // Endpoints' ports that a forward of a gateway of `vpc` ends at: one, or those of a

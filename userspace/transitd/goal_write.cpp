@@ -27,6 +27,7 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   out.set_host(e.host);
   policy::write_pod_labels(e.labels, out);
   out.set_max_flows(e.max_flows);
+  if (!(e.qos == QosSpec{})) *out.mutable_qos() = to_message(e.qos);
   out.set_user_data(e.user_data);
   if (const auto* netns = std::get_if<NetnsSpec>(&e.attach)) {
     out.mutable_netns()->set_name(netns->name);
@@ -108,6 +109,7 @@ v1::GoalState to_state(const Goal& goal) {
     write_blocks(v.cidr, *vpc);
     write_shards(v.dividers, [vpc] { return vpc->mutable_dividers(); });
     vpc->set_domain(v.domain);
+    if (!(v.qos == QosSpec{})) *vpc->mutable_qos() = to_message(v.qos);
   }
   for (const auto& [key, n] : goal.networks) {
     auto* network = out.add_networks();
@@ -133,6 +135,8 @@ v1::GoalState to_state(const Goal& goal) {
     for (const auto& [name, n] : spec.namespaces) *out.add_namespaces() = policy::to_message(vpc, n);
     for (const auto& [id, set] : spec.sets) *out.add_label_sets() = policy::to_message(vpc, id, set);
   }
+  if (!(goal.uplink == QosSpec{})) *out.mutable_uplink() = to_message(goal.uplink);
+  for (const auto& level : changed_levels(goal.levels)) *out.add_levels() = level;
   return out;
 }
 

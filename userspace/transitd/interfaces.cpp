@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/transitd/interfaces.h"
 
+#include "userspace/net/queueing.h"
+
 #include <arpa/inet.h>
 
 #include <cerrno>
@@ -146,6 +148,18 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
     MZ_CHECK(configure6(*inside, inner->index, *e.address.v6, *network.cidr.v6));
   }
   return {};
+}
+
+Result<> Interfaces::set_superpacket(const EndpointSpec& e, unsigned bytes) {
+  const auto* where = std::get_if<NetnsSpec>(&e.attach);
+  if (!where) return {};
+  auto ns = net::NetnsRef::open(where->name);
+  if (!ns) return tl::unexpected(ns.error());
+  auto inside = net::Netlink::open_in(*ns);
+  if (!inside) return tl::unexpected(inside.error());
+  const auto inner = inside->link(where->interface);
+  if (!inner) return tl::unexpected(inner.error());
+  return net::set_gso_max(*inside, inner->index, bytes);
 }
 
 constexpr const char* kServicesInside = "eth0";

@@ -24,6 +24,8 @@ class Interfaces {
   Result<LocalPort> make(const EndpointSpec& e, unsigned mtu);
   // Up on both ends, with address, default route and MTU.
   Result<> bring_up(const EndpointSpec& e, const NetworkSpec& network, const LocalPort& port);
+  // The largest superpacket that an endpoint of a veth makes, bytes, headers included.
+  static Result<> set_superpacket(const EndpointSpec& e, unsigned bytes);
   // Removes it; gone already is no error. Returns without waiting for RCU.
   Result<> remove(const EndpointSpec& e);
 

@@ -134,6 +134,12 @@ class Service final : public LocalService {
   Done* ApplyPolicies(Ctx* c, const v1::ApplyPoliciesRequest* in, v1::ApplyReply* out) override {
     return run(c, out, [this, in] { return daemon_.apply_policies(*in); });
   }
+  Done* SetQos(Ctx* c, const v1::SetQosRequest* in, v1::SetQosReply* out) override {
+    return run(c, out, [this, in] { return daemon_.set_qos(*in); });
+  }
+  Done* GetQos(Ctx* c, const v1::GetQosRequest*, v1::QosStatus* out) override {
+    return run(c, out, [this] { return daemon_.qos_status(); });
+  }
   Done* SetLabels(Ctx* c, const v1::SetLabelsRequest* in, v1::SetLabelsReply* out) override {
     Done* done = c->DefaultReactor();
     loop_.post([this, done, in, out] {

@@ -234,7 +234,9 @@ void TableSync::want_endpoint(const Goal& goal, const EndpointSpec& e, const Loc
   if (goal.local(e) && port != nullptr) {
     const Policies::Place policy = policy_(e);
     entry.ifindex = port->ifindex;
-    entry.flags = static_cast<__u16>((port->peer ? MZ_EP_F_PEER : 0u) | flags_(e));
+    const Qos::Place qos = qos_(e, port->ifindex);
+    const std::uint32_t flags = (port->peer ? MZ_EP_F_PEER : 0u) | flags_(e);
+    entry.flags = static_cast<__u16>(flags | qos.endpoint_flags);
     entry.policy = policy.group;
     mz_port p{};
     p.ifindex = port->ifindex;
@@ -255,7 +257,10 @@ void TableSync::want_endpoint(const Goal& goal, const EndpointSpec& e, const Loc
     p.policy = policy.group;
     p.vpc = entry.vpc;
     p.mtu = port->mtu;
-    p.flags = entry.flags | offers;
+    p.flags = flags | offers | qos.port_flags;
+    p.qos_class = qos.level;
+    std::copy(qos.shaper.begin(), qos.shaper.end(), p.shaper);
+    std::copy(qos.vpc_shaper.begin(), qos.vpc_shaper.end(), p.vpc_shaper);
     if (network.services.multicast || network.services.broadcast) p.flags |= MZ_EP_F_GROUPS;
     p.max_flows = e.max_flows ? e.max_flows : max_flows_;
     w.ports.emplace(p.ifindex % MZ_PORTS, p);

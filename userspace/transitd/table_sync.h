@@ -15,6 +15,7 @@
 #include "userspace/dataplane/rows.h"
 #include "userspace/transitd/goal.h"
 #include "userspace/transitd/policies.h"
+#include "userspace/transitd/qos.h"
 
 namespace mizar {
 
@@ -44,6 +45,9 @@ class TableSync {
   // The group by which an endpoint is judged, and the label set of its packets. Asked when
   // its rows are written.
   void set_policy(std::function<Policies::Place(const EndpointSpec&)> policy) { policy_ = std::move(policy); }
+
+  // Its class and rates, by the interface it has. Asked when its rows are written.
+  void set_qos(std::function<Qos::Place(const EndpointSpec&, unsigned)> qos) { qos_ = std::move(qos); }
 
   // Reads the tables of an earlier run.
   Result<> recover();
@@ -103,6 +107,7 @@ class TableSync {
   Dataplane& dp_;
   HostState host_state_;
   std::function<std::uint32_t(const EndpointSpec&)> flags_ = [](const EndpointSpec&) { return 0u; };
+  std::function<Qos::Place(const EndpointSpec&, unsigned)> qos_ = [](const EndpointSpec&, unsigned) { return Qos::Place(); };
   std::function<Policies::Place(const EndpointSpec&)> policy_ = [](const EndpointSpec&) { return Policies::Place(); };
   Clock::duration linger_;
   std::uint32_t max_flows_;

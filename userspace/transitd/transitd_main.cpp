@@ -107,6 +107,10 @@ int parse(int argc, char** argv, Options& o) {
          "--flow-timer", [&o](const std::vector<std::string>& all) { for (const auto& t : all) set_flow_timer(t, o.daemon); },
          "Seconds of silence a flow survives: " + flow_timer_names())
       ->type_name("NAME=SECONDS");
+  app.add_option("--queueing", o.daemon.queueing, "What sorts and times packets on the uplink where rates or classes are set: auto, fq-bands, mqprio-fq, prio-fq, htb, none (left as it is)")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "fq-bands", "mqprio-fq", "prio-fq", "htb", "none"}));
+  app.add_flag("--replace-qdisc", o.daemon.replace_qdisc, "Take the place of a root qdisc that somebody else set on the uplink");
   app.add_option("--services", o.daemon.services, "Namespace where transit-responder serves this host's endpoints; empty: none");
   app.add_option_function<std::vector<std::uint32_t>>(
          "--host-ports", [&o](const std::vector<std::uint32_t>& all) { set_host_ports(all, o.daemon); },

@@ -1,0 +1,216 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# Rates and classes by real packets. Where the kernel has fq, packets are spaced as their
+# departure times say; elsewhere HTB and tokens keep the rate. The same rows for both, those on
+# spacing for fq alone (`make vm-test VM_TESTS=selftests/topo/qos_test.sh`).
+set -eu
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/region.sh"
+PACE=$(dirname "$(readlink -f "$0")")/pace.py
+need_root
+topo_begin mzt-qos
+trap topo_end EXIT
+four_up
+for e in a b c d; do topo_ns $e; done
+region() {
+	cat << R
+revision: 1
+$(four_hosts)
+$(tenants)
+endpoints:
+  - {name: a, vpc: red, network: front, $(both 1 5), host: w1, netns: $(ns a)}
+  - {name: b, vpc: red, network: front, $(both 1 6), host: w2, netns: $(ns b)}
+  - {name: c, vpc: red, network: front, $(both 1 8), host: w1, netns: $(ns c)}
+  - {name: d, vpc: red, network: front, $(both 1 9), host: w1, netns: $(ns d)}
+R
+}
+region | topo_apply b1 d1 w1 w2
+wait_for 10 hops_up
+for e in b c; do start $e "$TOPO_DIR/serve.log" "$TRAFFIC" echo $e 7; done
+C1=$M # of c, on a's host
+
+qos() { transit "$@" > "$TOPO_DIR/out" 2>&1 || { sed 's/^/# /' "$TOPO_DIR/out"; return 1; }; } # HOST qos ...
+field() { # HOST NAME: of `transit qos status`
+	transit "$1" qos status -o json | python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.argv[1], ""))' "$2"
+}
+# What arrives at TO of a flood: flood FROM TO ADDRESS RATE GAP_US [TOS] -> $TOPO_DIR/heard
+SIZE=1000 SECONDS_=${QOS_SECONDS:-3}
+flood() {
+	local from=$1 to=$2 address=$3 rate=$4 gap=$5 tos=${6:-0}
+	start "$to" "$TOPO_DIR/heard.log" "$PACE" receive 5001 "$gap" "$SECONDS_" "$FAMILY"
+	local receiver=$STARTED
+	: > "$TOPO_DIR/heard.log"
+	wait_for 5 on "$to" bash -c 'ss -lun | grep -q ":5001 "'
+	on "$from" "$PACE" send "$address" 5001 "$rate" $SIZE "$((SECONDS_ + 1))" "$tos" > "$TOPO_DIR/sent"
+	wait_for 10 bash -c "! kill -0 $receiver 2> /dev/null"
+	heard=$(tail -n 1 "$TOPO_DIR/heard.log")
+}
+word() { echo "$heard" | grep -oE "\b$1 [0-9]+" | cut -d' ' -f2; }
+# Never more than the rate; less by what a sender misses that is not always running.
+near() { # WANTED GOT
+	local low=$(($1 * 90 / 100)) high=$(($1 * 102 / 100))
+	[[ $2 -ge $low && $2 -le $high ]] || { echo "# $heard; wanted $low..$high"; return 1; }
+}
+spaced() { # most gaps near the ideal one, and never many at once
+	[[ $(word even) -ge 80 && $(word burst) -le 14 ]] || { echo "# $heard"; return 1; }
+}
+
+# ---- an endpoint's rate -------------------------------------------------------------------
+ok "nothing is set: the uplink's qdisc is left as it is" test "$(field w1 queueing)" = none
+ok "a rate" qos w1 qos set endpoint red/a egress=4M
+paced=$(field w1 paced)
+echo "# w1: $(field w1 queueing), packets are $([[ $paced == True ]] && echo paced || echo "not paced")"
+# 1,042 bytes a frame (1,062 of IPv6) at 4 Mbit/s
+[[ $FAMILY == 4 ]] && GAP=2084 || GAP=2124
+flood a b $B 8000000 $GAP
+ok "... is kept: what arrives is 4 Mbit/s" near 4000000 "$(word rate)"
+if [[ $paced == True ]]; then
+	ok "... spaced: gaps and bursts as the rate has them" spaced
+else
+	echo "# no fq in this kernel: spacing is not kept, $(field w1 problem)"
+fi
+dropped() { # HOST ENDPOINT: of what it sends
+	transit "$1" qos top --interval 0.1 -o json > /dev/null
+	transit "$1" get -o json > /dev/null
+	[[ $(($(count_of "$1" QOS_QUEUE red) + $(count_of "$1" QOS_HORIZON red) + $(count_of "$1" QOS_RATE red))) -gt 0 ]]
+}
+ok "... what is too much is counted under its reason" dropped w1
+flood a b $B 6000000 $GAP 2
+marked() { [[ $(word ce) -gt 0 ]] || { echo "# $heard"; return 1; }; }
+ok "... and marked where its sender understands (RFC 3168)" marked
+flood a b $B 2000000 4168
+ok "what is below the rate is not touched" near 2000000 "$(word rate)"
+
+# ---- changed live, kept --------------------------------------------------------------------
+flow_begin a $B
+for rate in 6M 7M 8M 9M 8M; do
+	transit w1 qos set endpoint red/a egress=$rate > /dev/null
+	let_flow 0.2
+done
+ok "another rate, and another: no packet of a slow flow is lost" flow_end whole
+flood a b $B 16000000 1042
+ok "... the last one holds" near 8000000 "$(word rate)"
+pid=$(cat "$TOPO_DIR/w1/pid")
+kill -9 "$pid"
+wait_for 5 bash -c "! kill -0 $pid 2> /dev/null"
+flood a b $B 16000000 1042
+ok "without a daemon" near 8000000 "$(word rate)"
+topo_daemon w1
+wait_for 10 hops_up
+flood a b $B 16000000 1042
+ok "after its restart" near 8000000 "$(word rate)"
+same_settings() { transit w1 qos show | grep -q 'endpoint red/a *here *egress=8M$'; }
+ok "... which knows what was set" same_settings
+
+# ---- both ends on one host; what is received ------------------------------------------------
+flood a c $C1 16000000 1042
+ok "to an endpoint of the same host: the same rate" near 8000000 "$(word rate)"
+if [[ $paced == True ]]; then
+	ok "... spaced" spaced
+fi
+qos w1 qos clear endpoint red/a
+qos w2 qos set endpoint red/b ingress=4M
+flood a b $B 8000000 $GAP
+ok "what an endpoint receives" near 4000000 "$(word rate)"
+if [[ $(field w2 paced) == True ]]; then
+	ok "... spaced" spaced
+fi
+qos w2 qos clear endpoint red/b
+qos w1 qos set endpoint red/c ingress=4M
+flood a c $C1 8000000 $GAP
+ok "... also from the same host" near 4000000 "$(word rate)"
+qos w1 qos clear endpoint red/c
+
+# ---- packets a second; a VPC's rate ------------------------------------------------------------
+qos w1 qos set endpoint red/a egress.packets=200
+flood a b $B 8000000 5000
+ok "200 packets a second" near $((200 * 8 * GAP / 2)) "$(word rate)"
+qos w1 qos clear endpoint red/a
+qos w1 qos set vpc red egress=4M
+on d "$PACE" send $C1 5002 8000000 $SIZE $((SECONDS_ + 3)) > /dev/null &
+other=$!
+flood a b $B 8000000 $GAP
+wait $other
+part() { [[ $(word rate) -gt 500000 && $(word rate) -lt 3600000 ]] || { echo "# $heard"; return 1; }; }
+ok "two of a VPC share its rate" part
+qos w1 qos clear vpc red
+
+# ---- classes share the uplink ----------------------------------------------------------------
+median() { on "$1" "$PACE" rtt $B 7 60 0 | awk '{print $2}'; }
+idle=$(median c)
+qos w1 qos set uplink egress=10M
+echo "# uplink: $(field w1 queueing)"
+qos w1 qos set endpoint red/a class=best-effort priority=medium
+qos w1 qos set endpoint red/c class=premium priority=high
+start b "$TOPO_DIR/sink.log" "$PACE" receive 5003 1000 30 "$FAMILY"
+on a "$PACE" send $B 5003 40000000 $SIZE 8 > /dev/null &
+bulk=$!
+let_flow 1
+premium=$(median c)
+wait $bulk
+echo "# round trips, us: idle $idle, premium beside bulk $premium"
+# Bulk of 40 Mbit/s stands in a queue of milliseconds where 10 leave.
+ok "premium does not wait for best effort" test "$premium" -lt $((idle + 5000))
+qos w1 qos clear endpoint red/c
+
+# ---- DSCPs ------------------------------------------------------------------------------------
+outside() { # the outer TOS of the next tunnel packet from a
+	on router timeout 10 tcpdump -c 1 -nnv -i r1 udp port 6081 2> /dev/null | grep -o 'tos 0x[0-9a-f]*' | head -n 1 > "$TOPO_DIR/tos" &
+	local dump=$!
+	sleep 0.5
+	for _ in 1 2 3; do on a "$PACE" rtt $B 7 1 "$1" > /dev/null; done
+	wait $dump || true
+	cut -d' ' -f2 "$TOPO_DIR/tos"
+}
+if command -v tcpdump > /dev/null && [[ $UNDERLAY == 4 ]]; then
+	qos w1 qos set endpoint red/a class=premium priority=high
+	ok "premium's DSCP outside: EF" test "$(outside 0)" = 0xb8
+	ok "... whatever the endpoint writes inside" test "$(outside 32)" = 0xb8
+	qos w1 qos set levels dscp.premium.high=34
+	ok "another by the operator: AF41" test "$(outside 0)" = 0x88
+	qos w1 qos set endpoint red/a trust=on
+	ok "trusted: what its own DSCP means (CS1: best effort high, AF11)" test "$(outside 32)" = 0x28
+else
+	echo "# no tcpdump: DSCPs are packet_test's alone"
+fi
+
+qos w1 qos clear endpoint red/a
+
+# ---- bad input ------------------------------------------------------------------------------------
+refused_with() { # TEXT CODE ARGS...
+	local text=$1 code=$2 rc=0
+	shift 2
+	transit w1 qos set "$@" > "$TOPO_DIR/out" 2>&1 || rc=$?
+	[[ $rc -eq $code && $(wc -l < "$TOPO_DIR/out") -eq 1 ]] && grep -qF -- "$text" "$TOPO_DIR/out" ||
+		{ echo "# exit $rc: $(cat "$TOPO_DIR/out")"; return 1; }
+}
+transit w1 qos show > "$TOPO_DIR/before"
+ok "a rate that is none" refused_with "egress=fast: 'fast' is no number" 2 endpoint red/a egress=fast
+ok "... too small" refused_with "egress.rate: 5: must be in 8000.." 2 endpoint red/a egress=5
+ok "an unknown class" refused_with 'class: "gold": must be one of premium, expedited, best-effort' 2 endpoint red/a class=gold
+ok "a DSCP out of range" refused_with "must be in 0..63" 2 levels dscp.premium.high=64
+ok "a class above the whole" refused_with "egress.premium.rate" 2 endpoint red/a egress=10M egress.premium=20M
+ok "more guaranteed than its rate" refused_with "egress.guaranteed" 2 endpoint red/a egress=10M egress.guaranteed=20M
+ok "more guaranteed than the uplink carries" refused_with "the uplink carries 10 Mbit/s" 2 endpoint red/a egress=20M egress.guaranteed=20M
+ok "nobody's endpoint" refused_with "endpoint red/x: there is none on this host" 3 endpoint red/x egress=1M
+ok "a class of the uplink that nobody is of: warned" bash -c '[[ "$0" == *"no endpoint of this host is of that class"* ]]' \
+	"$(transit w1 qos set uplink egress.expedited=5M --dry-run 2>&1)"
+ok "... nothing was changed" cmp -s "$TOPO_DIR/before" <(transit w1 qos show)
+qos w1 qos set endpoint red/a egress=9M
+qos w1 qos set endpoint red/d egress=9M
+over() { transit w1 qos status | grep -q 'endpoints may send 18 Mbit/s together, it carries 10 Mbit/s'; }
+ok "over-commitment is shown" over
+told() { transit w1 doctor | grep -qi 'queueing'; }
+ok "doctor says how rates are kept" told
+
+# ---- a foreign qdisc; all cleared -------------------------------------------------------------
+for t in "endpoint red/a" "endpoint red/d" uplink; do qos w1 qos clear $t; done
+ok "nothing is set any more: the qdisc goes" test "$(field w1 queueing)" = none
+on w1 tc qdisc replace dev eth0 root handle 7: pfifo limit 100
+qos w1 qos set uplink egress=10M
+left() { on w1 tc qdisc show dev eth0 | grep -q 'pfifo 7: root'; }
+ok "a qdisc that somebody else set stays" left
+ok "... and status says so" bash -c '[[ -n "$0" ]]' "$(field w1 problem)"
+flood a b $B 20000000 833
+ok "... rates are kept all the same" near 10000000 "$(($(word rate) * (1042 + 66) / 1042))"
+finish

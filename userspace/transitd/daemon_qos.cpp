@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+// Classes and rates as they are set and told of; the qdiscs that sort and time packets.
+#include <algorithm>
+
+#include "bpf/abi/wire.h"
+#include "userspace/base/log.h"
+#include "userspace/net/offload.h"
+#include "userspace/transitd/daemon.h"
+
+namespace mizar {
+
+namespace {
+
+constexpr const char* kQos = "qos";  // in the store
+constexpr std::array<const char*, 2> kDirections = {"egress", "ingress"};
+
+std::optional<net::Queueing> queueing_named(const std::string& name) {
+  for (const auto k : {net::Queueing::fq_bands, net::Queueing::mqprio_fq, net::Queueing::prio_fq, net::Queueing::htb,
+                       net::Queueing::none})
+    if (name == net::name_of(k)) return k;
+  return std::nullopt;
+}
+
+bool keeps_time(net::Queueing k) {
+  return k == net::Queueing::fq_bands || k == net::Queueing::mqprio_fq || k == net::Queueing::prio_fq;
+}
+
+std::string rate_text(std::uint64_t bits) {
+  if (bits % 1'000'000'000 == 0) return fmt::format("{} Gbit/s", bits / 1'000'000'000);
+  if (bits % 1'000'000 == 0) return fmt::format("{} Mbit/s", bits / 1'000'000);
+  if (bits % 1000 == 0) return fmt::format("{} kbit/s", bits / 1000);
+  return fmt::format("{} bit/s", bits);
+}
+
+// What a packet of class k would wait now at a shaper, ns.
+std::uint64_t queue_ns(const mz_clocks& c, const mz_shaper& r, unsigned k, std::uint64_t now) {
+  std::uint64_t most = 0;
+  const auto look = [&](std::uint64_t clock) {
+    const std::uint64_t ahead = clock - now;
+    if (ahead <= (60ull * 1'000'000'000 << MZ_TICK_BITS)) most = std::max(most, ahead);
+  };
+  const auto limit = [&](const mz_limit& l, const mz_limit_clock& clock) {
+    if (l.byte != 0) look(clock.bytes);
+    if (l.packet != 0) look(clock.packets);
+  };
+  limit(r.whole, c.class_[k].whole);
+  limit(r.class_[k], c.class_[k].own);
+  return most >> MZ_TICK_BITS;
+}
+
+std::uint64_t monotonic_ns() {
+  return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
+
+std::uint64_t guaranteed_to(const QosSpec& q) { return q.shaper[MZ_DIR_EGRESS].whole.guaranteed; }
+
+}  // namespace
+
+// ---- qdiscs ----------------------------------------------------------------------------
+
+std::uint64_t Daemon::uplink_rate() const {
+  const std::uint64_t said = goal_.uplink.shaper[MZ_DIR_EGRESS].whole.rate;
+  return said != 0 || !goal_.uplink.link_rate ? said : link_rate_;
+}
+
+void Daemon::ensure_uplink_queueing() {
+  const auto problem = [this](const std::string& what) {
+    if (what != queueing_problem_ && !what.empty()) log::warning("{}", what);
+    queueing_problem_ = what;
+    queueing_ = net::Queueing::none;
+  };
+  if (options_.queueing == "none" || !Qos::in_use(goal_)) {
+    if (queueing_ != net::Queueing::none)
+      if (auto rc = net::clear_queueing(netlink_, uplink_); !rc) log::warning("{}", rc.error().what);
+    return problem("");
+  }
+  net::QueueingSpec spec;
+  if (const auto named = queueing_named(options_.queueing)) {
+    spec.kind = *named;
+  } else {
+    const auto queues = net::tx_queues(netlink_, uplink_);
+    spec.kind = net::choose_queueing(*queueing_support_, queues ? *queues : 1);
+  }
+  if (spec.kind == net::Queueing::htb) {
+    spec.rate = uplink_rate();
+    if (spec.rate == 0)
+      return problem(fmt::format("uplink {}: the kernel has no fq, and HTB needs a rate: 'transit qos set uplink egress=RATE', or link-rate=on",
+                                 uplink_name_));
+    // What nobody says: no class starves.
+    const QosShaper& s = goal_.uplink.shaper[MZ_DIR_EGRESS];
+    for (unsigned k = 0; k < MZ_CLASSES; k++) spec.guaranteed[k * MZ_PRIORITIES + 1] = s.classes[k].guaranteed;
+  }
+  if (spec.kind == net::Queueing::none)
+    return problem(fmt::format("uplink {}: the kernel has neither fq nor HTB: rates are kept by marks and drops", uplink_name_));
+  if (auto rc = net::set_queueing(netlink_, uplink_, spec, options_.replace_qdisc); !rc)
+    return problem(fmt::format("uplink {}: {}", uplink_name_, rc.error().what));
+  queueing_problem_.clear();
+  if (queueing_ != spec.kind) log::info("uplink {}: {}", uplink_name_, net::name_of(spec.kind));
+  queueing_ = spec.kind;
+}
+
+// What an endpoint receives waits on its interface, where fq can keep it. Its own superpackets
+// are no longer than a millisecond of its rate: a shorter queue, and even spacing.
+void Daemon::ensure_endpoint_queueing() {
+  const bool wanted = Qos::in_use(goal_) && queueing_support_ && queueing_support_->fq && options_.queueing != "none" &&
+                      options_.queueing != "htb";
+  const net::Queueing kind = wanted ? net::choose_queueing(*queueing_support_, 1) : net::Queueing::none;
+  for (const auto& [key, port] : ports_) {
+    const auto e = goal_.endpoints.find(key);
+    if (e == goal_.endpoints.end()) continue;
+    const auto stands = endpoint_queueing_.find(port.ifindex);
+    if ((stands == endpoint_queueing_.end() ? net::Queueing::none : stands->second) != kind) {
+      net::QueueingSpec spec;
+      spec.kind = kind;
+      auto rc = keeps_time(kind) ? net::set_queueing(netlink_, port.ifindex, spec, false)
+                                 : net::clear_queueing(netlink_, port.ifindex);
+      if (!rc) {
+        log::warning("endpoint {}: {}", key, rc.error().what);
+        endpoint_queueing_.erase(port.ifindex);
+      } else {
+        endpoint_queueing_[port.ifindex] = kind;
+      }
+    }
+    const unsigned bytes = superpacket_of(e->second.qos.shaper[MZ_DIR_EGRESS].whole.rate);
+    const auto before = superpackets_.find(key);
+    if ((before == superpackets_.end() ? kSuperpacket : before->second) == bytes) continue;
+    if (auto rc = Interfaces::set_superpacket(e->second, bytes == kSuperpacket ? 0 : bytes); !rc)
+      log::warning("endpoint {}: {}", key, rc.error().what);
+    superpackets_[key] = bytes;
+  }
+}
+
+void Daemon::ensure_queueing() {
+  if (Qos::in_use(goal_) && !queueing_support_ && options_.queueing != "none") {
+    auto found = net::probe_queueing();
+    if (!found) log::warning("qdiscs: {}", found.error().what);
+    queueing_support_ = found ? *found : net::QueueingSupport{};
+  }
+  link_rate_ = 0;
+  if (auto eth = net::Ethtool::open())
+    if (const auto rate = eth->rate(uplink_name_)) link_rate_ = *rate;
+  ensure_uplink_queueing();
+  ensure_endpoint_queueing();
+}
+
+Result<> Daemon::ensure_qos() {
+  ensure_queueing();
+  Qos::Surroundings around;
+  around.paced = keeps_time(queueing_);
+  around.queued = queueing_ == net::Queueing::htb;
+  for (unsigned level = 0; level < MZ_LEVELS; level++)
+    around.priority[level] =
+        queueing_ == net::Queueing::none ? 0 : net::queue_priority(queueing_, (level == 0 ? MZ_LEVEL_DEFAULT : level) - 1);
+  around.overhead = goal_.overhead() == MZ_OVERHEAD4 ? MZ_OUTER_LEN4 : MZ_OUTER_LEN6;
+  around.uplink_rate = uplink_rate();
+  for (const auto& [ifindex, kind] : endpoint_queueing_)
+    if (keeps_time(kind)) around.paced_interfaces.insert(ifindex);
+  return qos_.apply(goal_, around);
+}
+
+// ---- what is set here --------------------------------------------------------------------
+
+Result<> Daemon::read_qos() {
+  auto bytes = store_.get(kQos);
+  if (!bytes) return tl::unexpected(bytes.error());
+  if (*bytes && !stored_qos_.ParseFromString(**bytes))
+    return fail(Code::internal, "store: {} are no rates; set them again after --reset", kQos);
+  return {};
+}
+
+Result<> Daemon::overlay_qos(const v1::StoredQos& stored, Goal& goal) const {
+  for (const auto& [key, q] : stored.endpoints()) {
+    const auto e = goal.endpoints.find(key);
+    if (e == goal.endpoints.end() || !goal.local(e->second)) continue;  // it may come back
+    auto spec = parse_qos(q, QosOf::endpoint);
+    if (!spec) return wrap(spec.error(), fmt::format("endpoint {}: qos", key));
+    e->second.qos = *spec;
+  }
+  for (const auto& [name, q] : stored.vpcs()) {
+    const auto v = goal.vpcs.find(name);
+    if (v == goal.vpcs.end()) continue;
+    auto spec = parse_qos(q, QosOf::vpc);
+    if (!spec) return wrap(spec.error(), fmt::format("vpc {}: qos", name));
+    v->second.qos = *spec;
+  }
+  if (stored.has_uplink()) {
+    auto spec = parse_qos(stored.uplink(), QosOf::uplink);
+    if (!spec) return wrap(spec.error(), "uplink: qos");
+    goal.uplink = *spec;
+  }
+  return set_levels(stored.levels(), goal.levels);
+}
+
+Result<> Daemon::make_qos_true() {
+  if (!dp_.loaded()) return {};
+  MZ_CHECK(qos_.check(goal_));
+  MZ_CHECK(ensure_qos());
+  for (const auto& [key, e] : goal_.endpoints)
+    if (goal_.local(e)) MZ_CHECK(tables_.update_endpoint(goal_, ports_, e));
+  return qos_.settle();
+}
+
+// Guarantees and ceilings beside what the uplink has.
+std::vector<std::string> Daemon::qos_warnings(const Goal& goal) const {
+  std::vector<std::string> out;
+  const QosShaper& up = goal.uplink.shaper[MZ_DIR_EGRESS];
+  const std::uint64_t rate = up.whole.rate != 0 ? up.whole.rate : goal.uplink.link_rate ? link_rate_ : 0;
+  std::uint64_t ceilings = 0;
+  std::array<bool, MZ_CLASSES> used{};
+  for (const auto& [key, e] : goal.endpoints) {
+    if (!goal.local(e)) continue;
+    ceilings += e.qos.shaper[MZ_DIR_EGRESS].whole.rate;
+    const unsigned level = e.qos.level == 0 ? MZ_LEVEL_DEFAULT : e.qos.level;
+    used[(level - 1) / MZ_PRIORITIES] = true;
+    if (e.qos.trust) used.fill(true);
+  }
+  if (rate != 0 && ceilings > rate)
+    out.push_back(fmt::format("uplink: endpoints may send {} together, it carries {}", rate_text(ceilings), rate_text(rate)));
+  for (unsigned k = 0; k < MZ_CLASSES; k++)
+    if (!up.classes[k].empty() && !used[k])
+      out.push_back(fmt::format("uplink: egress.{} has limits, and no endpoint of this host is of that class", kClassNames[k]));
+  return out;
+}
+
+Result<v1::SetQosReply> Daemon::set_qos(const v1::SetQosRequest& r) {
+  const int targets = !r.endpoint().empty() + !r.vpc().empty() + r.uplink();
+  if (targets > 1 || (targets == 0 && r.levels().empty()))
+    return fail(Code::invalid_argument, "qos: name one target: an endpoint, a VPC or the uplink");
+  if (goal_.self.name.empty())
+    return fail(Code::failed_precondition, "qos: this host has no goal state yet; apply a plan, or add an endpoint");
+  const auto e = goal_.endpoints.find(r.endpoint());
+  if (!r.endpoint().empty() && (e == goal_.endpoints.end() || !goal_.local(e->second)))
+    return fail(Code::not_found, "endpoint {}: there is none on this host", r.endpoint());
+  if (!r.vpc().empty() && !goal_.vpcs.contains(r.vpc())) return fail(Code::not_found, "vpc {}: there is none here", r.vpc());
+
+  v1::StoredQos stored = stored_qos_;
+  std::string target = "uplink";
+  if (!r.endpoint().empty()) {
+    target = "endpoint " + r.endpoint();
+    r.has_qos() ? void((*stored.mutable_endpoints())[r.endpoint()] = r.qos()) : void(stored.mutable_endpoints()->erase(r.endpoint()));
+  } else if (!r.vpc().empty()) {
+    target = "vpc " + r.vpc();
+    r.has_qos() ? void((*stored.mutable_vpcs())[r.vpc()] = r.qos()) : void(stored.mutable_vpcs()->erase(r.vpc()));
+  } else if (r.uplink()) {
+    r.has_qos() ? void(*stored.mutable_uplink() = r.qos()) : stored.clear_uplink();
+  }
+  for (const auto& level : r.levels()) *stored.add_levels() = level;
+  Goal next = goal_;
+  // The plan's word, or nobody's, where nothing is set here.
+  auto planned = parse_goal([this] {
+    v1::GoalState all = applied_;
+    all.mutable_endpoints()->MergeFrom(added_.endpoints());
+    all.mutable_vpcs()->MergeFrom(added_.vpcs());
+    all.mutable_networks()->MergeFrom(added_.networks());
+    if (all.host().empty()) {
+      all.set_host(added_.host());
+      all.mutable_hosts()->MergeFrom(added_.hosts());
+    }
+    return all;
+  }());
+  if (!planned) return tl::unexpected(planned.error());
+  for (auto& [key, spec] : next.endpoints)
+    if (const auto p = planned->endpoints.find(key); p != planned->endpoints.end()) spec.qos = p->second.qos;
+  for (auto& [name, spec] : next.vpcs)
+    if (const auto p = planned->vpcs.find(name); p != planned->vpcs.end()) spec.qos = p->second.qos;
+  next.uplink = planned->uplink;
+  next.levels = planned->levels;
+  MZ_CHECK(overlay_qos(stored, next));
+  // The levels as they came to be, each once.
+  stored.clear_levels();
+  for (const auto& level : changed_levels(next.levels)) *stored.add_levels() = level;
+
+  const std::uint64_t rate = next.uplink.shaper[MZ_DIR_EGRESS].whole.rate;
+  if (r.uplink() && link_rate_ != 0 && rate > link_rate_)
+    return fail(Code::invalid_argument, "uplink: egress.rate: {} are more than {} of link {}", rate_text(rate), rate_text(link_rate_), uplink_name_);
+  if (next.uplink.link_rate && rate == 0 && link_rate_ == 0)
+    return fail(Code::failed_precondition, "uplink: link {} does not say its rate; give egress=RATE", uplink_name_);
+  std::uint64_t sum = 0;
+  for (const auto& [name, v] : next.vpcs) sum += guaranteed_to(v.qos);
+  for (const auto& [key, spec] : next.endpoints)
+    if (next.local(spec)) sum += guaranteed_to(spec.qos);
+  const std::uint64_t most = rate != 0 ? rate : link_rate_;
+  if (most != 0 && sum > most)
+    return fail(Code::invalid_argument, "{}: egress.guaranteed: endpoints and VPCs would be guaranteed {}, the uplink carries {}",
+                target, rate_text(sum), rate_text(most));
+  MZ_CHECK(qos_.check(next));
+  v1::SetQosReply reply;
+  for (auto& w : qos_warnings(next)) reply.add_warnings(std::move(w));
+  if (r.dry_run()) return reply;
+
+  MZ_CHECK(store_.put(kQos, stored.SerializeAsString()));
+  std::swap(goal_, next);
+  std::swap(stored_qos_, stored);
+  if (auto rc = make_qos_true(); !rc) {
+    std::swap(goal_, next);
+    std::swap(stored_qos_, stored);
+    if (auto back = store_.put(kQos, stored_qos_.SerializeAsString()); !back) log::error("{}", back.error().what);
+    if (auto back = make_qos_true(); !back) log::error("{}", back.error().what);
+    return tl::unexpected(rc.error());
+  }
+  log::info("qos of {} set", target);
+  return reply;
+}
+
+Result<v1::QosStatus> Daemon::qos_status() {
+  v1::QosStatus out;
+  if (const auto q = netlink_.root_qdisc(uplink_); uplink_ != 0 && q) out.set_qdisc(*q);
+  out.set_queueing(net::name_of(queueing_));
+  out.set_paced(keeps_time(queueing_));
+  out.set_problem(queueing_problem_);
+  out.set_link_rate(link_rate_);
+  out.set_uplink_rate(uplink_rate());
+  out.set_time_ns(monotonic_ns());
+  for (const auto& [name, v] : goal_.vpcs) out.set_guaranteed(out.guaranteed() + guaranteed_to(v.qos));
+  for (auto& w : qos_warnings(goal_)) out.add_warnings(std::move(w));
+  for (const auto& level : to_messages(goal_.levels)) *out.add_levels() = level;
+
+  const auto add = [&](Qos::Kind kind, const char* text, const std::string& name, const QosSpec& spec, bool here) -> Result<> {
+    auto* t = out.add_targets();
+    t->set_kind(text);
+    t->set_name(name);
+    *t->mutable_qos() = to_message(spec);
+    t->set_here(here);
+    for (unsigned dir = 0; dir < MZ_DIRS; dir++) {
+      const auto at = qos_.slots().find({kind, name, dir});
+      if (at == qos_.slots().end()) continue;
+      const auto counts = dp_.shaped(at->second);
+      if (!counts) return tl::unexpected(counts.error());
+      const auto row = dp_.shapers().get(at->second);
+      const auto clocks = dp_.clocks().get(at->second);
+      for (unsigned k = 0; k < MZ_CLASSES; k++) {
+        const mz_shaped& n = counts->class_[k];
+        auto* q = t->add_queues();
+        q->set_direction(kDirections[dir]);
+        q->set_class_(kClassNames[k]);
+        q->set_packets(n.packets);
+        q->set_bytes(n.bytes);
+        q->set_marked(n.marked);
+        q->set_dropped(n.dropped);
+        q->set_delay_ns(n.delay);
+        if (row && clocks) q->set_queue_ns(queue_ns(*clocks, *row, k, out.time_ns() << MZ_TICK_BITS));
+      }
+    }
+    return {};
+  };
+  if (!(goal_.uplink == QosSpec{})) MZ_CHECK(add(Qos::Kind::uplink, "uplink", "", goal_.uplink, stored_qos_.has_uplink()));
+  for (const auto& [name, v] : goal_.vpcs)
+    if (!(v.qos == QosSpec{})) MZ_CHECK(add(Qos::Kind::vpc, "vpc", name, v.qos, stored_qos_.vpcs().contains(name)));
+  for (const auto& [key, e] : goal_.endpoints) {
+    if (!goal_.local(e)) continue;
+    out.set_guaranteed(out.guaranteed() + guaranteed_to(e.qos));
+    out.set_ceilings(out.ceilings() + e.qos.shaper[MZ_DIR_EGRESS].whole.rate);
+    if (e.qos == QosSpec{}) continue;
+    MZ_CHECK(add(Qos::Kind::endpoint, "endpoint", key, e.qos, stored_qos_.endpoints().contains(key)));
+    const auto port = ports_.find(key);
+    const auto kind = port == ports_.end() ? endpoint_queueing_.end() : endpoint_queueing_.find(port->second.ifindex);
+    out.mutable_targets()->rbegin()->set_paced(kind != endpoint_queueing_.end() && keeps_time(kind->second));
+  }
+  return out;
+}
+
+}  // namespace mizar
