@@ -32,7 +32,7 @@ $(PROTO_OBJ): CXXFLAGS_ := -std=c++20 -O1 $(SANFLAGS)
 
 # ---- libraries: one archive a folder ------------------------------------
 # Order matters to the linker: a library stands before what it uses.
-LIB_DIRS := userspace/functions userspace/responder userspace/xsk userspace/transitd userspace/dataplane userspace/net userspace/policy userspace/base control/model
+LIB_DIRS := userspace/functions userspace/responder userspace/xsk userspace/transitd userspace/dataplane userspace/net userspace/policy userspace/qos userspace/base control/model
 lib_of    = $(O)/lib/$(subst /,-,$(1)).a
 srcs_of   = $(filter-out %_main.cpp,$(wildcard $(1)/*.cpp))
 define lib_rule

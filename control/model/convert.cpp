@@ -32,6 +32,9 @@ Result<Host> host(const v1::Host& m, int index) {
   auto ip = mizar::parse_addresses(m.address(), m.address6());
   if (!ip) return mizar::wrap(ip.error(), object);
   out.address = *ip;
+  auto qos = mizar::parse_qos(m.qos(), mizar::QosOf::uplink);
+  if (!qos) return mizar::wrap(qos.error(), object + ": qos");
+  out.qos = *qos;
   for (const auto& role : m.roles()) {
     bool* flag = role == "bouncer" ? &out.bouncer : role == "divider" ? &out.divider : nullptr;
     if (flag == nullptr)
@@ -47,7 +50,9 @@ Result<Host> host(const v1::Host& m, int index) {
 Result<Vpc> vpc(const v1::Vpc& m, int index) {
   auto cidr = mizar::parse_blocks(m.cidr(), m.cidr6());
   if (!cidr) return mizar::wrap(cidr.error(), called("vpc", "vpcs", index, "", m.name()));
-  return Vpc{m.name(), m.vni(), *cidr, m.dividers(), m.domain()};
+  auto qos = mizar::parse_qos(m.qos(), mizar::QosOf::vpc);
+  if (!qos) return mizar::wrap(qos.error(), called("vpc", "vpcs", index, "", m.name()) + ": qos");
+  return Vpc{m.name(), m.vni(), *cidr, m.dividers(), m.domain(), *qos};
 }
 
 Result<Network> network(const v1::Network& m, int index) {
@@ -65,8 +70,10 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   if (!ip) return mizar::wrap(ip.error(), object);
   auto labels = mizar::policy::parse_pod_labels(m);
   if (!labels) return mizar::wrap(labels.error(), object);
+  auto qos = mizar::parse_qos(m.qos(), mizar::QosOf::endpoint);
+  if (!qos) return mizar::wrap(qos.error(), object + ": qos");
   Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.netns(), m.tap(),
-               m.interface(), m.max_flows(), m.user_data(), std::move(*labels)};
+               m.interface(), m.max_flows(), m.user_data(), std::move(*labels), *qos};
   if (!out.netns.empty() && out.interface.empty()) out.interface = mizar::kDefaultInterface;
   if (m.mac().empty()) return out;
   auto mac = at_field(mizar::parse_mac(m.mac()), object, "mac");
@@ -191,6 +198,7 @@ void write_endpoint(const Endpoint& e, std::uint32_t vni, bool local, mizar::v1:
   out.set_max_flows(e.max_flows);
   if (!local) return;  // only its own host connects it
   out.set_user_data(e.user_data);
+  if (!(e.qos == mizar::QosSpec{})) *out.mutable_qos() = mizar::to_message(e.qos);
   mizar::policy::write_pod_labels(e.labels, out);
   if (!e.netns.empty()) {
     out.mutable_netns()->set_name(e.netns);
@@ -351,6 +359,7 @@ Result<Region> parse_region(const v1::Region& m, const ReadFile& read, std::vect
   Region out;
   out.revision = m.revision();
   MZ_CHECK(each(m.hosts(), out.hosts, host));
+  if (auto rc = mizar::set_levels(m.qos_levels(), out.levels); !rc) return mizar::wrap(rc.error(), "qos_levels");
   MZ_CHECK(each(m.vpcs(), out.vpcs, vpc));
   MZ_CHECK(each(m.networks(), out.networks, network));
   MZ_CHECK(each(m.endpoints(), out.endpoints, endpoint));
@@ -395,6 +404,7 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
     mizar::write_blocks(v.cidr, *to);
     write_shards(plan.dividers[i], [to] { return to->mutable_dividers(); });
     to->set_domain(v.domain);
+    if (!(v.qos == mizar::QosSpec{})) *to->mutable_qos() = mizar::to_message(v.qos);
   }
   for (const auto i : share.networks) {
     const auto& n = region.networks[i];
@@ -414,6 +424,9 @@ mizar::v1::GoalState goal_state(const Region& region, const Plan& plan, std::siz
   for (const auto i : share.gateways) write_gateway(region, plan, i, host, *out.add_gateways());
   for (const auto& [i, mirrored] : share.peerings) write_peering(region.peerings[i], mirrored, *out.add_peerings());
   for (const auto i : share.policies) write_policy(region.vpcs[i].name, region, plan, out);
+  const auto& uplink = region.hosts[host].qos;
+  if (!(uplink == mizar::QosSpec{})) *out.mutable_uplink() = mizar::to_message(uplink);
+  for (const auto& level : mizar::changed_levels(region.levels)) *out.add_levels() = level;
   return out;
 }
 

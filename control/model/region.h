@@ -15,6 +15,7 @@
 #include "userspace/base/outside.h"
 #include "userspace/base/services.h"
 #include "userspace/policy/message.h"
+#include "userspace/qos/spec.h"
 
 namespace centaurus {
 
@@ -24,6 +25,7 @@ struct Host {
   mizar::Addrs address;  // on the underlay
   bool bouncer = false;  // in the region's pool of bouncers
   bool divider = false;  // in the region's pool of dividers
+  mizar::QosSpec qos = {};  // of its uplink
 };
 
 struct Vpc {
@@ -32,6 +34,7 @@ struct Vpc {
   mizar::Cidrs cidr;
   std::uint32_t dividers = 0;  // how many of the pool share it, 0 = all
   std::string domain = {};     // as given
+  mizar::QosSpec qos = {};     // of its endpoints on each host, together
 };
 
 struct Network {
@@ -55,6 +58,7 @@ struct Endpoint {
   std::uint32_t max_flows = 0;  // 0: as many as its host gives each
   std::string user_data = {};
   mizar::policy::PodLabels labels = {};
+  mizar::QosSpec qos = {};
 };
 
 struct Backend {
@@ -123,6 +127,7 @@ struct Region {
   std::vector<Gateway> gateways;
   std::vector<Peering> peerings;
   std::map<std::string, VpcPolicy> policy;  // by VPC
+  mizar::QosLevels levels = mizar::default_levels();
 };
 
 }  // namespace centaurus

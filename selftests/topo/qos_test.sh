@@ -154,13 +154,14 @@ ok "premium does not wait for best effort" test "$premium" -lt $((idle + 5000))
 qos w1 qos clear endpoint red/c
 
 # ---- DSCPs ------------------------------------------------------------------------------------
-outside() { # the outer TOS of the next tunnel packet from a
-	on router timeout 10 tcpdump -c 1 -nnv -i r1 udp port 6081 2> /dev/null | grep -o 'tos 0x[0-9a-f]*' | head -n 1 > "$TOPO_DIR/tos" &
-	local dump=$!
-	sleep 0.5
-	for _ in 1 2 3; do on a "$PACE" rtt $B 7 1 "$1" > /dev/null; done
-	wait $dump || true
-	cut -d' ' -f2 "$TOPO_DIR/tos"
+outside() { # the outer TOS of the next large tunnel packet from a; INNER TOS
+	start router "$TOPO_DIR/dump" timeout 10 tcpdump -c 1 -nnv -i r1 src host 10.77.1.1 and udp port 6081 and greater 500
+	local dump=$STARTED
+	wait_for 5 grep -q listening "$TOPO_DIR/dump"
+	on a "$PACE" send $B 5009 1000000 $SIZE 0.1 "$1" > /dev/null
+	wait_for 10 bash -c "! kill -0 $dump 2> /dev/null"
+	grep -m 1 -o 'tos 0x[0-9a-f]*' "$TOPO_DIR/dump" | cut -d' ' -f2
+	rm -f "$TOPO_DIR/dump"
 }
 if command -v tcpdump > /dev/null && [[ $UNDERLAY == 4 ]]; then
 	qos w1 qos set endpoint red/a class=premium priority=high

@@ -22,7 +22,7 @@
 #include "userspace/base/services.h"
 #include "userspace/policy/message.h"
 #include "userspace/proto/transit.pb.h"
-#include "userspace/transitd/qos_spec.h"
+#include "userspace/qos/spec.h"
 
 namespace mizar {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "userspace/transitd/qos_spec.h"
+#include "userspace/qos/spec.h"
 
 #include <algorithm>
 
@@ -99,7 +99,7 @@ mz_limit limit_row(const QosLimit& l) {
   const std::uint64_t superpacket = cost(superpacket_of(l.rate), r.byte);
   r.mark = std::min(std::max({kMark, 2 * one, 2 * superpacket}), kMost);
   r.drop = std::min(std::max({kDrop, 4 * one, 4 * superpacket}), kMost);
-  r.bucket = std::min(std::max(kBucket, 4 * one), kMost);
+  r.bucket = std::min(std::max({kBucket, 4 * one, 2 * std::uint64_t{r.mark}}), kMost);
   r.horizon = std::min(std::max({kHorizon, 8 * one, 8 * superpacket}), kMost);
   return r;
 }
