@@ -13,7 +13,7 @@
 #include "bpf/abi/vips.h"
 
 /* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v8"
+#define MZ_ABI_VERSION "v9"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {

@@ -41,25 +41,27 @@ static __always_inline const struct mz_backend *mz_backend_kept(const struct mz_
 /* Has the endpoint a flow already that looks like this one behind its translation? */
 static __always_inline int mz_clashes(const struct mz_talk *t, const struct mz_backend *b, __u32 ifindex)
 {
-	struct mz_flow_key key = t->flow;
+	struct mz_flow_key *key = mz_own_key(&t->flow);
 	const struct mz_flow *f;
 
+	if (!key)
+		return 0;
 	if (mz_addr_eq(&b->ip, &t->flow.local)) { /* itself: what it answers comes from there */
-		key.local_port = b->port;
-		key.remote_port = t->flow.local_port;
+		key->local_port = b->port;
+		key->remote_port = t->flow.local_port;
 	} else {
-		key.remote = b->ip;
-		key.remote_port = b->port;
+		key->remote = b->ip;
+		key->remote_port = b->port;
 	}
-	f = mz_lookup(mz_flows, &key);
+	f = mz_lookup(mz_flows, key);
 	if (!f || f->ifindex != ifindex || (f->flags & MZ_FLOW_F_SELF))
 		return 0;
 	if (f->flags & MZ_FLOW_F_REVERSE) {
-		key.remote = f->to;
-		key.remote_port = f->to_port;
-		if (mz_addr_eq(&key.remote, &t->flow.remote) && key.remote_port == t->flow.remote_port)
+		key->remote = f->to;
+		key->remote_port = f->to_port;
+		if (mz_addr_eq(&key->remote, &t->flow.remote) && key->remote_port == t->flow.remote_port)
 			return 0; /* this flow's own */
-		f = mz_lookup(mz_flows, &key);
+		f = mz_lookup(mz_flows, key);
 		if (!f || !(f->flags & MZ_FLOW_F_NAT) || !mz_addr_eq(&f->to, &b->ip))
 			return 0;
 	}
