@@ -22,7 +22,7 @@ static __noinline int mz_tell_short(struct mz_pkt *p, __u32 why)
 
 /* The endpoint is told as a router outside would tell it: the error comes in where
  * theirs do, and is translated as theirs are. Two functions: each needs its stack. */
-static __always_inline const struct mz_teller *mz_outside_teller(struct mz_pkt *p)
+static __noinline const struct mz_teller *mz_outside_teller(struct mz_pkt *p)
 {
 	__u32 zero = 0;
 	struct mz_teller *by = mz_lookup(mz_new_flow, &zero); /* the stack is short */

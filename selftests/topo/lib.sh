@@ -26,6 +26,9 @@ topo_begin() {
 	TOPO_DIR=$(mktemp -d "/tmp/$TOPO_RUN.XXXX")
 	TOPO_PIDS=()
 	mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+	# Who holds it may have pins: what all runs share stays.
+	exec {TOPO_PINS}<> /tmp/mzt-pins.lock
+	flock -s "$TOPO_PINS"
 }
 
 # Namespace of that name in this run.
@@ -152,7 +155,8 @@ topo_end() {
 		ip netns del "$n"
 	done
 	rm -rf "/sys/fs/bpf/mizar/$TOPO_RUN"-* "$TOPO_DIR"
-	rmdir /sys/fs/bpf/mizar 2> /dev/null || true
+	if flock -nx "$TOPO_PINS"; then rmdir /sys/fs/bpf/mizar 2> /dev/null || true; fi
+	exec {TOPO_PINS}>&-
 	TOPO_RUN=
 	return 0
 }
