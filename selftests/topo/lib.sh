@@ -18,6 +18,8 @@
 # .254 and ::fe.
 
 BIN=${BIN:-build/bin}
+# How many times as long as usual an event may take to come: emulation is slow.
+PATIENCE=${PATIENCE:-1}
 TOPO_HOSTS=()
 exec {TOPO_IDLE}<> <(:) # a pipe nobody writes to: what waiting reads
 
@@ -94,7 +96,7 @@ topo_wire() {
 
 # Waits until a command succeeds: wait_for SECONDS COMMAND...
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * PATIENCE))
 	shift
 	until "$@" > /dev/null 2>&1; do
 		if ((SECONDS > end)); then
@@ -127,7 +129,7 @@ transit() {
 	local name=$1
 	shift
 	TRANSIT_INSTANCE=$(ns "$name") TRANSIT_HOSTS_SOCKET="$TOPO_DIR/%h/transitd.sock" \
-		"$BIN/transit" --socket "$(topo_socket "$name")" "$@"
+		"$BIN/transit" --timeout $((10 * PATIENCE)) --socket "$(topo_socket "$name")" "$@"
 }
 
 # Plans region.yaml (standard input) and gives every host its goal state.
