@@ -9,6 +9,8 @@ CFLAGS_   := -std=gnu11 -Wall -Wextra -Wshadow -Wno-missing-field-initializers -
 
 PKGS      := libbpf libnl-3.0 libnl-route-3.0 grpc++ protobuf lmdb yaml-cpp \
 	libsystemd fmt spdlog libcap
+# Four times as fast as the usual one, and there are some sixty programs.
+LINKER    := -fuse-ld=lld
 # System headers: third-party warnings are not ours to fix.
 PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS) | sed 's/-I/-isystem /g')
 PKG_LIBS   := $(shell pkg-config --libs $(PKGS)) -lelf -lz -lpthread
@@ -66,7 +68,7 @@ $(O)/%.o: %.c | $(BPF_SKEL)
 define link
 	$(call say,LINK,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CXX) $(CXXFLAGS_) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) $(1) -o $@
+	$(Q)$(CXX) $(CXXFLAGS_) $(LINKER) $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(PKG_LIBS) $(1) -o $@
 endef
 
 # ---- transitd -----------------------------------------------------------

@@ -60,17 +60,22 @@ static __always_inline int mz_stage_control(struct mz_pkt *p)
 
 /* A hint reads as a packet of the endpoint it is about: source and origin say
  * where that lives, origin 0 that it lives there no more. */
+static __noinline int mz_take_hint(struct mz_pkt *p)
+{
+	if (p->origin)
+		mz_learn(p, p->vni);
+	else
+		mz_forget(p);
+	return mz_end(p, MZ_ACT_DROP, MZ_R_HINT);
+}
+
 static __always_inline int mz_stage_hint(struct mz_pkt *p)
 {
 	if (!p->oam)
 		return MZ_NEXT;
 	if (!(p->opt_flags & MZ_OPT_F_HINT))
 		return mz_drop(p, MZ_R_GENEVE_CONTROL);
-	if (p->origin)
-		mz_learn(p, p->vni);
-	else
-		mz_forget(p);
-	return mz_end(p, MZ_ACT_DROP, MZ_R_HINT);
+	return mz_take_hint(p);
 }
 
 #endif

@@ -313,6 +313,9 @@ static __always_inline int mz_relate_quote(struct mz_quote *q, struct mz_addr *t
 /* ... and what it returns besides reasons: it belongs to no flow, and policy is to say
  * whether it may come, as the flow that is left at t->flow. */
 #define MZ_REL_ASK 0x1000
+/* ... or its quote, as mz_quoted has it, is to be written: not from in there, frames of
+ * the stack add up. */
+#define MZ_REL_WRITE 0x2000
 
 int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 how, __u32 ifindex);
 
@@ -355,7 +358,7 @@ __noinline int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 ho
 		q->ports = (q->ports & ~0xffffu) | t->flow.local_port;
 	else if (!mz_relate_quote(q, &t->to, f, out))
 		return 0;
-	return mz_write_quote(ctx, q) ? MZ_R_NO_ROOM : 0;
+	return MZ_REL_WRITE;
 }
 
 static __always_inline int mz_relate(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex)
@@ -370,6 +373,8 @@ static __always_inline int mz_relate(struct mz_pkt *p, __u32 nat, enum mz_dir di
 	p->talk.to = *end;
 	p->talk.trace = p->trace;
 	why = mz_related(p->ctx, &p->talk, p->l2 + ETH_HLEN + p->l4, how, ifindex);
+	if (why == MZ_REL_WRITE)
+		why = mz_write_quote(p->ctx) ? MZ_R_NO_ROOM : 0;
 	mz_reload(p);
 	if (dir == MZ_DIR_INGRESS && mz_unlikely(why == MZ_REL_ASK))
 		why = mz_judge(&p->talk, mz_flow_asks(&p->talk, ifindex, dir | MZ_FLOW_MISSED, p->policy, p->label));

@@ -144,7 +144,7 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, const str
 	int instead = before != NULL;
 	struct mz_flow_key *own;
 	struct mz_flow *f;
-	long rc;
+	int rc;
 
 	/* Nothing to remember: what would answer is not known to have been asked. */
 	if (!port || port->ifindex != ifindex || !used || event == MZ_L4_REPLY || event == MZ_L4_ABORT)

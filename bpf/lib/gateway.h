@@ -63,9 +63,9 @@ static __always_inline struct mz_quote *mz_quote_of(struct mz_pkt *p)
 	return mz_read_quote(p->ctx, q) ? NULL : q;
 }
 
-static __always_inline int mz_requote(struct mz_pkt *p, const struct mz_quote *q)
+static __always_inline int mz_requote(struct mz_pkt *p)
 {
-	int rc = mz_write_quote(p->ctx, q);
+	int rc = mz_write_quote(p->ctx);
 
 	mz_reload(p);
 	return rc ? mz_drop(p, MZ_R_NO_ROOM) : MZ_NEXT;
@@ -117,7 +117,7 @@ static __always_inline int mz_error_out(struct mz_pkt *p)
 	if (forwarded)
 		q->ports = (q->ports & 0xffff) | (__u32)forwarded << 16;
 	p->translated = 1;
-	return mz_requote(p, q);
+	return mz_requote(p);
 }
 
 static __always_inline int mz_leave_as(struct mz_pkt *p)
@@ -221,7 +221,7 @@ static __always_inline int mz_error_in(struct mz_pkt *p, const struct mz_pool *p
 	if (forwarded)
 		q->ports = (q->ports & ~0xffffu) | forwarded;
 	p->translated = 1;
-	return mz_requote(p, q);
+	return mz_requote(p);
 }
 
 static __always_inline int mz_enter_as(struct mz_pkt *p, const struct mz_pool *pool)

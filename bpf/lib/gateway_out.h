@@ -21,27 +21,42 @@ static __noinline int mz_tell_short(struct mz_pkt *p, __u32 why)
 }
 
 /* The endpoint is told as a router outside would tell it: the error comes in where
- * theirs do, and is translated as theirs are. Of what is too big p->size is how big it
- * may be. */
-static __noinline int mz_tell_inside(struct mz_pkt *p, __u32 why)
+ * theirs do, and is translated as theirs are. Two functions: each needs its stack. */
+static __noinline const struct mz_teller *mz_outside_teller(struct mz_pkt *p)
 {
 	__u32 zero = 0;
 	struct mz_teller *by = mz_lookup(mz_new_flow, &zero); /* the stack is short */
 
 	if (!by)
-		return mz_drop(p, (enum mz_reason)why);
+		return NULL;
 	mz_complainer(by, p->size);
 	p->len = mz_length(p); /* without the tunnel's headers */
 	p->out_ifindex = mz_cfg.outside;
-	if (why == MZ_R_OUTSIDE_TOO_BIG)
-		return mz_too_big(p, by);
-	/* Also where a RST is usual: it would come in from an address of the pools. */
-	return mz_error_about(p, by, why);
+	return by;
+}
+
+/* p->size is how big it may be. */
+static __noinline int mz_tell_too_big(struct mz_pkt *p)
+{
+	const struct mz_teller *by = mz_outside_teller(p);
+
+	return by ? mz_too_big(p, by) : mz_drop(p, MZ_R_OUTSIDE_TOO_BIG);
+}
+
+/* Also where a RST is usual: it would come in from an address of the pools. */
+static __noinline int mz_tell_error(struct mz_pkt *p, __u32 why)
+{
+	const struct mz_teller *by = mz_outside_teller(p);
+
+	return by ? mz_error_about(p, by, why) : mz_drop(p, (enum mz_reason)why);
 }
 
 static __always_inline int mz_refuse_inside(struct mz_pkt *p, __u32 why)
 {
-	mz_tell_inside(p, why);
+	if (why == MZ_R_OUTSIDE_TOO_BIG)
+		mz_tell_too_big(p);
+	else
+		mz_tell_error(p, why);
 	if (p->act != MZ_ACT_ANSWER && p->why == MZ_R_NO_ROOM)
 		mz_tell_short(p, why);
 	if (p->act == MZ_ACT_ANSWER)

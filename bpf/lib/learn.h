@@ -23,16 +23,31 @@ static __always_inline int mz_origin_usable(struct mz_pkt *p)
 	return h && (h->flags & MZ_HOST_F_KNOWN);
 }
 
+/* Tells the daemon to tell the origin something. A function of its own: room on the stack
+ * is short. */
+static __noinline __attribute__((unused)) int mz_tell_origin(struct mz_pkt *p, __u32 type)
+{
+	struct mz_event e = { .type = type, .vni = p->vni, .src = p->src, .dst = p->dst, .host = p->origin };
+
+	mz_ring_output(mz_events, &e, sizeof(e));
+	return 0;
+}
+
 /* Asks the daemon to tell the origin that we are here: it still bounces. */
 static __always_inline void mz_ask_hint(struct mz_pkt *p, struct mz_path *path, __u32 now)
 {
-	struct mz_event e = { .type = MZ_EVENT_HINT, .vni = p->vni, .src = p->src, .dst = p->dst,
-			      .host = p->origin };
-
 	if (!p->hops || now - path->bounced < mz_cfg.hint_interval)
 		return;
 	path->bounced = now;
-	mz_ring_output(mz_events, &e, sizeof(e));
+	mz_tell_origin(p, MZ_EVENT_HINT);
+}
+
+static __noinline int mz_learn_new(const struct mz_pkt *p, const struct mz_ep_key *key, __u32 now)
+{
+	struct mz_path fresh = { .host = p->origin, .seen = now, .bounced = now };
+
+	mz_insert(mz_paths, key, &fresh);
+	return 0;
 }
 
 /* Learns from a packet that is about to be delivered, or from a hint, that its source
@@ -41,7 +56,6 @@ static __always_inline void mz_ask_hint(struct mz_pkt *p, struct mz_path *path, 
 static __always_inline void mz_learn(struct mz_pkt *p, __u32 vni)
 {
 	struct mz_ep_key key = { .vni = vni, .ip = p->src };
-	struct mz_path fresh = { .host = p->origin };
 	struct mz_path *path;
 	__u32 now;
 
@@ -50,9 +64,7 @@ static __always_inline void mz_learn(struct mz_pkt *p, __u32 vni)
 	now = mz_now();
 	path = mz_lookup(mz_paths, &key);
 	if (!path) {
-		fresh.seen = now;
-		fresh.bounced = now;
-		mz_insert(mz_paths, &key, &fresh);
+		mz_learn_new(p, &key, now);
 		return;
 	}
 	if (path->host != p->origin) {
@@ -91,14 +103,10 @@ static __always_inline void mz_forget(struct mz_pkt *p)
 
 /* Tells the daemon that `p` came straight here for an endpoint that is not
  * here, so that it takes the path back at the origin. */
-static __noinline __attribute__((unused)) void mz_report_moved(struct mz_pkt *p)
+static __always_inline void mz_report_moved(struct mz_pkt *p)
 {
-	struct mz_event e = { .type = MZ_EVENT_MOVED, .vni = p->vni, .src = p->src, .dst = p->dst,
-			      .host = p->origin };
-
-	if (!p->origin || p->trace)
-		return;
-	mz_ring_output(mz_events, &e, sizeof(e));
+	if (p->origin && !p->trace)
+		mz_tell_origin(p, MZ_EVENT_MOVED);
 }
 
 #endif

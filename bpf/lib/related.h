@@ -15,6 +15,10 @@ struct mz_quote {
 	__u32 proto;
 	struct mz_addr src, dst;
 	__be32 ports; /* source and destination; of a query its identifier, twice; 0 = none */
+	union {       /* what is being read: the stack is short */
+		struct mz_ip6 ip6;
+		struct iphdr ip4;
+	} h;
 };
 
 #define MZ_ICMP_LEN 8u
@@ -46,28 +50,23 @@ static __always_inline int mz_read_quoted_ports(mz_ctx_t *ctx, struct mz_quote *
  * later fragment, which no error is sent about (RFC 1122 3.2.2). */
 static __noinline int mz_read_quote(mz_ctx_t *ctx, struct mz_quote *q)
 {
-	union {
-		struct mz_ip6 ip6;
-		struct iphdr ip4;
-	} h;
-
 	if (q->v6) {
-		if (mz_ctx_load(ctx, q->icmp + MZ_ICMP_LEN, &h.ip6, sizeof(h.ip6)) ||
-		    *(const __u8 *)&h.ip6 >> 4 != 6)
+		if (mz_ctx_load(ctx, q->icmp + MZ_ICMP_LEN, &q->h.ip6, sizeof(q->h.ip6)) ||
+		    *(const __u8 *)&q->h.ip6 >> 4 != 6)
 			return -1;
-		q->src = h.ip6.src;
-		q->dst = h.ip6.dst;
-		q->proto = h.ip6.next;
-		q->l4 = sizeof(h.ip6);
+		q->src = q->h.ip6.src;
+		q->dst = q->h.ip6.dst;
+		q->proto = q->h.ip6.next;
+		q->l4 = sizeof(q->h.ip6);
 	} else {
-		if (mz_ctx_load(ctx, q->icmp + MZ_ICMP_LEN, &h.ip4, sizeof(h.ip4)) ||
-		    (h.ip4.frag_off & mz_htons(MZ_IP4_OFFSET)) ||
-		    *(const __u8 *)&h.ip4 < 0x45 || *(const __u8 *)&h.ip4 > 0x4f)
+		if (mz_ctx_load(ctx, q->icmp + MZ_ICMP_LEN, &q->h.ip4, sizeof(q->h.ip4)) ||
+		    (q->h.ip4.frag_off & mz_htons(MZ_IP4_OFFSET)) ||
+		    *(const __u8 *)&q->h.ip4 < 0x45 || *(const __u8 *)&q->h.ip4 > 0x4f)
 			return -1;
-		q->src = mz_addr4(h.ip4.saddr);
-		q->dst = mz_addr4(h.ip4.daddr);
-		q->proto = h.ip4.protocol;
-		q->l4 = (*(const __u8 *)&h.ip4 & 0x0f) * 4u;
+		q->src = mz_addr4(q->h.ip4.saddr);
+		q->dst = mz_addr4(q->h.ip4.daddr);
+		q->proto = q->h.ip4.protocol;
+		q->l4 = (*(const __u8 *)&q->h.ip4 & 0x0f) * 4u;
 	}
 	return mz_read_quoted_ports(ctx, q);
 }
@@ -139,11 +138,14 @@ static __always_inline int mz_write_quoted_ip(mz_ctx_t *ctx, const struct mz_quo
 	return q->v6 ? mz_write_quoted_ip6(ctx, q) : mz_write_quoted_ip4(ctx, q);
 }
 
-/* Writes `q` in the place of what the error quotes, and the error's checksum. Packet
- * pointers are void after it. Returns 0, or not 0 where it cannot. */
-static __noinline int mz_write_quote(mz_ctx_t *ctx, const struct mz_quote *q)
+/* Writes what mz_quoted has in the place of what the error quotes, and the error's
+ * checksum. Packet pointers are void after it. Returns 0, or not 0 where it cannot. */
+static __noinline int mz_write_quote(mz_ctx_t *ctx)
 {
-	if (mz_write_quoted_ip(ctx, q))
+	__u32 zero = 0;
+	const struct mz_quote *q = mz_lookup(mz_quoted, &zero);
+
+	if (!q || mz_write_quoted_ip(ctx, q))
 		return -1;
 	return q->ports ? mz_write_quoted_ports(ctx, q) : 0;
 }

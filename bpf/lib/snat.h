@@ -38,7 +38,7 @@ static __always_inline int mz_snat_take(struct mz_mapping_key *key, struct mz_ma
 	__be16 port = key->port, taken = 0;
 	const struct mz_mapping *other;
 	__u32 salt = mz_mix32(m->seen ^ key->ip.w[3]) + port;
-	long rc;
+	int rc;
 
 	m->port = port;
 	key->outside = 1;

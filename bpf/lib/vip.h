@@ -41,25 +41,27 @@ static __always_inline const struct mz_backend *mz_backend_kept(const struct mz_
 /* Has the endpoint a flow already that looks like this one behind its translation? */
 static __always_inline int mz_clashes(const struct mz_talk *t, const struct mz_backend *b, __u32 ifindex)
 {
-	struct mz_flow_key key = t->flow;
+	struct mz_flow_key *key = mz_own_key(&t->flow);
 	const struct mz_flow *f;
 
+	if (!key)
+		return 0;
 	if (mz_addr_eq(&b->ip, &t->flow.local)) { /* itself: what it answers comes from there */
-		key.local_port = b->port;
-		key.remote_port = t->flow.local_port;
+		key->local_port = b->port;
+		key->remote_port = t->flow.local_port;
 	} else {
-		key.remote = b->ip;
-		key.remote_port = b->port;
+		key->remote = b->ip;
+		key->remote_port = b->port;
 	}
-	f = mz_lookup(mz_flows, &key);
+	f = mz_lookup(mz_flows, key);
 	if (!f || f->ifindex != ifindex || (f->flags & MZ_FLOW_F_SELF))
 		return 0;
 	if (f->flags & MZ_FLOW_F_REVERSE) {
-		key.remote = f->to;
-		key.remote_port = f->to_port;
-		if (mz_addr_eq(&key.remote, &t->flow.remote) && key.remote_port == t->flow.remote_port)
+		key->remote = f->to;
+		key->remote_port = f->to_port;
+		if (mz_addr_eq(&key->remote, &t->flow.remote) && key->remote_port == t->flow.remote_port)
 			return 0; /* this flow's own */
-		f = mz_lookup(mz_flows, &key);
+		f = mz_lookup(mz_flows, key);
 		if (!f || !(f->flags & MZ_FLOW_F_NAT) || !mz_addr_eq(&f->to, &b->ip))
 			return 0;
 	}
@@ -68,7 +70,7 @@ static __always_inline int mz_clashes(const struct mz_talk *t, const struct mz_b
 }
 
 /* A function of its own: it is tried in several places. */
-static __noinline int mz_pick(struct mz_talk *t, const struct mz_backend *b, __u32 id, __u32 ifindex)
+static __noinline int mz_pick(struct mz_talk *t, const struct mz_backend *b, __u32 ifindex)
 {
 	if (mz_clashes(t, b, ifindex))
 		return 0;
@@ -77,8 +79,6 @@ static __noinline int mz_pick(struct mz_talk *t, const struct mz_backend *b, __u
 	t->from_port = t->flow.local_port;
 	t->nat = (__u8)(mz_addr_eq(&b->ip, &t->flow.local) ? MZ_FLOW_F_NAT | MZ_FLOW_F_SELF : MZ_FLOW_F_NAT);
 	t->opens = 1;
-	if (t->trace)
-		mz_note_slow(MZ_ST_SERVICE, MZ_OBJ_BACKEND, id, mz_ntohl(b->ip.w[3]));
 	return 1;
 }
 
@@ -102,7 +102,7 @@ static __always_inline __u32 mz_pick_balanced(struct mz_talk *t, const struct mz
 		b = mz_backend_at(vip, hash + i, &id);
 		if (!b)
 			return 0;
-		if (mz_pick(t, b, id, ifindex))
+		if (mz_pick(t, b, ifindex))
 			return id;
 		*why = MZ_R_FLOW_CLASH;
 	}
@@ -122,7 +122,7 @@ __noinline int mz_vip_choose(struct mz_talk *t, __u32 ifindex)
 	struct mz_sticky keep = {};
 	const struct mz_backend *b;
 	const struct mz_vip *vip;
-	__u32 id = 0, picked;
+	__u32 id = 0, picked = 0;
 	int why = 0;
 
 	if (!t)
@@ -144,13 +144,15 @@ __noinline int mz_vip_choose(struct mz_talk *t, __u32 ifindex)
 	key.client.vip = vip->id;
 	key.client.client = t->flow.local;
 	b = vip->sticky ? mz_backend_kept(&key.client, vip->sticky, &id) : NULL;
-	if (!b || !mz_pick(t, b, id, ifindex)) {
+	if (!b || !mz_pick(t, b, ifindex)) {
 		picked = mz_pick_balanced(t, vip, ifindex, &why);
 		if (!picked)
 			return why;
 		if (!b) /* else this one flow goes elsewhere, and the client stays */
 			id = picked;
 	}
+	if (t->trace)
+		mz_note_slow(MZ_ST_SERVICE, MZ_OBJ_BACKEND, picked ? picked : id, mz_ntohl(t->to.w[3]));
 	if (vip->sticky && !t->trace) {
 		keep.backend = id;
 		keep.seen = mz_now();

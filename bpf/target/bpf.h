@@ -50,10 +50,12 @@
 
 #define MZ_JUMPS_COME_BACK 0
 
+/* Results are int: before Linux 6.4 a map's functions leave the upper half of a long as
+ * it was, and an error looks like no error. */
 #define mz_lookup(map, key)                bpf_map_lookup_elem(&map, key)
-#define mz_insert(map, key, value)         bpf_map_update_elem(&map, key, value, BPF_ANY)
-#define mz_insert_new(map, key, value)     bpf_map_update_elem(&map, key, value, BPF_NOEXIST)
-#define mz_remove(map, key)                bpf_map_delete_elem(&map, key)
+#define mz_insert(map, key, value)         ((int)bpf_map_update_elem(&map, key, value, BPF_ANY))
+#define mz_insert_new(map, key, value)     ((int)bpf_map_update_elem(&map, key, value, BPF_NOEXIST))
+#define mz_remove(map, key)                ((int)bpf_map_delete_elem(&map, key))
 #define mz_atomic_add(at, n)               __sync_fetch_and_add(at, n)
 #define mz_atomic_take(at, n)              __sync_fetch_and_add(at, n) /* what it was */
 #define mz_atomic_swap(at, from, to)       __sync_val_compare_and_swap(at, from, to) /* what it was */

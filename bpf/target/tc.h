@@ -137,15 +137,25 @@ static __always_inline int mz_push_outer(struct mz_pkt *p, int v6)
 	return 0;
 }
 
-/* Removes `len` bytes of headers. The kernel keeps the outer family as the
- * packet's unless told; telling needs 6.3, so only where it changes. */
+/* Of another family than the inner packet: the kernel would keep the outer one's unless
+ * told. Before Linux 6.3 it cannot be told: the outer header becomes one of the inner
+ * packet's family, then all of it goes. */
+static __noinline __attribute__((unused)) int mz_pop_other(mz_ctx_t *ctx, __s32 len, int v6)
+{
+	__u64 flags = v6 ? MZ_ADJ_ROOM_DECAP_L3_IPV6 : MZ_ADJ_ROOM_DECAP_L3_IPV4;
+
+	if (!bpf_skb_adjust_room(ctx, -len, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | flags))
+		return 0;
+	if (bpf_skb_change_proto(ctx, v6 ? mz_htons(ETH_P_IPV6) : mz_htons(ETH_P_IP), 0))
+		return -1;
+	return (int)bpf_skb_adjust_room(ctx, v6 ? -len - 20 : 20 - len, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+}
+
+/* Removes `len` bytes of headers. */
 static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 {
-	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
-
-	if (p->v6 != p->outer6)
-		flags |= p->v6 ? MZ_ADJ_ROOM_DECAP_L3_IPV6 : MZ_ADJ_ROOM_DECAP_L3_IPV4;
-	if (bpf_skb_adjust_room(p->ctx, -(__s32)len, BPF_ADJ_ROOM_MAC, flags))
+	if (p->v6 != p->outer6 ? mz_pop_other(p->ctx, (__s32)len, p->v6) :
+				 bpf_skb_adjust_room(p->ctx, -(__s32)len, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
 		return -1;
 	mz_reload(p);
 	return 0;

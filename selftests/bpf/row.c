@@ -2,10 +2,11 @@
 #include "selftests/bpf/row.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 const struct target *T;
-bool reached[MZ_REASON_COUNT];
+bool reached[MZ_REASON_COUNT], skipped[MZ_REASON_COUNT];
 
 struct mz_addr addr4(uint32_t v)
 {
@@ -264,11 +265,18 @@ void run_row(const struct row *r, enum mz_dir dir)
 	struct run run = { .dir = dir, .frame = r->in, .gso_size = r->gso_size, .no_room = r->no_room,
 			   .reply = r->reply, .returned = r->returned };
 	uint32_t want = ((r->no_vpc ? 0 : VPC_SLOT) * MZ_DIRS + dir) * MZ_REASON_SLOTS + r->why;
+	int rc;
 
 	print_message("# %s: %s\n", T->name, r->name);
 	build_world(r->world);
 	read_counts(&before);
-	assert_int_equal(T->run(&run), 0);
+	rc = T->run(&run);
+	if (rc == -ENOTSUP) {
+		print_message("#   skipped: this kernel's test runs take no metadata over 32 bytes\n");
+		skipped[r->why] = true;
+		return;
+	}
+	assert_int_equal(rc, 0);
 	read_counts(&after);
 	say_moves(&before, &after, want);
 	for (uint32_t i = 0; i < SLOTS * MZ_DIRS * MZ_REASON_SLOTS; i++)

@@ -66,6 +66,7 @@ enum {
 
 extern const struct target *T; // the target rows run on
 extern bool reached[MZ_REASON_COUNT]; // by a row on it
+extern bool skipped[MZ_REASON_COUNT]; // a row would, on newer kernels
 
 enum act { SENT, DELIVERED, ANSWERED, DROPPED, PASSED };
 

@@ -20,6 +20,7 @@
 
 #include "bpf/abi/tables.h"
 #include "selftests/bpf/bpffs.h"
+#include "selftests/bpf/kernel.h"
 
 #define FLAGS 31u // bits of mz_cfg.flags in use
 #define MAX_INSNS    9216u   // functions off the usual way, answers in a program of their own
@@ -142,7 +143,7 @@ int main(void)
 	some = getenv("VERIFIER_FLAGS");
 	uname(&u);
 	printf("# kernel %s\n", u.release);
-	if (atoi(u.release) == 6 && atoi(u.release + 2) < 12)
+	if (kernel_before(6, 12))
 		budget = MAX_OLD;
 	cmocka_set_message_output(CM_OUTPUT_TAP);
 	return cmocka_run_group_tests(tests, NULL, NULL) ? 1 : 0;

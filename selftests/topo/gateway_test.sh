@@ -130,7 +130,7 @@ at_gateways() { echo $(($(count_of g1 "$1") + $(count_of g2 "$1"))); }
 pretender() { # a source that an endpoint takes for its neighbour's
 	local before
 	before=$(at_gateways OUTSIDE_SOURCE)
-	on isp ip addr add "$INSIDE_A" dev lo
+	on isp ip addr add "$INSIDE_A" dev lo $([[ $FAMILY == 4 ]] || echo nodad) # there at once
 	on isp ping -c 1 -W 1 -I "$INSIDE_A" $FLOAT > /dev/null && return 1
 	on isp ip addr del "$INSIDE_A" dev lo
 	[[ $(at_gateways OUTSIDE_SOURCE) -gt $before ]]

@@ -18,6 +18,8 @@
 # .254 and ::fe.
 
 BIN=${BIN:-build/bin}
+# How many times as long as usual an event may take to come: emulation is slow.
+PATIENCE=${PATIENCE:-1}
 TOPO_HOSTS=()
 exec {TOPO_IDLE}<> <(:) # a pipe nobody writes to: what waiting reads
 
@@ -26,6 +28,9 @@ topo_begin() {
 	TOPO_DIR=$(mktemp -d "/tmp/$TOPO_RUN.XXXX")
 	TOPO_PIDS=()
 	mountpoint -q /sys/fs/bpf || mount -t bpf bpf /sys/fs/bpf
+	# Who holds it may have pins: what all runs share stays.
+	exec {TOPO_PINS}<> /tmp/mzt-pins.lock
+	flock -s "$TOPO_PINS"
 }
 
 # Namespace of that name in this run.
@@ -91,7 +96,7 @@ topo_wire() {
 
 # Waits until a command succeeds: wait_for SECONDS COMMAND...
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + $1 * PATIENCE))
 	shift
 	until "$@" > /dev/null 2>&1; do
 		if ((SECONDS > end)); then
@@ -124,7 +129,7 @@ transit() {
 	local name=$1
 	shift
 	TRANSIT_INSTANCE=$(ns "$name") TRANSIT_HOSTS_SOCKET="$TOPO_DIR/%h/transitd.sock" \
-		"$BIN/transit" --socket "$(topo_socket "$name")" "$@"
+		"$BIN/transit" --timeout $((10 * PATIENCE)) --socket "$(topo_socket "$name")" "$@"
 }
 
 # Plans region.yaml (standard input) and gives every host its goal state.
@@ -152,7 +157,8 @@ topo_end() {
 		ip netns del "$n"
 	done
 	rm -rf "/sys/fs/bpf/mizar/$TOPO_RUN"-* "$TOPO_DIR"
-	rmdir /sys/fs/bpf/mizar 2> /dev/null || true
+	if flock -nx "$TOPO_PINS"; then rmdir /sys/fs/bpf/mizar 2> /dev/null || true; fi
+	exec {TOPO_PINS}>&-
 	TOPO_RUN=
 	return 0
 }

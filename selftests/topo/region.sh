@@ -246,7 +246,7 @@ tcp_begin() { # FROM TO ADDRESS [N]
 tcp_end() {
 	local outcome bytes
 	rm "$TOPO_DIR/giving"
-	wait_for 20 grep -q stall "$TOPO_DIR/gave"
+	wait_for 60 grep -q stall "$TOPO_DIR/gave"
 	read -r outcome bytes _ TCP_STALL < "$TOPO_DIR/gave"
 	echo "# TCP: $outcome, $bytes bytes, longest stall $TCP_STALL ms"
 	rm "$TOPO_DIR/gave"

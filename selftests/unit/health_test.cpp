@@ -286,8 +286,8 @@ TEST_F(HealthTest, AnAnswerThatWaitsIsHeardBeforeItIsLate) {
   HealthSpec how = quick();
   how.interval_ms = 60000;
   const auto looks_late = [&] {
-    const auto now = Clock::now();
     health.set_targets({target("10.0.1.5", kAt, how)});
+    const auto now = Clock::now();
     health.tick(now + 1ms);
     health.tick(now + 10s);
     return 0;

@@ -22,6 +22,9 @@ constexpr std::array<const char*, MZ_FUNCTION_POINT_COUNT> kPoints = {
 #undef X
 };
 
+// 0: none. Of no name the kernel is not asked: it would look for a module of that name.
+unsigned interface_index(const std::string& name) { return name.empty() ? 0 : if_nametoindex(name.c_str()); }
+
 bool same(const mz_function_chains& a, const mz_function_chains& b) { return same_bytes(a, b); }
 
 bool has(const google::protobuf::RepeatedPtrField<std::string>& list, const std::string& what) {
@@ -172,7 +175,7 @@ Result<> Functions::load(const v1::LoadFunctionRequest& request, const Goal& goa
   }
   before_ = old != functions_.end() ? std::optional(old->second) : std::nullopt;
   functions_ = std::move(all);
-  set_interface(functions_[name], if_nametoindex(spec.interface().c_str()));
+  set_interface(functions_[name], interface_index(spec.interface()));
   return {};
 }
 
@@ -184,7 +187,7 @@ Result<> Functions::undo(const std::string& name) {
   all[name] = *before_;
   MZ_CHECK(save(all));
   functions_ = std::move(all);
-  set_interface(functions_[name], if_nametoindex(before_->spec.interface().c_str()));
+  set_interface(functions_[name], interface_index(before_->spec.interface()));
   return {};
 }
 
