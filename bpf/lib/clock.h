@@ -69,6 +69,7 @@ static __always_inline int mz_codel(struct mz_class_clocks *c, __u64 ahead, __u6
 	if ((__s64)(now - c->next_drop) < 0)
 		return 0;
 	n = c->drops < MZ_CODEL_STEPS ? c->drops : MZ_CODEL_STEPS - 1;
+	asm volatile("" : "+r"(n)); /* else the mask goes, and older verifiers forget the bound */
 	c->drops = c->drops + 1;
 	c->next_drop = now + MZ_CODEL_INTERVAL / 1000 * mz_codel_step[n & (MZ_CODEL_STEPS - 1)];
 	return 1;
