@@ -191,7 +191,7 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	cmocka_set_message_output(CM_OUTPUT_TAP);
-	for (size_t i = 0; i < sizeof(targets) / sizeof(targets[0]); i++) {
+	for (size_t i = 0; i < (only_tc() ? 1 : sizeof(targets) / sizeof(targets[0])); i++) {
 		T = targets[i];
 		memset(reached, 0, sizeof(reached));
 		memset(skipped, 0, sizeof(skipped));

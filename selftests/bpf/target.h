@@ -58,6 +58,9 @@ struct target {
 
 extern const struct target target_tc, target_xdp, target_native;
 
+// PACKET_ONLY_TC is set: a short run, for where the verifier is slow.
+bool only_tc(void);
+
 // Every target's gateway leaves by an interface of this number, MTU and MAC_SELF, to
 // MAC_NEXT for OUT_R, OUT_R2 and OUT6_R, and has no other routes.
 #define OUTSIDE     77u

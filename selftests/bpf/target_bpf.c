@@ -126,6 +126,11 @@ static int answers(bool there)
 	       put_program("mz_function_xdp", slot, bpf_program__fd(s.xdp_answer->progs.mz_answer_xdp));
 }
 
+bool only_tc(void)
+{
+	return getenv("PACKET_ONLY_TC") != NULL;
+}
+
 static int open_all(void)
 {
 	if (s.tc_ingress)
@@ -133,22 +138,24 @@ static int open_all(void)
 	snprintf(s.pins, sizeof(s.pins), BPFFS "/mz-selftest-%d", getpid());
 	LOAD(tc_ingress, mz_uplink_deliver);
 	LOAD(tc_egress, mz_endpoint_egress);
-	LOAD(xdp_ingress, mz_uplink_hop);
-	LOAD(xdp_egress, mz_egress_xdp);
 	LOAD(tc_reply, mz_services_reply);
-	LOAD(xdp_reply, mz_reply_xdp);
 	LOAD(tc_out, mz_gateway_out);
 	LOAD(tc_in, mz_gateway_in);
-	LOAD(xdp_out, mz_gateway_out_xdp);
-	LOAD(xdp_in, mz_gateway_in_xdp);
 	LOAD(tc_returned, mz_function_reply);
-	LOAD(xdp_returned, mz_function_reply_xdp);
 	LOAD(tc_answer, mz_endpoint_answer);
 	LOAD(xdp_answer, mz_answer_xdp);
 	LOAD(tc_copy, mz_group_copy);
 	LOAD(tc_member, mz_group_member);
 	LOAD(tc_resume, mz_function_resume);
 	LOAD(xdp_resume, mz_hop_resume);
+	if (!only_tc()) {
+		LOAD(xdp_ingress, mz_uplink_hop);
+		LOAD(xdp_egress, mz_egress_xdp);
+		LOAD(xdp_reply, mz_reply_xdp);
+		LOAD(xdp_out, mz_gateway_out_xdp);
+		LOAD(xdp_in, mz_gateway_in_xdp);
+		LOAD(xdp_returned, mz_function_reply_xdp);
+	}
 	if (put_program("mz_function_tc", MZ_FUNCTION_RESUME, bpf_program__fd(s.tc_resume->progs.mz_function_resume)) ||
 	    put_program("mz_function_xdp", MZ_FUNCTION_RESUME, bpf_program__fd(s.xdp_resume->progs.mz_hop_resume)) ||
 	    put_program("mz_group_tc", MZ_GROUP_COPY, bpf_program__fd(s.tc_copy->progs.mz_group_copy)) ||
@@ -168,6 +175,8 @@ static int keep_flows(bool keep)
 	if (keep && !s.keeps.tc_ingress) {
 		LOAD_WITH(keeps.tc_ingress, mz_uplink_deliver, MZ_CFG_F_KEEP_FLOWS);
 		LOAD_WITH(keeps.tc_egress, mz_endpoint_egress, MZ_CFG_F_KEEP_FLOWS);
+	}
+	if (keep && !s.keeps.xdp_ingress && !only_tc()) {
 		LOAD_WITH(keeps.xdp_ingress, mz_uplink_hop, MZ_CFG_F_KEEP_FLOWS);
 		LOAD_WITH(keeps.xdp_egress, mz_egress_xdp, MZ_CFG_F_KEEP_FLOWS);
 	}

@@ -3,6 +3,7 @@
 # Rates and classes by real packets. Where the kernel has fq, packets are spaced as their
 # departure times say; elsewhere HTB and tokens keep the rate. The same rows for both, those on
 # spacing for fq alone (`make vm-test VM_TESTS=selftests/topo/qos_test.sh`).
+# QOS_SHORT=1: those on the kernel's part alone.
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/region.sh"
@@ -80,6 +81,20 @@ marked() { [[ $(word ce) -gt 0 ]] || { echo "# $heard"; return 1; }; }
 ok "... and marked where its sender understands (RFC 3168)" marked
 flood a b $B 1000000 $((2 * GAP))
 ok "what is below the rate is not touched" near 1000000 "$(word rate)"
+
+# QOS_SHORT: what only the kernel decides.
+if [[ -n ${QOS_SHORT:-} ]]; then
+	flood a c $C1 4000000 $GAP
+	ok "to an endpoint of the same host: the same rate" near 2000000 "$(word rate)"
+	[[ $paced != True ]] || ok "... spaced" spaced
+	qos w1 qos clear endpoint red/a
+	qos w2 qos set endpoint red/b ingress=2M
+	flood a b $B 4000000 $GAP
+	ok "what an endpoint receives" near 2000000 "$(word rate)"
+	[[ $paced != True ]] || ok "... spaced" spaced
+	finish
+	exit
+fi
 
 # ---- changed live, kept --------------------------------------------------------------------
 flow_begin a $B
