@@ -12,6 +12,7 @@
 #include "bpf/lib/policy.h"
 #include "bpf/lib/rewrite.h"
 #include "bpf/lib/route.h"
+#include "bpf/lib/shape.h"
 
 /* RFC 1112 6.4, RFC 2464 section 7; an address that is no group's is a broadcast one. */
 static __always_inline void mz_group_mac(const struct mz_pkt *p, __u8 *mac)
@@ -432,6 +433,7 @@ static __always_inline int mz_group_egress(struct mz_pkt *p, __u32 *network, __u
 		return MZ_END;
 	if (!mz_group_may_send(p))
 		return mz_drop(p, MZ_R_GROUP_RATE);
+	MZ_TRY(mz_stage_shape(p, port->flags)); /* once, however many copies there will be */
 	mz_mac_copy(p->mac, port->mac); /* the sender's, for tunnels */
 	*network = net->shard;
 	*from = port->ifindex;

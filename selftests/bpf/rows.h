@@ -36,6 +36,7 @@ void test_qos_classes(void **state);
 void test_qos_guarantee(void **state);
 void test_qos_ingress(void **state);
 void test_qos_local(void **state);
+void test_qos_group(void **state);
 void test_qos_levels(void **state);
 // rows_local.c
 void test_local_requests(void **state);

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "selftests/bpf/groups.h"
 #include "selftests/bpf/row.h"
 
 #define MS          1000000ull
@@ -507,6 +508,25 @@ void test_qos_local(void **state)
 	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 700 * MS);
 	send_("both ends here: the sender's", INNER(A_TO(EP_B)), MZ_R_LOCAL, 0);
 	assert_int_equal(last.departure, at);
+}
+
+// Packets to groups are no way around a rate.
+void test_qos_group(void **state)
+{
+	uint64_t at;
+
+	(void)state;
+	if (!T->ns || !has_groups())
+		return;
+	with_groups(0, MZ_NET_F_MULTICAST);
+	all_wait(30000 * MS);
+	shape_a(BEST_EFFORT, 0, 0);
+	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = limit() });
+	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 100 * MS);
+	meet("to a group: counted once", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_GROUP_SENT, 0);
+	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS, at + COST(FRAME));
+	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 25000 * MS);
+	meet("to a group: more than its rate", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_QOS_RATE, 0);
 }
 
 // ---- levels -------------------------------------------------------------------------------

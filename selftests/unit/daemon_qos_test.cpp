@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Classes and rates as the daemon keeps them: by plan and set here, through restarts and failures.
+#include <gmock/gmock.h>
+
 #include "selftests/unit/daemon_world.h"
 #include "userspace/net/queueing.h"
 
@@ -110,7 +112,9 @@ TEST_F(DaemonQosTest, AForeignQdiscStaysUnlessToldOtherwise) {
     EXPECT_EQ(must(daemon_->qos_status()).problem(), daemon_->queueing_problem());
     EXPECT_NE(dp_.shapers().get(MZ_SHAPER_UPLINK_OUT)->whole.byte, 0u);  // kept by the clocks
   }
-  start({.replace_qdisc = true});
+  DaemonOptions options;
+  options.replace_qdisc = true;
+  start(std::move(options));
   EXPECT_EQ(daemon_->queueing_problem(), "");
 }
 
