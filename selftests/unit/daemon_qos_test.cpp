@@ -30,7 +30,8 @@ class DaemonQosTest : public DaemonTest {
     return row && row->whole.byte != 0 ? (8'000'000'000ull << MZ_RATE_BITS) / row->whole.byte : 0;
   }
   v1::QosTarget target(const std::string& kind) {
-    for (const auto& t : must(daemon_->qos_status()).targets())
+    const auto status = must(daemon_->qos_status());
+    for (const auto& t : status.targets())
       if (t.kind() == kind) return t;
     return {};
   }
