@@ -40,6 +40,8 @@ set ylabel "round trip, ms"
 set title "Ping-pong beside an iperf3 bulk sender, {rate} Mbit/s ({queueing})"
 set grid y
 set xtics rotate by -12
+set bmargin 7
+set rmargin 9
 plot "{data}" using 2:xtic(1) title "p50", "" using 3 title "p99"
 """
 subprocess.run(["gnuplot"], input=plot, text=True, check=False)

@@ -187,7 +187,7 @@ if command -v tcpdump > /dev/null && [[ $UNDERLAY == 4 ]]; then
 	qos w1 qos set endpoint red/a trust=on
 	ok "trusted: what its own DSCP means (CS1: best effort high, AF11)" test "$(outside 32)" = 0x28
 else
-	echo "# no tcpdump: DSCPs are packet_test's alone"
+	echo "# DSCPs outside are looked at over IPv4, with tcpdump"
 fi
 
 qos w1 qos clear endpoint red/a
