@@ -74,7 +74,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_shaper) == 264);
 /* When the next packet may leave by one limit. */
 struct mz_limit_clock {
 	__u64 bytes;
-	__u64 sparse; /* of flows without a queue, which pass those that have one */
+	__u64 sparse; /* of flows without a queue, which pass those that have one, at half the rate */
 	__u64 packets;
 };
 MZ_ABI_ASSERT(sizeof(struct mz_limit_clock) == 24);

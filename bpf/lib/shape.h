@@ -116,8 +116,8 @@ static __noinline __u64 mz_limit_take(struct mz_shaping *s, const struct mz_limi
 	if (l->byte) {
 		cost = mz_cost(s->wire, l->byte);
 		ahead = mz_clock_take(&c->bytes, cost, s->now, l->burst);
-		if (ahead && s->sparse == 1)
-			ahead = mz_clock_take(&c->sparse, cost, s->now, l->burst);
+		if (ahead && s->sparse == 1) /* half the rate: who only begins flows starves nobody */
+			ahead = mz_clock_take(&c->sparse, 2 * cost, s->now, l->burst);
 	}
 	if (l->packet)
 		ahead = mz_later(ahead, mz_clock_take(&c->packets, s->segments * l->packet, s->now, l->burst));

@@ -169,8 +169,8 @@ void test_qos_sparse(void **state)
 	SEND("... another one: behind that", .sport = 7);
 	assert_true(last.departure != 0 && last.departure < at);
 	first = last.departure;
-	SEND("... a third", .sport = 8);
-	assert_int_equal(last.departure, first + COST(FRAME));
+	SEND("... a third, at half the rate: the others go on", .sport = 8);
+	assert_int_equal(last.departure, first + 2 * COST(FRAME));
 	at = clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS;
 	assert_in_range(at, 0, T->ns() + 500 * MS + 3 * COST(FRAME)); // all of them were counted
 	SEND("the third again: it has something waiting", .sport = 8);

@@ -102,6 +102,16 @@ TEST_F(DaemonQosTest, TheQdiscComesAndGoes) {
   EXPECT_EQ(dp_.levels().get(1)->flags, 0);
 }
 
+TEST_F(DaemonQosTest, AnEarlierDaemonsQdiscGoesWhereNoneIsWanted) {
+  ASSERT_OK(apply(kState));
+  ASSERT_OK(set("{uplink: true, qos: {egress: {whole: {rate: 100000000}}}}"));
+  DaemonOptions options;
+  options.queueing = "none";
+  start(std::move(options));
+  EXPECT_FALSE(must(net::queueing(*here_, uplink_)).ours);
+  EXPECT_NE(dp_.shapers().get(MZ_SHAPER_UPLINK_OUT)->whole.byte, 0u);  // kept by the clocks
+}
+
 TEST_F(DaemonQosTest, AForeignQdiscStaysUnlessToldOtherwise) {
   ASSERT_OK(apply(kState));
   ASSERT_OK(here_->set_root_qdisc(uplink_, "pfifo", 100));

@@ -294,6 +294,7 @@ class Daemon {
   v1::StoredQos stored_qos_;  // rates that were set here
   std::optional<net::QueueingSupport> queueing_support_;  // once it was needed
   net::Queueing queueing_ = net::Queueing::none;          // of the uplink
+  bool queueing_known_ = false;                           // else an earlier run's may stand
   std::string queueing_problem_;                          // why it is not better
   std::uint64_t link_rate_ = 0;                           // bits a second; 0 = it does not say
   std::map<unsigned, net::Queueing> endpoint_queueing_;   // by ifindex

@@ -64,14 +64,16 @@ std::uint64_t Daemon::uplink_rate() const {
 }
 
 void Daemon::ensure_uplink_queueing() {
+  if (uplink_ == 0) return;
   const auto problem = [this](const std::string& what) {
     if (what != queueing_problem_ && !what.empty()) log::warning("{}", what);
     queueing_problem_ = what;
     queueing_ = net::Queueing::none;
   };
   if (options_.queueing == "none" || !Qos::in_use(goal_)) {
-    if (queueing_ != net::Queueing::none)
+    if (queueing_ != net::Queueing::none || !queueing_known_)
       if (auto rc = net::clear_queueing(netlink_, uplink_); !rc) log::warning("{}", rc.error().what);
+    queueing_known_ = true;
     return problem("");
   }
   net::QueueingSpec spec;
@@ -109,7 +111,7 @@ void Daemon::ensure_endpoint_queueing() {
     const auto e = goal_.endpoints.find(key);
     if (e == goal_.endpoints.end()) continue;
     const auto stands = endpoint_queueing_.find(port.ifindex);
-    if ((stands == endpoint_queueing_.end() ? net::Queueing::none : stands->second) != kind) {
+    if (stands == endpoint_queueing_.end() || stands->second != kind) {  // an earlier run's may stand
       net::QueueingSpec spec;
       spec.kind = kind;
       auto rc = keeps_time(kind) ? net::set_queueing(netlink_, port.ifindex, spec, false)
