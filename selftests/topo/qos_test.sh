@@ -184,7 +184,9 @@ if command -v tcpdump > /dev/null && [[ $UNDERLAY == 4 ]]; then
 	ok "... whatever the endpoint writes inside" test "$(outside 32)" = 0xb8
 	qos w1 qos set levels dscp.premium.high=34
 	ok "another by the operator: AF41" test "$(outside 0)" = 0x88
+	qos w1 qos set levels trust.premium.high=9 # says nothing of the DSCP outside
 	qos w1 qos set endpoint red/a trust=on
+	ok "... which stays when others come to mean it" test "$(outside 36)" = 0x88
 	ok "trusted: what its own DSCP means (CS1: best effort high, AF11)" test "$(outside 32)" = 0x28
 else
 	echo "# DSCPs outside are looked at over IPv4, with tcpdump"

@@ -177,10 +177,13 @@ TEST_F(DaemonQosTest, WhatCannotBeWrittenIsTakenBack) {
 
 TEST_F(DaemonQosTest, LevelsAreKept) {
   ASSERT_OK(apply(kState));
+  ASSERT_OK(set("{levels: [{class: premium, priority: high, outer_dscp: 33}, {class: premium, priority: low, outer_dscp: 30}]}"));
+  EXPECT_EQ(dp_.levels().get(3)->outer, 30);
   ASSERT_OK(set("{levels: [{class: premium, priority: high, outer_dscp: 34}]}"));
   EXPECT_EQ(dp_.levels().get(1)->outer, 34);
   start({});
   EXPECT_EQ(dp_.levels().get(1)->outer, 34);
+  EXPECT_EQ(dp_.levels().get(3)->outer, 30);
   EXPECT_EQ(must(daemon_->qos_status()).levels(0).outer_dscp(), 34u);
 }
 

@@ -47,6 +47,11 @@ Result<int> print_set(const Context& ctx, const v1::SetQosRequest& r) {
 
 // ---- set, clear ----------------------------------------------------------------------
 
+void keep_changed(const std::vector<std::string>& stand, google::protobuf::RepeatedPtrField<v1::QosLevel>& levels) {
+  for (int i = static_cast<int>(stand.size()); i-- > 0;)
+    if (levels[i].SerializeAsString() == stand[static_cast<std::size_t>(i)]) levels.DeleteSubrange(i, 1);
+}
+
 // What is not named stays: the daemon's settings are read first.
 Result<int> set_qos(const Context& ctx, std::vector<std::string> words, bool dry_run) {
   v1::SetQosRequest r;
@@ -61,8 +66,18 @@ Result<int> set_qos(const Context& ctx, std::vector<std::string> words, bool dry
   if (!now) return Failure(now.error());
   for (const auto& t : now->targets())
     if (!levels && is_meant(t, r)) *r.mutable_qos() = t.qos();
+  // Of levels as they stand, without the DSCPs that mean them: these are only added to.
+  std::vector<std::string> stand;
+  for (const auto& l : now->levels()) {
+    if (!levels) break;
+    *r.add_levels() = l;
+    r.mutable_levels()->rbegin()->clear_trusted();
+    stand.push_back(r.levels().rbegin()->SerializeAsString());
+  }
   for (const auto& word : words)
     if (auto rc = set(r, word); !rc) return Failure(rc.error());
+  if (levels) keep_changed(stand, *r.mutable_levels());
+  if (levels && !r.has_qos() && r.levels().empty()) return fail(Code::invalid_argument, "qos: levels stand so already");
   if (levels && r.has_qos()) return fail(Code::invalid_argument, "qos: levels have dscp.CLASS.PRIORITY and trust.CLASS.PRIORITY alone");
   if (!levels && r.levels_size() != 0) return fail(Code::invalid_argument, "qos: DSCPs are set by 'transit qos set levels'");
   return print_set(ctx, r);

@@ -52,7 +52,55 @@ std::uint64_t monotonic_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
 
-std::uint64_t guaranteed_to(const QosSpec& q) { return q.shaper[MZ_DIR_EGRESS].whole.guaranteed; }
+// Bits a second that endpoints and VPCs of this host are guaranteed together.
+std::uint64_t guaranteed_in(const Goal& goal) {
+  std::uint64_t sum = 0;
+  const auto add = [&sum](const QosSpec& q) { sum += q.shaper[MZ_DIR_EGRESS].whole.guaranteed; };
+  for (const auto& [name, v] : goal.vpcs) add(v.qos);
+  for (const auto& [key, e] : goal.endpoints)
+    if (goal.local(e)) add(e.qos);
+  return sum;
+}
+
+std::string target_of(const v1::SetQosRequest& r) {
+  if (!r.endpoint().empty()) return "endpoint " + r.endpoint();
+  if (!r.vpc().empty()) return "vpc " + r.vpc();
+  return r.uplink() ? "uplink" : "levels";
+}
+
+// What is stored when the request holds.
+void put_request(const v1::SetQosRequest& r, v1::StoredQos& stored) {
+  const auto put = [&r](auto* all, const std::string& name) {
+    if (r.has_qos())
+      (*all)[name] = r.qos();
+    else
+      all->erase(name);
+  };
+  if (!r.endpoint().empty()) put(stored.mutable_endpoints(), r.endpoint());
+  if (!r.vpc().empty()) put(stored.mutable_vpcs(), r.vpc());
+  if (r.uplink() && r.has_qos()) *stored.mutable_uplink() = r.qos();
+  if (r.uplink() && !r.has_qos()) stored.clear_uplink();
+  for (const auto& level : r.levels()) {
+    auto* all = stored.mutable_levels();
+    all->erase(std::remove_if(all->begin(), all->end(), [&level](const auto& l) {
+                 return l.class_() == level.class_() && l.priority() == level.priority();
+               }), all->end());
+    *all->Add() = level;
+  }
+}
+
+// Rates beside what the link carries.
+Result<> check_rates(const Goal& goal, const v1::SetQosRequest& r, std::uint64_t link_rate, const std::string& link) {
+  const std::uint64_t rate = goal.uplink.shaper[MZ_DIR_EGRESS].whole.rate;
+  if (r.uplink() && link_rate != 0 && rate > link_rate)
+    return fail(Code::invalid_argument, "uplink: egress.rate: {} are more than {} of link {}", rate_text(rate), rate_text(link_rate), link);
+  if (goal.uplink.link_rate && rate == 0 && link_rate == 0)
+    return fail(Code::failed_precondition, "uplink: link {} does not say its rate; give egress=RATE", link);
+  const std::uint64_t most = rate != 0 ? rate : link_rate, sum = guaranteed_in(goal);
+  if (most == 0 || sum <= most) return {};
+  return fail(Code::invalid_argument, "{}: egress.guaranteed: endpoints and VPCs would be guaranteed {}, the uplink carries {}",
+              target_of(r), rate_text(sum), rate_text(most));
+}
 
 }  // namespace
 
@@ -216,6 +264,8 @@ std::vector<std::string> Daemon::qos_warnings(const Goal& goal) const {
     used[(level - 1) / MZ_PRIORITIES] = true;
     if (e.qos.trust) used.fill(true);
   }
+  if (rate != 0 && guaranteed_in(goal) > rate)
+    out.push_back(fmt::format("uplink: endpoints and VPCs are guaranteed {} together, it carries {}", rate_text(guaranteed_in(goal)), rate_text(rate)));
   if (rate != 0 && ceilings > rate)
     out.push_back(fmt::format("uplink: endpoints may send {} together, it carries {}", rate_text(ceilings), rate_text(rate)));
   for (unsigned k = 0; k < MZ_CLASSES; k++)
@@ -236,55 +286,15 @@ Result<v1::SetQosReply> Daemon::set_qos(const v1::SetQosRequest& r) {
   if (!r.vpc().empty() && !goal_.vpcs.contains(r.vpc())) return fail(Code::not_found, "vpc {}: there is none here", r.vpc());
 
   v1::StoredQos stored = stored_qos_;
-  std::string target = "uplink";
-  if (!r.endpoint().empty()) {
-    target = "endpoint " + r.endpoint();
-    r.has_qos() ? void((*stored.mutable_endpoints())[r.endpoint()] = r.qos()) : void(stored.mutable_endpoints()->erase(r.endpoint()));
-  } else if (!r.vpc().empty()) {
-    target = "vpc " + r.vpc();
-    r.has_qos() ? void((*stored.mutable_vpcs())[r.vpc()] = r.qos()) : void(stored.mutable_vpcs()->erase(r.vpc()));
-  } else if (r.uplink()) {
-    r.has_qos() ? void(*stored.mutable_uplink() = r.qos()) : stored.clear_uplink();
-  }
-  for (const auto& level : r.levels()) *stored.add_levels() = level;
-  Goal next = goal_;
-  // The plan's word, or nobody's, where nothing is set here.
-  auto planned = parse_goal([this] {
-    v1::GoalState all = applied_;
-    all.mutable_endpoints()->MergeFrom(added_.endpoints());
-    all.mutable_vpcs()->MergeFrom(added_.vpcs());
-    all.mutable_networks()->MergeFrom(added_.networks());
-    if (all.host().empty()) {
-      all.set_host(added_.host());
-      all.mutable_hosts()->MergeFrom(added_.hosts());
-    }
-    return all;
-  }());
-  if (!planned) return tl::unexpected(planned.error());
-  for (auto& [key, spec] : next.endpoints)
-    if (const auto p = planned->endpoints.find(key); p != planned->endpoints.end()) spec.qos = p->second.qos;
-  for (auto& [name, spec] : next.vpcs)
-    if (const auto p = planned->vpcs.find(name); p != planned->vpcs.end()) spec.qos = p->second.qos;
-  next.uplink = planned->uplink;
-  next.levels = planned->levels;
-  MZ_CHECK(overlay_qos(stored, next));
-  // The levels as they came to be, each once.
-  stored.clear_levels();
-  for (const auto& level : changed_levels(next.levels)) *stored.add_levels() = level;
-
-  const std::uint64_t rate = next.uplink.shaper[MZ_DIR_EGRESS].whole.rate;
-  if (r.uplink() && link_rate_ != 0 && rate > link_rate_)
-    return fail(Code::invalid_argument, "uplink: egress.rate: {} are more than {} of link {}", rate_text(rate), rate_text(link_rate_), uplink_name_);
-  if (next.uplink.link_rate && rate == 0 && link_rate_ == 0)
-    return fail(Code::failed_precondition, "uplink: link {} does not say its rate; give egress=RATE", uplink_name_);
-  std::uint64_t sum = 0;
-  for (const auto& [name, v] : next.vpcs) sum += guaranteed_to(v.qos);
-  for (const auto& [key, spec] : next.endpoints)
-    if (next.local(spec)) sum += guaranteed_to(spec.qos);
-  const std::uint64_t most = rate != 0 ? rate : link_rate_;
-  if (most != 0 && sum > most)
-    return fail(Code::invalid_argument, "{}: egress.guaranteed: endpoints and VPCs would be guaranteed {}, the uplink carries {}",
-                target, rate_text(sum), rate_text(most));
+  put_request(r, stored);
+  // All of it anew: where nothing is set here any more, the plan's word holds.
+  std::swap(stored_qos_, stored);
+  v1::StoredLabels labels = newer_;
+  auto merge = merged(applied_, added_, labels);
+  std::swap(stored_qos_, stored);
+  if (!merge) return tl::unexpected(merge.error());
+  Goal& next = *merge;
+  MZ_CHECK(check_rates(next, r, link_rate_, uplink_name_));
   MZ_CHECK(qos_.check(next));
   v1::SetQosReply reply;
   for (auto& w : qos_warnings(next)) reply.add_warnings(std::move(w));
@@ -300,7 +310,7 @@ Result<v1::SetQosReply> Daemon::set_qos(const v1::SetQosRequest& r) {
     if (auto back = make_qos_true(); !back) log::error("{}", back.error().what);
     return tl::unexpected(rc.error());
   }
-  log::info("qos of {} set", target);
+  log::info("qos of {} set", target_of(r));
   return reply;
 }
 
@@ -313,7 +323,7 @@ Result<v1::QosStatus> Daemon::qos_status() {
   out.set_link_rate(link_rate_);
   out.set_uplink_rate(uplink_rate());
   out.set_time_ns(monotonic_ns());
-  for (const auto& [name, v] : goal_.vpcs) out.set_guaranteed(out.guaranteed() + guaranteed_to(v.qos));
+  out.set_guaranteed(guaranteed_in(goal_));
   for (auto& w : qos_warnings(goal_)) out.add_warnings(std::move(w));
   for (const auto& level : to_messages(goal_.levels)) *out.add_levels() = level;
 
@@ -350,7 +360,6 @@ Result<v1::QosStatus> Daemon::qos_status() {
     if (!(v.qos == QosSpec{})) MZ_CHECK(add(Qos::Kind::vpc, "vpc", name, v.qos, stored_qos_.vpcs().contains(name)));
   for (const auto& [key, e] : goal_.endpoints) {
     if (!goal_.local(e)) continue;
-    out.set_guaranteed(out.guaranteed() + guaranteed_to(e.qos));
     out.set_ceilings(out.ceilings() + e.qos.shaper[MZ_DIR_EGRESS].whole.rate);
     if (e.qos == QosSpec{}) continue;
     MZ_CHECK(add(Qos::Kind::endpoint, "endpoint", key, e.qos, stored_qos_.endpoints().contains(key)));
