@@ -4,7 +4,7 @@
 #   pace.py send ADDRESS PORT RATE BYTES SECONDS [TOS]   datagrams of BYTES, RATE bits a second
 #       of frames (an Ethernet header each); prints "sent N"
 #   pace.py receive PORT GAP_US SECONDS [FAMILY]    waits for a datagram, receives SECONDS from
-#       then on, and prints "rate BITS packets N even PERCENT burst N ce N": frames' bits a
+#       a second later on, when what was saved up is used, and prints "rate BITS packets N even PERCENT burst N ce N": frames' bits a
 #       second; gaps between half and one and a half of GAP_US; most packets within ten gaps;
 #       marked by ECN
 #   pace.py rtt ADDRESS PORT N TOS     N requests, one after the other, to `traffic.py echo`;
@@ -60,7 +60,7 @@ def receive(port, gap_us, seconds, family="4"):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
     s.setsockopt(socket.IPPROTO_IPV6 if v6 else socket.IPPROTO_IP, IPV6_RECVTCLASS if v6 else socket.IP_RECVTOS, 1)
     s.bind(("::" if v6 else "", int(port)))
-    at, sizes, ce = [], [], 0
+    at, sizes, ce, begin = [], [], 0, None
     s.settimeout(20)
     while True:
         try:
@@ -72,8 +72,11 @@ def receive(port, gap_us, seconds, family="4"):
             if level == socket.SOL_SOCKET and kind == SO_TIMESTAMPNS:
                 sec, nsec = struct.unpack("qq", value[:16])
                 stamp = sec * 1_000_000_000 + nsec
+                begin = begin or stamp + 1_000_000_000
             elif level != socket.SOL_SOCKET:
                 ce += value[0] & 3 == 3
+        if stamp < begin:
+            continue
         if at and stamp - at[0] > float(seconds) * 1e9:
             break
         at.append(stamp)

@@ -35,14 +35,14 @@ field() { # HOST NAME: of `transit qos status`
 	transit "$1" qos status -o json | python3 -c 'import json, sys; print(json.load(sys.stdin).get(sys.argv[1], ""))' "$2"
 }
 # What arrives at TO of a flood: flood FROM TO ADDRESS RATE GAP_US [TOS] -> $TOPO_DIR/heard
-SIZE=1000 SECONDS_=${QOS_SECONDS:-3}
+SIZE=1000 SECONDS_=${QOS_SECONDS:-2}
 flood() {
 	local from=$1 to=$2 address=$3 rate=$4 gap=$5 tos=${6:-0}
 	start "$to" "$TOPO_DIR/heard.log" "$PACE" receive 5001 "$gap" "$SECONDS_" "$FAMILY"
 	local receiver=$STARTED
 	: > "$TOPO_DIR/heard.log"
 	wait_for 5 on "$to" bash -c 'ss -lun | grep -q ":5001 "'
-	on "$from" "$PACE" send "$address" 5001 "$rate" $SIZE "$((SECONDS_ + 1))" "$tos" > "$TOPO_DIR/sent"
+	on "$from" "$PACE" send "$address" 5001 "$rate" $SIZE "$((SECONDS_ + 2))" "$tos" > "$TOPO_DIR/sent"
 	wait_for 10 bash -c "! kill -0 $receiver 2> /dev/null"
 	heard=$(tail -n 1 "$TOPO_DIR/heard.log")
 }
@@ -95,6 +95,14 @@ if [[ -n ${QOS_SHORT:-} ]]; then
 	finish
 	exit
 fi
+
+# ---- TCP ------------------------------------------------------------------------------------
+start b "$TOPO_DIR/iperf" iperf3 -s
+wait_for 5 on b bash -c 'ss -ltn | grep -q ":5201 "'
+on a iperf3 -c $B -t 4 -O 1 -J > "$TOPO_DIR/tcp" || true
+tcp_rate=$(python3 -c 'import json, sys; print(round(json.load(open(sys.argv[1]))["end"]["sum_received"]["bits_per_second"]))' "$TOPO_DIR/tcp")
+echo "# TCP: $tcp_rate bit/s of payload"
+ok "a TCP stream has most of the rate, and not more" test "$tcp_rate" -gt 1300000 -a "$tcp_rate" -lt 2100000
 
 # ---- changed live, kept --------------------------------------------------------------------
 flow_begin a $B

@@ -14,7 +14,9 @@ constexpr std::uint32_t kFrame = 1514;  // bytes of a usual frame
 // Of what queues may be, in ticks; low rates have room for a few packets at least.
 constexpr std::uint64_t kMark = kMillisecond;
 constexpr std::uint64_t kDrop = 5 * kMillisecond;  // RFC 8289 4.3: CoDel's target
-constexpr std::uint64_t kBucket = 10 * kMillisecond;
+// A TCP sender that has lost all it sent waits 200 ms (RFC 6298 has a second) before it tries
+// again: what it is then let has to last as long, or it never gets its rate.
+constexpr std::uint64_t kBucket = 250 * kMillisecond;
 constexpr std::uint64_t kHorizon = 100 * kMillisecond;
 constexpr std::uint64_t kMost = 9000 * kMillisecond;  // fq drops what is ten seconds ahead
 
@@ -99,7 +101,7 @@ mz_limit limit_row(const QosLimit& l) {
   const std::uint64_t superpacket = cost(superpacket_of(l.rate), r.byte);
   r.mark = std::min(std::max({kMark, 2 * one, 2 * superpacket}), kMost);
   r.drop = std::min(std::max({kDrop, 4 * one, 4 * superpacket}), kMost);
-  r.bucket = std::min(std::max({kBucket, 4 * one, 2 * std::uint64_t{r.mark}}), kMost);
+  r.bucket = std::min(std::max(kBucket, 4 * one), kMost);
   r.horizon = std::min(std::max({kHorizon, 8 * one, 8 * superpacket}), kMost);
   return r;
 }
