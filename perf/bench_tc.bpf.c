@@ -252,6 +252,16 @@ BENCH_OP(encap)
 	return verdict != TC_ACT_SHOT && bench_shrink(ctx) ? TC_ACT_SHOT : verdict;
 }
 
+/* Row 15's floor. */
+BENCH_OP(ktime)
+{
+	__u32 r = bench_random();
+
+	(void)ctx;
+	bench.sink += bench_dst(r) + bench_src(r) + mz_now_ns();
+	return BENCH_DONE;
+}
+
 BENCH_OP(clock)
 {
 	(void)ctx;

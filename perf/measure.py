@@ -179,7 +179,7 @@ def micro_rows():
             total(new), {}, {"floor": 1.4}, floor_parts=medians(new)),
     ]
     rows[1].more["cold_lookup_ns"] = round(cold, 1)
-    return rows + policy_rows(t, diff) + flow_rows(t)
+    return rows + shaped_rows(diff) + policy_rows(t, diff) + flow_rows(t)
 
 
 # A flow pays for its judgement once. The floor: all its look-ups; one look-up is what a table by
@@ -222,6 +222,14 @@ def flow_rows(t):
         row("7i", "flow opened, table with room", "flow.room", "open", "update"),
         row("7f", "flow opened, table full", "flow.full", "open", "update"),
     ]
+
+
+def shaped_rows(diff):
+    """What a packet pays for its rate, over the same packet without; one limit, and three."""
+    clock = diff("shaped.0.ktime", "shaped.0.key")
+    return [Row(id, what, "ns over the packet without", "lower", diff(f"shaped.{n}.run", "shaped.0.run"), clock, {}, target)
+            for id, what, n, target in (("15", "departure time, one limit", 1, {"floor": 1.3}),
+                                        ("15t", "departure time, endpoint's, VPC's and uplink's", 3, {}))]
 
 
 def live_row():
@@ -379,7 +387,7 @@ def attach_rows():
 # ---- all ------------------------------------------------------------------------
 
 GROUPS = {
-    "1-2-3-4-5n-6-7": micro_rows,
+    "1-2-3-4-5n-6-7-15": micro_rows,
     "8": live_row,
     "9": bounce_rows,
     "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", tcp_stream, {"vxlan+bridge": 1.2})],

@@ -147,7 +147,7 @@ struct timed {
 	double ns[MAX_ROUNDS];
 };
 
-static struct timed cases[128];
+static struct timed cases[160];
 static int case_count;
 
 static uint64_t counted(struct timed *c)
@@ -440,6 +440,42 @@ static void add_host(const char *deliver_name, const char *encap_name, uint32_t 
 	add("tc.store", "op_store", t->obj, live, inner, deliver);
 }
 
+// The sender's packet kept to `limits` of the endpoint's, its VPC's and the uplink's rates,
+// which are so high that nobody waits: 2^40 bits a second.
+static void add_shaped(const char *name, uint32_t limits)
+{
+	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS);
+	struct mz_bench encap = keys_of(REMOTES, PATHS, ENDPOINTS, 1, inner);
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
+	const struct mz_shaper shaper = { .flags = MZ_SHAPER_F_WHOLE,
+					  .whole = { .byte = (8000000000ull << MZ_RATE_BITS) >> 40, .mark = 1ull << 40,
+						     .drop = 1ull << 40, .bucket = 1ull << 40, .horizon = 1ull << 40 } };
+	const uint32_t slots[] = { 3, 4, MZ_SHAPER_UPLINK_OUT };
+	struct mz_bench_tc *t = open_tc(MZ_CFG_F_NO_FLOWS, 4 * PATHS);
+	uint32_t ifindex = 1;
+	struct mz_port port;
+	struct timed *c;
+
+	bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_clock), &o);
+	fill_endpoints(t->obj, 1024, 1, 0);
+	fill_paths(t->obj, o.retval);
+	fill_port(t->obj, ENDPOINTS, limits ? MZ_EP_F_SHAPED : 0, 0);
+	if (bpf_map_lookup_elem(map_fd(t->obj, "mz_ports"), &ifindex, &port))
+		die("mz_ports");
+	port.shaper[MZ_DIR_EGRESS] = (uint16_t)slots[0];
+	port.vpc_shaper[MZ_DIR_EGRESS] = (uint16_t)slots[1];
+	put(t->obj, "mz_ports", &ifindex, &port);
+	for (uint32_t i = 0; i < limits; i++)
+		put(t->obj, "mz_shapers", &slots[i], &shaper);
+	c = add(joined(name, ".run"), "op_encap", t->obj, &t->data->bench, inner, encap);
+	c->reason = MZ_R_DIRECT;
+	c->dir = MZ_DIR_EGRESS;
+	if (limits)
+		return;
+	add(joined(name, ".key"), "op_key", t->obj, &t->data->bench, inner, encap);
+	add(joined(name, ".ktime"), "op_ktime", t->obj, &t->data->bench, inner, encap);
+}
+
 // The flow stage alone, among `flows` flows that all exist, in a table with room.
 static void add_flow_hit(const char *name, uint32_t flows)
 {
@@ -561,6 +597,9 @@ int main(int argc, char **argv)
 	add_host("deliver", "encap", MZ_CFG_F_NO_FLOWS, 0);
 	add_host("deliver.flows", "encap.flows", 0, 0);
 	add_host("deliver.policy", "encap.policy", 0, 1);
+	add_shaped("shaped.0", 0);
+	add_shaped("shaped.1", 1);
+	add_shaped("shaped.3", 3);
 	add_judge("judge.1", 1, 1);
 	add_judge("judge.1k", 1, 1024);
 	add_judge("judge.128k", 64, 2048);

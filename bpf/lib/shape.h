@@ -87,7 +87,7 @@ static __noinline int mz_shaper_look(struct mz_shaping *s, __u32 at)
 	struct mz_class_clocks *c;
 	__u64 ahead;
 
-	if (!r || !all || k >= MZ_CLASSES)
+	if (!r || !all || k >= MZ_CLASSES || !r->flags)
 		return 0;
 	l = &r->class_[k];
 	c = &all->class_[k];
@@ -163,7 +163,7 @@ static __noinline int mz_shaper_take(struct mz_shaping *s, __u32 at)
 	__u32 k = s->class_;
 	__u64 ahead = 0;
 
-	if (!r || !all || k >= MZ_CLASSES)
+	if (!r || !all || k >= MZ_CLASSES || !r->flags)
 		return 0;
 	l = &r->class_[k];
 	c = &all->class_[k];

@@ -42,7 +42,7 @@ flood() {
 	local receiver=$STARTED
 	: > "$TOPO_DIR/heard.log"
 	wait_for 5 on "$to" bash -c 'ss -lun | grep -q ":5001 "'
-	on "$from" "$PACE" send "$address" 5001 "$rate" $SIZE "$((SECONDS_ + 2))" "$tos" > "$TOPO_DIR/sent"
+	on "$from" ${PACE_CPU:+taskset -c $PACE_CPU} "$PACE" send "$address" 5001 "$rate" $SIZE "$((SECONDS_ + 2))" "$tos" > "$TOPO_DIR/sent"
 	wait_for 10 bash -c "! kill -0 $receiver 2> /dev/null"
 	heard=$(tail -n 1 "$TOPO_DIR/heard.log")
 }
@@ -81,6 +81,13 @@ marked() { [[ $(word ce) -gt 0 ]] || { echo "# $heard"; return 1; }; }
 ok "... and marked where its sender understands (RFC 3168)" marked
 flood a b $B 1000000 $((2 * GAP))
 ok "what is below the rate is not touched" near 1000000 "$(word rate)"
+
+# Two senders of one endpoint, on two CPUs where there are two.
+on a taskset -c 0 "$PACE" send $B 5001 3000000 $SIZE $((SECONDS_ + 3)) > /dev/null &
+other=$!
+PACE_CPU=$(($(nproc) - 1)) flood a b $B 3000000 $GAP
+wait $other
+ok "two CPUs at once do not exceed it" near 2000000 "$(word rate)"
 
 # QOS_SHORT: what only the kernel decides.
 if [[ -n ${QOS_SHORT:-} ]]; then
