@@ -21,6 +21,9 @@ enum mz_class { MZ_CLASS_PREMIUM, MZ_CLASS_EXPEDITED, MZ_CLASS_BEST_EFFORT };
 #define MZ_LEVEL(class_, priority) (1u + (class_) * MZ_PRIORITIES + (priority))
 #define MZ_LEVEL_DEFAULT MZ_LEVEL(MZ_CLASS_BEST_EFFORT, 1u)
 #define MZ_LEVELS (1u + MZ_CLASSES * MZ_PRIORITIES)
+/* Or'ed to it in a packet: the level is its conversation's, by a service or a rule of the
+ * sender's host, not its endpoint's own: the answers are to have it, too. */
+#define MZ_LEVEL_TOLD 0x80u
 
 /* What a level is outside the overlay. Slot: the level; MZ_LEVEL_OF_DSCP + DSCP: what an
  * endpoint's own DSCP means where it is trusted, of which `level` alone counts. */
@@ -71,33 +74,35 @@ MZ_ABI_ASSERT(sizeof(struct mz_shaper) == 264);
 #define MZ_SHAPER_FIRST      3u
 #define MZ_SHAPERS           8192u
 
-/* When the next packet may leave by one limit. */
+/* No clock that is in use is further ahead: packets are dropped long before. One that is,
+ * after a year's silence or because time went back, stands for one that is idle. */
+#define MZ_CLOCK_MOST (60ull * 1000000000ull << MZ_TICK_BITS)
+
+/* When the next packet may leave by one limit, and CoDel's state of its queue. Two CPUs may
+ * lose one another's changes of that, never of the clocks. */
 struct mz_limit_clock {
 	__u64 bytes;
 	__u64 sparse; /* of flows without a queue, which pass those that have one, at half the rate */
 	__u64 packets;
-};
-MZ_ABI_ASSERT(sizeof(struct mz_limit_clock) == 24);
-
-/* The clocks of a class, and CoDel's state. Two CPUs may lose one another's changes of that,
- * never of the clocks. */
-struct mz_class_clocks {
-	struct mz_limit_clock whole; /* the whole as this class sees it: moved on by it and those before it */
-	struct mz_limit_clock own;   /* the class's ceiling */
-	__u64 floor;     /* the class's guarantee against the whole */
 	__u64 above;     /* since when the queue has been past `drop`; 0 = it is not */
 	__u64 next_drop;
 	__u32 drops;     /* since the queue was last short */
 	__u32 pad;
 };
-MZ_ABI_ASSERT(sizeof(struct mz_class_clocks) == 80);
+MZ_ABI_ASSERT(sizeof(struct mz_limit_clock) == 48);
+
+struct mz_class_clocks {
+	struct mz_limit_clock whole; /* the whole as this class sees it: moved on by it and those before it */
+	struct mz_limit_clock own;   /* the class's ceiling */
+	__u64 floor;                 /* the class's guarantee against the whole */
+};
+MZ_ABI_ASSERT(sizeof(struct mz_class_clocks) == 104);
 
 struct mz_clocks {
 	struct mz_class_clocks class_[MZ_CLASSES];
 	__u64 floor; /* the whole's guarantee against what it is part of */
-	__u64 pad;
 };
-MZ_ABI_ASSERT(sizeof(struct mz_clocks) == 256);
+MZ_ABI_ASSERT(sizeof(struct mz_clocks) == 320);
 
 /* What became of a class's packets at a shaper; superpackets count as what the wire sees. */
 struct mz_shaped {

@@ -14,7 +14,7 @@
 #include "bpf/abi/vips.h"
 
 /* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v9"
+#define MZ_ABI_VERSION "v10"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {
@@ -200,7 +200,9 @@ struct mz_judging {
 	__u32 policy;    /* the endpoint's */
 	__u32 from;      /* label set of who begins the flow */
 	__u32 vector[3]; /* by label set, block and port */
-	__u32 verdict;   /* enum mz_policy_verdict */
+	__u8  verdict;   /* enum mz_policy_verdict */
+	__u8  level;     /* the first rule's that has one (MZ_LEVEL()); 0 = none */
+	__u16 pad;
 	struct mz_answers told;
 	struct mz_denial denial;
 };

@@ -5,9 +5,8 @@
 
 #include "bpf/abi/qos.h"
 
-/* No clock that is in use is further ahead: packets are dropped long before. One that is,
- * after a year's silence or because time went back, stands for one that is idle. */
-#define MZ_CLOCK_MOST (60ull * 1000000000ull << MZ_TICK_BITS)
+/* No packet moves a clock on by more: it would be taken for idle (MZ_CLOCK_MOST). */
+#define MZ_COST_MOST (MZ_CLOCK_MOST / 2)
 
 /* 1000 / sqrt(n + 1): RFC 8289 drops at intervals that shrink so. */
 #define MZ_CODEL_STEPS 32u
@@ -22,7 +21,7 @@ static __always_inline __u64 mz_read_once(const __u64 *at)
 	return *(const volatile __u64 *)at;
 }
 
-/* Ticks that `bytes` (below 2^20) take at `byte`, which is told in 2^-20 ns and below 2^40. */
+/* Ticks that `bytes` (below 2^23) take at `byte`, which is told in 2^-20 ns and below 2^41. */
 static __always_inline __u64 mz_cost(__u32 bytes, __u64 byte)
 {
 	return (bytes * byte) >> (MZ_RATE_BITS - MZ_TICK_BITS);
@@ -45,12 +44,14 @@ static __always_inline __u64 mz_clock_take(__u64 *clock, __u64 cost, __u64 now, 
 
 	if (ahead + burst > MZ_CLOCK_MOST + burst) /* behind by more than that */
 		(void)mz_atomic_swap(clock, was, now - burst);
+	if (cost > MZ_COST_MOST)
+		cost = MZ_COST_MOST;
 	ahead = mz_atomic_take(clock, cost) - now;
 	return ahead > MZ_CLOCK_MOST ? 0 : ahead;
 }
 
 /* RFC 8289: whether a packet that finds a queue of `ahead` ticks, `target` wanted, is dropped. */
-static __always_inline int mz_codel(struct mz_class_clocks *c, __u64 ahead, __u64 target, __u64 now)
+static __always_inline int mz_codel(struct mz_limit_clock *c, __u64 ahead, __u64 target, __u64 now)
 {
 	__u32 n;
 

@@ -218,7 +218,7 @@ MZ_MAP(mz_levels, ARRAY, __u32, struct mz_level, MZ_LEVEL_SLOTS, MZ_MAP_RDONLY);
 MZ_MAP(mz_shapers, ARRAY, __u32, struct mz_shaper, MZ_SHAPERS, MZ_MAP_RDONLY);
 
 /* Slot -> clocks. Writers: packets, all CPUs; the daemon empties a slot that it gives to
- * another. Reader: the same, and the daemon for queues. 8,192 x 256 B = 2 MiB. */
+ * another. Reader: the same, and the daemon for queues. 8,192 x 320 B = 2.5 MiB. */
 MZ_MAP(mz_clocks, ARRAY, __u32, struct mz_clocks, MZ_SHAPERS, 0);
 
 /* Slot -> what became of its packets. Writers: packets, on their own CPU. Reader: daemon.

@@ -18,6 +18,9 @@
 
 #define MZ_SENDER_TIERS 3 /* of MZ_SHAPER_TIERS */
 
+/* Bytes a packet is charged for at most, of what its sender says of segments: mz_cost(). */
+#define MZ_WIRE_MOST 0x7fffffu
+
 static __always_inline __u64 mz_later(__u64 a, __u64 b)
 {
 	return a > b ? a : b;
@@ -51,7 +54,7 @@ static __always_inline void mz_is_queued(struct mz_shaping *s)
 
 /* What a queue of `ahead` ticks means for the packet. Where nothing keeps packets the queue
  * is a bucket of tokens. */
-static __noinline int mz_judge_queue(struct mz_shaping *s, struct mz_class_clocks *c, const struct mz_limit *l,
+static __noinline int mz_judge_queue(struct mz_shaping *s, struct mz_limit_clock *c, const struct mz_limit *l,
 				     __u64 ahead)
 {
 	if (ahead > l->mark)
@@ -95,16 +98,15 @@ static __noinline int mz_shaper_look(struct mz_shaping *s, __u32 at)
 		ahead = mz_limit_look(s, &r->whole, &c->whole);
 		if (ahead && l->floor)
 			ahead = mz_sooner(ahead, mz_clock_ahead(&c->floor, s->now));
-		if (ahead > r->whole.mark || c->above)
-			mz_judge_queue(s, c, &r->whole, ahead);
+		if (ahead > r->whole.mark || c->whole.above)
+			mz_judge_queue(s, &c->whole, &r->whole, ahead);
 	}
-	if (r->flags & MZ_SHAPER_F_CLASSES) {
+	if (!s->why && (r->flags & MZ_SHAPER_F_CLASSES)) {
 		ahead = mz_limit_look(s, l, &c->own);
-		if (ahead > l->mark)
-			mz_judge_queue(s, c, l, ahead);
+		if (ahead > l->mark || c->own.above)
+			mz_judge_queue(s, &c->own, l, ahead);
 	}
-	if (s->why && !s->dropped_by)
-		s->dropped_by = at;
+	s->dropped_by = at; /* the last that looked, if any drops it */
 	return 0;
 }
 
@@ -167,7 +169,9 @@ static __noinline int mz_shaper_take(struct mz_shaping *s, __u32 at)
 		return 0;
 	l = &r->class_[k];
 	c = &all->class_[k];
-	s->wire = (s->bytes + s->segments * r->overhead) & 0xfffff;
+	s->wire = s->bytes + s->segments * r->overhead;
+	if (s->wire > MZ_WIRE_MOST)
+		s->wire = MZ_WIRE_MOST;
 	if (r->flags & MZ_SHAPER_F_WHOLE) {
 		ahead = mz_limit_take(s, &r->whole, &c->whole);
 		/* Classes behind this one wait for it, too. */
@@ -193,7 +197,7 @@ static __always_inline __u32 mz_shape_by_all(struct mz_shaping *s)
 
 	s->ns = mz_now_ns();
 	s->now = s->ns << MZ_TICK_BITS;
-	for (__u32 i = 0; i < MZ_SHAPER_TIERS; i++)
+	for (__u32 i = 0; i < MZ_SHAPER_TIERS && !s->why; i++)
 		if (s->shaper[i])
 			mz_shaper_look(s, s->shaper[i]);
 	if (s->why) {
@@ -250,6 +254,8 @@ static __always_inline void mz_shapers_of(struct mz_shaping *s, __u32 in, __u32 
 		s->shaper[1] = from->vpc_shaper[MZ_DIR_EGRESS];
 		s->shaper[2] = from->shaper[MZ_DIR_EGRESS];
 	}
+	if (out && !to) /* it goes at this moment */
+		return;
 	if (to) {
 		s->shaper[3] = to->vpc_shaper[MZ_DIR_INGRESS];
 		s->shaper[4] = to->shaper[MZ_DIR_INGRESS];
@@ -277,7 +283,7 @@ int mz_shape(mz_ctx_t *ctx, __u32 what, __u32 headers, __u32 flow, __u32 out);
  * it. */
 __noinline int mz_shape(mz_ctx_t *ctx, __u32 what, __u32 headers, __u32 flow, __u32 out)
 {
-	__u32 zero = 0, level = (what & 0xff) - 1, why, l2 = headers & MZ_OFF_MASK;
+	__u32 zero = 0, level = (what & 0xff & ~MZ_LEVEL_TOLD) - 1, why, l2 = headers & MZ_OFF_MASK;
 	struct mz_shaping *s = mz_lookup(mz_shapings, &zero);
 
 	if (!s)

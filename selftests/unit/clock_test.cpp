@@ -127,7 +127,7 @@ TEST(Clock, CostsAreTheRates) {
 }
 
 TEST(Codel, DropsOnlyAfterAnIntervalAndThenFaster) {
-  mz_class_clocks c{};
+  mz_limit_clock c{};
   const std::uint64_t target = 5 * kMs, queue = 6 * kMs, interval = 100 * kMs;
   EXPECT_FALSE(mz_codel(&c, queue, target, kNow));
   EXPECT_FALSE(mz_codel(&c, queue, target, kNow + interval - 1));

@@ -205,5 +205,34 @@ TEST_F(DaemonQosTest, SuperpacketsOfAnEndpointAreShort) {
   EXPECT_TRUE(is("65536"));
 }
 
+// Labels that are in force and not yet stored point into the goal that goes.
+TEST_F(DaemonQosTest, LabelsThatWaitAreStoredFirst) {
+  ASSERT_OK(apply(kState));
+  bool told = false;
+  v1::SetLabelsRequest r;
+  ASSERT_OK(parse_text("{endpoints: [{endpoint: red/a, namespace: shop, labels: {app: web}}]}", "test", r));
+  daemon_->set_labels(r, [&told](const Result<v1::SetLabelsReply>& reply) { told = reply.has_value(); });
+  ASSERT_OK(set("{endpoint: red/a, qos: {egress: {whole: {rate: 1000000}}}}"));
+  EXPECT_TRUE(told);
+}
+
+// What shaped the uplink goes with what it was to shape it to.
+TEST_F(DaemonQosTest, AnUplinkWithoutARateHasNoHtb) {
+  DaemonOptions options;
+  options.queueing = "htb";
+  start(options);
+  ASSERT_OK(apply(kState));
+  ASSERT_OK(set("{endpoint: red/a, qos: {egress: {whole: {rate: 1000000}}}}"));
+  ASSERT_OK(set("{uplink: true, qos: {egress: {whole: {rate: 10000000}}}}"));
+  EXPECT_EQ(must(daemon_->qos_status()).qdisc(), "htb");
+  ASSERT_OK(set("{uplink: true}"));
+  const auto status = must(daemon_->qos_status());
+  EXPECT_NE(status.qdisc(), "htb");
+  EXPECT_THAT(status.problem(), HasSubstr("HTB needs a rate"));
+  ASSERT_OK(set("{uplink: true, qos: {egress: {whole: {rate: 10000000}, expedited: {weight: 3}, best_effort: {weight: 1}}}}"));
+  EXPECT_EQ(must(daemon_->qos_status()).qdisc(), "htb");
+  EXPECT_THAT(must(daemon_->qos_status()).warnings(0), HasSubstr("weights mean nothing to HTB"));
+}
+
 }  // namespace
 }  // namespace mizar

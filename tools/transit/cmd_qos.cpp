@@ -11,6 +11,7 @@
 #include "tools/transit/object.h"
 #include "tools/transit/output.h"
 #include "tools/transit/qos_settings.h"
+#include "userspace/qos/text.h"
 
 namespace transit {
 namespace {
@@ -158,7 +159,7 @@ Result<int> top(const Context& ctx, double interval) {
                       {"packets_per_second", packets}, {"queue_ns", q.queue_ns()}, {"mean_wait_ns", wait},
                       {"marked_per_second", marked}, {"dropped_per_second", dropped}});
       const auto shown = static_cast<std::uint64_t>(std::llround(bits));
-      table.row({words_of(t), q.direction(), q.class_(), rate_text(shown >= 1000000 ? shown / 10000 * 10000 : shown / 10 * 10),
+      table.row({words_of(t), q.direction(), q.class_(), mizar::rate_text(shown >= 1000000 ? shown / 10000 * 10000 : shown / 10 * 10),
                  fmt::format("{:.0f}", packets), milliseconds(static_cast<double>(q.queue_ns())), milliseconds(wait),
                  fmt::format("{:.0f}", marked), fmt::format("{:.0f}", dropped)});
     }
@@ -171,7 +172,7 @@ Result<int> top(const Context& ctx, double interval) {
 
 // ---- status --------------------------------------------------------------------------
 
-std::string or_none(std::uint64_t rate, const char* otherwise) { return rate == 0 ? otherwise : rate_text(rate) + "bit/s"; }
+std::string or_none(std::uint64_t rate, const char* otherwise) { return rate == 0 ? otherwise : mizar::rate_text(rate) + "bit/s"; }
 
 Result<int> status(const Context& ctx) {
   auto reply = call(ctx, v1::GetQosRequest());

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/transit/qos_settings.h"
 
-#include <cmath>
 #include <cstdlib>
 #include <sstream>
 
+#include "userspace/qos/text.h"
+
 namespace transit {
+
+using mizar::parse_bytes;
+using mizar::parse_rate;
+using mizar::rate_text;
 
 namespace {
 
@@ -14,23 +19,6 @@ std::vector<std::string> split(const std::string& text, char by) {
   std::istringstream in(text);
   for (std::string part; std::getline(in, part, by);) parts.push_back(part);
   return parts;
-}
-
-// A number with one of `units` behind it, the n-th of which is `base` to the n.
-Result<std::uint64_t> scaled(const std::string& text, const std::string& units, double base, const char* example) {
-  const auto wrong = [&] { return fail(Code::invalid_argument, "'{}' is no number; write it as {}", text, example); };
-  if (text == "none") return 0;
-  char* end = nullptr;
-  const double n = std::strtod(text.c_str(), &end);
-  if (end == text.c_str() || !std::isfinite(n) || n < 0) return wrong();
-  double factor = 1;
-  if (*end != 0) {
-    const auto at = units.find(*end++);
-    if (at == std::string::npos || *end != 0) return wrong();
-    factor = std::pow(base, static_cast<double>(at + 1));
-  }
-  if (n * factor > 1e18) return wrong();
-  return static_cast<std::uint64_t>(std::llround(n * factor));
 }
 
 Result<std::uint32_t> number(const std::string& text) {
@@ -151,18 +139,6 @@ void write_shaper(std::vector<std::string>& out, const std::string& at, const v1
 }
 
 }  // namespace
-
-Result<std::uint64_t> parse_rate(const std::string& text) { return scaled(text, "kMGT", 1000, "100M, 1.5G or 64k"); }
-
-Result<std::uint64_t> parse_bytes(const std::string& text) { return scaled(text, "KM", 1024, "64K or 1M"); }
-
-std::string rate_text(std::uint64_t bits) {
-  constexpr std::array<std::pair<std::uint64_t, char>, 4> units = {
-      {{1'000'000'000'000, 'T'}, {1'000'000'000, 'G'}, {1'000'000, 'M'}, {1000, 'k'}}};
-  for (const auto& [unit, name] : units)
-    if (bits >= unit && bits % (unit / 1000) == 0) return fmt::format("{}{}", static_cast<double>(bits) / static_cast<double>(unit), name);
-  return fmt::to_string(bits);
-}
 
 Result<> set(v1::SetQosRequest& request, const std::string& setting) {
   const auto equals = setting.find('=');

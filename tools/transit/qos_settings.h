@@ -12,12 +12,6 @@ namespace transit {
 
 namespace v1 = mizar::v1;
 
-// Bits a second: "100M", "1.5G", "64k", "2500000"; decimal, as links are.
-Result<std::uint64_t> parse_rate(const std::string& text);
-// Bytes: "64K", "1M"; binary, as memory is.
-Result<std::uint64_t> parse_bytes(const std::string& text);
-std::string rate_text(std::uint64_t bits);
-
 // Changes `request` (qos and levels) as one setting says. Keys:
 //   class, priority, trust, link-rate
 //   DIRECTION[.CLASS][.FIELD]   egress, ingress; premium, expedited, best-effort; rate (the

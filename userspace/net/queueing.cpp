@@ -399,6 +399,12 @@ const char* name_of(Queueing kind) {
   return "none";
 }
 
+std::optional<Queueing> queueing_named(const std::string& name) {
+  for (const auto k : {Queueing::fq_bands, Queueing::mqprio_fq, Queueing::prio_fq, Queueing::htb, Queueing::none})
+    if (name == name_of(k)) return k;
+  return std::nullopt;
+}
+
 Queueing QueueingSupport::best() const { return choose_queueing(*this, 1); }
 
 Queueing choose_queueing(const QueueingSupport& support, unsigned queues) {

@@ -26,6 +26,9 @@ enum class Queueing {
   none,       // the kernel's default
 };
 const char* name_of(Queueing kind);  // "fq-bands", "mqprio-fq", "prio-fq", "htb", "none"
+std::optional<Queueing> queueing_named(const std::string& name);
+// Whether it keeps packets until the time that is written on them.
+constexpr bool keeps_time(Queueing kind) { return kind != Queueing::htb && kind != Queueing::none; }
 
 // Root handle "4d5a:" marks ours.
 constexpr std::uint16_t kQueueingHandle = 0x4d5a;

@@ -170,7 +170,8 @@ class Daemon {
   void ensure_queueing();
   void ensure_uplink_queueing();
   void ensure_endpoint_queueing();
-  [[nodiscard]] std::uint64_t uplink_rate() const;  // bits a second; 0 = none
+  [[nodiscard]] std::uint64_t uplink_rate(const Goal& goal) const;  // bits a second; 0 = none
+  [[nodiscard]] std::pair<net::QueueingSpec, std::string> wanted_queueing();
   Result<> read_qos();
   Result<> make_qos_true();
   Result<> overlay_qos(const v1::StoredQos& stored, Goal& goal) const;

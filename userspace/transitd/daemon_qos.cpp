@@ -5,6 +5,7 @@
 #include "bpf/abi/wire.h"
 #include "userspace/base/log.h"
 #include "userspace/net/offload.h"
+#include "userspace/qos/text.h"
 #include "userspace/transitd/daemon.h"
 
 namespace mizar {
@@ -14,30 +15,12 @@ namespace {
 constexpr const char* kQos = "qos";  // in the store
 constexpr std::array<const char*, 2> kDirections = {"egress", "ingress"};
 
-std::optional<net::Queueing> queueing_named(const std::string& name) {
-  for (const auto k : {net::Queueing::fq_bands, net::Queueing::mqprio_fq, net::Queueing::prio_fq, net::Queueing::htb,
-                       net::Queueing::none})
-    if (name == net::name_of(k)) return k;
-  return std::nullopt;
-}
-
-bool keeps_time(net::Queueing k) {
-  return k == net::Queueing::fq_bands || k == net::Queueing::mqprio_fq || k == net::Queueing::prio_fq;
-}
-
-std::string rate_text(std::uint64_t bits) {
-  if (bits % 1'000'000'000 == 0) return fmt::format("{} Gbit/s", bits / 1'000'000'000);
-  if (bits % 1'000'000 == 0) return fmt::format("{} Mbit/s", bits / 1'000'000);
-  if (bits % 1000 == 0) return fmt::format("{} kbit/s", bits / 1000);
-  return fmt::format("{} bit/s", bits);
-}
-
 // What a packet of class k would wait now at a shaper, ns.
 std::uint64_t queue_ns(const mz_clocks& c, const mz_shaper& r, unsigned k, std::uint64_t now) {
   std::uint64_t most = 0;
   const auto look = [&](std::uint64_t clock) {
     const std::uint64_t ahead = clock - now;
-    if (ahead <= (60ull * 1'000'000'000 << MZ_TICK_BITS)) most = std::max(most, ahead);
+    if (ahead <= MZ_CLOCK_MOST) most = std::max(most, ahead);
   };
   const auto limit = [&](const mz_limit& l, const mz_limit_clock& clock) {
     if (l.byte != 0) look(clock.bytes);
@@ -59,6 +42,14 @@ std::uint64_t guaranteed_in(const Goal& goal) {
   for (const auto& [name, v] : goal.vpcs) add(v.qos);
   for (const auto& [key, e] : goal.endpoints)
     if (goal.local(e)) add(e.qos);
+  return sum;
+}
+
+// Bits a second that endpoints of this host may send together, of those that have a limit.
+std::uint64_t ceilings_in(const Goal& goal) {
+  std::uint64_t sum = 0;
+  for (const auto& [key, e] : goal.endpoints)
+    if (goal.local(e)) sum += e.qos.shaper[MZ_DIR_EGRESS].whole.rate;
   return sum;
 }
 
@@ -93,58 +84,61 @@ void put_request(const v1::SetQosRequest& r, v1::StoredQos& stored) {
 Result<> check_rates(const Goal& goal, const v1::SetQosRequest& r, std::uint64_t link_rate, const std::string& link) {
   const std::uint64_t rate = goal.uplink.shaper[MZ_DIR_EGRESS].whole.rate;
   if (r.uplink() && link_rate != 0 && rate > link_rate)
-    return fail(Code::invalid_argument, "uplink: egress.rate: {} are more than {} of link {}", rate_text(rate), rate_text(link_rate), link);
+    return fail(Code::invalid_argument, "uplink: egress.rate: {} are more than {} of link {}", bit_rate_text(rate), bit_rate_text(link_rate), link);
   if (goal.uplink.link_rate && rate == 0 && link_rate == 0)
     return fail(Code::failed_precondition, "uplink: link {} does not say its rate; give egress=RATE", link);
   const std::uint64_t most = rate != 0 ? rate : link_rate, sum = guaranteed_in(goal);
   if (most == 0 || sum <= most) return {};
   return fail(Code::invalid_argument, "{}: egress.guaranteed: endpoints and VPCs would be guaranteed {}, the uplink carries {}",
-              target_of(r), rate_text(sum), rate_text(most));
+              target_of(r), bit_rate_text(sum), bit_rate_text(most));
 }
 
 }  // namespace
 
 // ---- qdiscs ----------------------------------------------------------------------------
 
-std::uint64_t Daemon::uplink_rate() const {
-  const std::uint64_t said = goal_.uplink.shaper[MZ_DIR_EGRESS].whole.rate;
-  return said != 0 || !goal_.uplink.link_rate ? said : link_rate_;
+std::uint64_t Daemon::uplink_rate(const Goal& goal) const {
+  const std::uint64_t said = goal.uplink.shaper[MZ_DIR_EGRESS].whole.rate;
+  return said != 0 || !goal.uplink.link_rate ? said : link_rate_;
 }
 
-void Daemon::ensure_uplink_queueing() {
-  if (uplink_ == 0) return;
-  const auto problem = [this](const std::string& what) {
-    if (what != queueing_problem_ && !what.empty()) log::warning("{}", what);
-    queueing_problem_ = what;
-    queueing_ = net::Queueing::none;
-  };
-  if (options_.queueing == "none" || !Qos::in_use(goal_)) {
-    if (queueing_ != net::Queueing::none || !queueing_known_)
-      if (auto rc = net::clear_queueing(netlink_, uplink_); !rc) log::warning("{}", rc.error().what);
-    queueing_known_ = true;
-    return problem("");
-  }
+// What the uplink is to have; none, with why, where nothing does.
+std::pair<net::QueueingSpec, std::string> Daemon::wanted_queueing() {
   net::QueueingSpec spec;
-  if (const auto named = queueing_named(options_.queueing)) {
+  if (options_.queueing == "none" || !Qos::in_use(goal_)) return {spec, ""};
+  if (const auto named = net::queueing_named(options_.queueing)) {
     spec.kind = *named;
   } else {
     const auto queues = net::tx_queues(netlink_, uplink_);
     spec.kind = net::choose_queueing(*queueing_support_, queues ? *queues : 1);
   }
-  if (spec.kind == net::Queueing::htb) {
-    spec.rate = uplink_rate();
-    if (spec.rate == 0)
-      return problem(fmt::format("uplink {}: the kernel has no fq, and HTB needs a rate: 'transit qos set uplink egress=RATE', or link-rate=on",
-                                 uplink_name_));
-    // What nobody says: no class starves.
-    const QosShaper& s = goal_.uplink.shaper[MZ_DIR_EGRESS];
-    for (unsigned k = 0; k < MZ_CLASSES; k++) spec.guaranteed[k * MZ_PRIORITIES + 1] = s.classes[k].guaranteed;
-  }
   if (spec.kind == net::Queueing::none)
-    return problem(fmt::format("uplink {}: the kernel has neither fq nor HTB: rates are kept by marks and drops", uplink_name_));
-  if (auto rc = net::set_queueing(netlink_, uplink_, spec, options_.replace_qdisc); !rc)
-    return problem(fmt::format("uplink {}: {}", uplink_name_, rc.error().what));
-  queueing_problem_.clear();
+    return {spec, "the kernel has neither fq nor HTB: rates are kept by marks and drops"};
+  if (spec.kind != net::Queueing::htb) return {spec, ""};
+  spec.rate = uplink_rate(goal_);
+  if (spec.rate == 0)
+    return {{}, "the kernel has no fq, and HTB needs a rate: 'transit qos set uplink egress=RATE', or link-rate=on"};
+  const QosShaper& s = goal_.uplink.shaper[MZ_DIR_EGRESS];
+  for (unsigned k = 0; k < MZ_CLASSES; k++) spec.guaranteed[k * MZ_PRIORITIES + 1] = s.classes[k].guaranteed;
+  return {spec, ""};
+}
+
+void Daemon::ensure_uplink_queueing() {
+  if (uplink_ == 0) return;
+  auto [spec, problem] = wanted_queueing();
+  if (spec.kind != net::Queueing::none) {
+    if (auto rc = net::set_queueing(netlink_, uplink_, spec, options_.replace_qdisc); !rc) {
+      spec.kind = net::Queueing::none;
+      problem = rc.error().what;
+    }
+  }
+  // An earlier run's, or one whose rate nobody says any more, would go on shaping.
+  if (spec.kind == net::Queueing::none && (queueing_ != net::Queueing::none || !queueing_known_))
+    if (auto rc = net::clear_queueing(netlink_, uplink_); !rc) log::warning("{}", rc.error().what);
+  queueing_known_ = true;
+  if (!problem.empty()) problem = fmt::format("uplink {}: {}", uplink_name_, problem);
+  if (problem != queueing_problem_ && !problem.empty()) log::warning("{}", problem);
+  queueing_problem_ = problem;
   if (queueing_ != spec.kind) log::info("uplink {}: {}", uplink_name_, net::name_of(spec.kind));
   queueing_ = spec.kind;
 }
@@ -162,7 +156,7 @@ void Daemon::ensure_endpoint_queueing() {
     if (stands == endpoint_queueing_.end() || stands->second != kind) {  // an earlier run's may stand
       net::QueueingSpec spec;
       spec.kind = kind;
-      auto rc = keeps_time(kind) ? net::set_queueing(netlink_, port.ifindex, spec, false)
+      auto rc = net::keeps_time(kind) ? net::set_queueing(netlink_, port.ifindex, spec, false)
                                  : net::clear_queueing(netlink_, port.ifindex);
       if (!rc) {
         log::warning("endpoint {}: {}", key, rc.error().what);
@@ -196,15 +190,15 @@ void Daemon::ensure_queueing() {
 Result<> Daemon::ensure_qos() {
   ensure_queueing();
   Qos::Surroundings around;
-  around.paced = keeps_time(queueing_);
+  around.paced = net::keeps_time(queueing_);
   around.queued = queueing_ == net::Queueing::htb;
   for (unsigned level = 0; level < MZ_LEVELS; level++)
     around.priority[level] =
         queueing_ == net::Queueing::none ? 0 : net::queue_priority(queueing_, (level == 0 ? MZ_LEVEL_DEFAULT : level) - 1);
   around.overhead = goal_.overhead() == MZ_OVERHEAD4 ? MZ_OUTER_LEN4 : MZ_OUTER_LEN6;
-  around.uplink_rate = uplink_rate();
+  around.uplink_rate = uplink_rate(goal_);
   for (const auto& [ifindex, kind] : endpoint_queueing_)
-    if (keeps_time(kind)) around.paced_interfaces.insert(ifindex);
+    if (net::keeps_time(kind)) around.paced_interfaces.insert(ifindex);
   return qos_.apply(goal_, around);
 }
 
@@ -254,20 +248,21 @@ Result<> Daemon::make_qos_true() {
 std::vector<std::string> Daemon::qos_warnings(const Goal& goal) const {
   std::vector<std::string> out;
   const QosShaper& up = goal.uplink.shaper[MZ_DIR_EGRESS];
-  const std::uint64_t rate = up.whole.rate != 0 ? up.whole.rate : goal.uplink.link_rate ? link_rate_ : 0;
-  std::uint64_t ceilings = 0;
+  const std::uint64_t rate = uplink_rate(goal), guaranteed = guaranteed_in(goal), ceilings = ceilings_in(goal);
   std::array<bool, MZ_CLASSES> used{};
   for (const auto& [key, e] : goal.endpoints) {
     if (!goal.local(e)) continue;
-    ceilings += e.qos.shaper[MZ_DIR_EGRESS].whole.rate;
     const unsigned level = e.qos.level == 0 ? MZ_LEVEL_DEFAULT : e.qos.level;
     used[(level - 1) / MZ_PRIORITIES] = true;
     if (e.qos.trust) used.fill(true);
   }
-  if (rate != 0 && guaranteed_in(goal) > rate)
-    out.push_back(fmt::format("uplink: endpoints and VPCs are guaranteed {} together, it carries {}", rate_text(guaranteed_in(goal)), rate_text(rate)));
+  if (rate != 0 && guaranteed > rate)
+    out.push_back(fmt::format("uplink: endpoints and VPCs are guaranteed {} together, it carries {}", bit_rate_text(guaranteed), bit_rate_text(rate)));
   if (rate != 0 && ceilings > rate)
-    out.push_back(fmt::format("uplink: endpoints may send {} together, it carries {}", rate_text(ceilings), rate_text(rate)));
+    out.push_back(fmt::format("uplink: endpoints may send {} together, it carries {}", bit_rate_text(ceilings), bit_rate_text(rate)));
+  const auto weighted = [](const QosLimit& l) { return l.weight != 0; };
+  if (queueing_ == net::Queueing::htb && std::any_of(up.classes.begin(), up.classes.end(), weighted))
+    out.emplace_back("uplink: weights mean nothing to HTB, which serves the classes in their order; guarantee what a class is to have");
   for (unsigned k = 0; k < MZ_CLASSES; k++)
     if (!up.classes[k].empty() && !used[k])
       out.push_back(fmt::format("uplink: egress.{} has limits, and no endpoint of this host is of that class", kClassNames[k]));
@@ -275,6 +270,7 @@ std::vector<std::string> Daemon::qos_warnings(const Goal& goal) const {
 }
 
 Result<v1::SetQosReply> Daemon::set_qos(const v1::SetQosRequest& r) {
+  MZ_CHECK(store_labels());  // what waits points into the goal that goes
   const int targets = !r.endpoint().empty() + !r.vpc().empty() + r.uplink();
   if (targets > 1 || (targets == 0 && r.levels().empty()))
     return fail(Code::invalid_argument, "qos: name one target: an endpoint, a VPC or the uplink");
@@ -318,12 +314,13 @@ Result<v1::QosStatus> Daemon::qos_status() {
   v1::QosStatus out;
   if (const auto q = netlink_.root_qdisc(uplink_); uplink_ != 0 && q) out.set_qdisc(*q);
   out.set_queueing(net::name_of(queueing_));
-  out.set_paced(keeps_time(queueing_));
+  out.set_paced(net::keeps_time(queueing_));
   out.set_problem(queueing_problem_);
   out.set_link_rate(link_rate_);
-  out.set_uplink_rate(uplink_rate());
+  out.set_uplink_rate(uplink_rate(goal_));
   out.set_time_ns(monotonic_ns());
   out.set_guaranteed(guaranteed_in(goal_));
+  out.set_ceilings(ceilings_in(goal_));
   for (auto& w : qos_warnings(goal_)) out.add_warnings(std::move(w));
   for (const auto& level : to_messages(goal_.levels)) *out.add_levels() = level;
 
@@ -360,12 +357,11 @@ Result<v1::QosStatus> Daemon::qos_status() {
     if (!(v.qos == QosSpec{})) MZ_CHECK(add(Qos::Kind::vpc, "vpc", name, v.qos, stored_qos_.vpcs().contains(name)));
   for (const auto& [key, e] : goal_.endpoints) {
     if (!goal_.local(e)) continue;
-    out.set_ceilings(out.ceilings() + e.qos.shaper[MZ_DIR_EGRESS].whole.rate);
     if (e.qos == QosSpec{}) continue;
     MZ_CHECK(add(Qos::Kind::endpoint, "endpoint", key, e.qos, stored_qos_.endpoints().contains(key)));
     const auto port = ports_.find(key);
     const auto kind = port == ports_.end() ? endpoint_queueing_.end() : endpoint_queueing_.find(port->second.ifindex);
-    out.mutable_targets()->rbegin()->set_paced(kind != endpoint_queueing_.end() && keeps_time(kind->second));
+    out.mutable_targets()->rbegin()->set_paced(kind != endpoint_queueing_.end() && net::keeps_time(kind->second));
   }
   return out;
 }
