@@ -66,9 +66,9 @@ ALL += $(O)/selftests/fuzz/responder_fuzz $(O)/selftests/fuzz/responder_fuzz_see
 
 # What operators write about policy.
 PFUZZ_SRC   := selftests/fuzz/policy_fuzz.cpp $(filter-out %/message.cpp,$(wildcard userspace/policy/*.cpp)) \
-	$(patsubst %,userspace/base/%.cpp,addr names result yaml)
+	$(patsubst %,userspace/base/%.cpp,addr names result yaml) userspace/qos/level.cpp
 PFUZZ_LIBS  := -lfmt $(shell pkg-config --libs yaml-cpp)
-PFUZZ_DEPS  := $(PFUZZ_SRC) $(wildcard userspace/policy/*.h userspace/base/*.h bpf/abi/*.h)
+PFUZZ_DEPS  := $(PFUZZ_SRC) $(wildcard userspace/policy/*.h userspace/base/*.h userspace/qos/level.h bpf/abi/*.h)
 $(O)/selftests/fuzz/policy_fuzz: $(PFUZZ_DEPS)
 	$(call say,FUZZ,$@)
 	$(Q)mkdir -p $(@D)

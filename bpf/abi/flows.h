@@ -77,7 +77,9 @@ struct mz_flow {
 	__be16 from_port;   /* F_SELF, F_SOURCE: the port they come from */
 	__u32  policy;      /* the group of the endpoint that allowed it, ... */
 	__u32  label;       /* ... and the other end's label set by then */
-	__u32  pad;
+	__u8   level;       /* MZ_LEVEL() by the rule that allowed it or, F_NAT, by its service; 0 = none */
+	__u8   heard;       /* ... as the other end's host says (MZ_LEVEL_TOLD) */
+	__u16  pad;
 };
 MZ_ABI_ASSERT(sizeof(struct mz_flow) == 88);
 

@@ -95,7 +95,9 @@ enum mz_policy_verdict { MZ_POLICY_ALLOW, MZ_POLICY_DENY, MZ_POLICY_PASS };
 
 struct mz_policy_rule {
 	__u64 hits;    /* flows it decided */
-	__u32 verdict; /* enum mz_policy_verdict */
+	__u8  verdict; /* enum mz_policy_verdict */
+	__u8  level;   /* of the flows it allows: MZ_LEVEL(); 0 = not said */
+	__u16 pad;
 	__u32 next;    /* PASS: the first rule of the next tier */
 };
 MZ_ABI_ASSERT(sizeof(struct mz_policy_rule) == 16);

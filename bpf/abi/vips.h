@@ -23,8 +23,10 @@ struct mz_vip {
 	__u32 size;   /* a prime; 0: nobody serves it */
 	__u32 sticky; /* jiffies a client stays with its backend; 0: each flow for itself */
 	__u32 id;     /* unique on the host, for mz_sticky_key */
+	__u8  level;  /* of flows to it and their answers: MZ_LEVEL(); 0 = not said */
+	__u8  pad[3];
 };
-MZ_ABI_ASSERT(sizeof(struct mz_vip) == 16);
+MZ_ABI_ASSERT(sizeof(struct mz_vip) == 20);
 
 struct mz_backend {
 	__u32 vni;

@@ -44,7 +44,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_geneve_opt) == 4);
 struct mz_opt {
 	struct mz_geneve_opt h;
 	__be32 label;        /* label set of the source endpoint, 0 = none */
-	__be32 class_origin; /* 8 bits QoS class, 24 bits host of the source */
+	__be32 class_origin; /* 8 bits QoS level (bpf/abi/qos.h), 24 bits host of the source */
 	__be32 hops_sender;  /* 4 bits hops, 4 bits flags, 24 bits outer sender */
 };
 MZ_ABI_ASSERT(sizeof(struct mz_opt) == 16);

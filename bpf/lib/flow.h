@@ -61,6 +61,7 @@ static __always_inline void mz_flow_serve(const struct mz_talk *t)
 	f->to_port = t->to_port;
 	f->from_port = t->from_port;
 	f->flags = (__u8)((f->flags & ~MZ_FLOW_F_TRANSLATED) | t->nat);
+	f->level = t->opens >> 1;
 }
 
 int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex);
@@ -218,6 +219,7 @@ __noinline __u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how,
 	if (!t || !j)
 		return 0;
 	j->policy = policy;
+	j->level = 0;
 	j->from = opener == MZ_DIR_INGRESS ? label : 0;
 	if (!policy)
 		return 0;
@@ -229,6 +231,7 @@ __noinline __u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how,
 		if (mz_flow_judged(f, policy, j->from, opener)) {
 			j->policy = f->policy; /* what allowed it is what is remembered */
 			j->from = f->label;
+			j->level = f->level;
 			return 0;
 		}
 		opener = f->opener;
@@ -265,17 +268,22 @@ static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir
 		if (f->seen != now)
 			f->seen = now;
 		mz_flow_count(f, (__u8)dir, p->len);
+		p->qos_class = mz_flow_level(f, p->qos_class, dir);
 	} else {
-		__u32 how = f ? dir : dir | MZ_FLOW_MISSED;
+		__u32 how = f ? dir : dir | MZ_FLOW_MISSED, went = 0;
 
 		t->trace = p->trace;
 		t->event = p->event;
 		why = mz_judge(t, mz_flow_asks(t, ifindex, how, p->policy, p->label));
 		if (!why)
-			why = mz_flow_step(t, ifindex, p->len, p->event, how);
+			went = mz_flow_step(t, ifindex, p->len, p->event, how | (__u32)p->qos_class << 16);
+		why |= (int)(went & 0xffff);
 		if (why)
 			return mz_drop(p, (enum mz_reason)why);
+		p->qos_class = (__u8)(went >> 16);
 		if (mz_unlikely(t->opens)) {
+			if (t->opens > 1)
+				p->qos_class = (__u8)(t->opens >> 1 | MZ_LEVEL_TOLD);
 			mz_flow_serve(t);
 			if (dir == MZ_DIR_EGRESS && (t->nat & MZ_FLOW_F_NAT))
 				mz_flow_enter_answers(t, ifindex);

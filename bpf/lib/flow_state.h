@@ -90,6 +90,21 @@ static __always_inline void mz_flow_count(struct mz_flow *f, __u8 dir, __u32 len
 	f->bytes[dir & 1] += len;
 }
 
+/* The level that a packet goes by, which has `was` (MZ_LEVEL() and MZ_LEVEL_TOLD, as pkt.h has
+ * it): what is said here of its conversation before what the other end's host says, and both
+ * before what its endpoint has. Sent on as told only if it is said here, or two hosts would
+ * remind each other for ever of what nobody says any more. */
+static __always_inline __u8 mz_flow_level(struct mz_flow *f, __u32 was, __u32 dir)
+{
+	__u8 heard = (__u8)(was & MZ_LEVEL_TOLD ? was & ~MZ_LEVEL_TOLD : 0);
+
+	if (dir == MZ_DIR_EGRESS)
+		return (__u8)(f->level ? f->level | MZ_LEVEL_TOLD : f->heard ? f->heard : was);
+	if (f->heard != heard)
+		f->heard = heard;
+	return (__u8)(f->level ? f->level : was & ~MZ_LEVEL_TOLD);
+}
+
 static __always_inline int mz_flow_ended(const struct mz_flow *f, __u32 now)
 {
 	/* Signed: another CPU may have seen a later packet. */
@@ -132,10 +147,11 @@ static __always_inline struct mz_flow *mz_flow_blank(__u32 ifindex, __u32 now)
 }
 
 /* Opens the flow at `key`, as `j` says it was judged. `before`: one that has ended, in
- * whose place it comes and which the quota counts already. Returns 0, or the reason it
- * may not be. */
-static __always_inline int mz_flow_open(const struct mz_flow_key *key, const struct mz_judging *j, __u32 ifindex,
-					__u32 len, __u8 event, __u8 dir, const struct mz_flow *before, __u32 now)
+ * whose place it comes and which the quota counts already. Returns the level that the packet,
+ * which has `was`, goes by, from bit 16 on, or the reason it may not be. */
+static __always_inline __u32 mz_flow_open(const struct mz_flow_key *key, const struct mz_judging *j, __u32 ifindex,
+					__u32 len, __u8 event, __u8 dir, const struct mz_flow *before, __u32 now,
+					__u32 was)
 {
 	__u32 slot = ifindex & (MZ_PORTS - 1);
 	const struct mz_port *port = mz_lookup(mz_ports, &slot);
@@ -144,19 +160,21 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, const str
 	int instead = before != NULL;
 	struct mz_flow_key *own;
 	struct mz_flow *f;
+	__u32 level = was << 16;
 	int rc;
 
 	/* Nothing to remember: what would answer is not known to have been asked. */
 	if (!port || port->ifindex != ifindex || !used || event == MZ_L4_REPLY || event == MZ_L4_ABORT)
-		return 0;
+		return level;
 	if (!instead && *used >= port->max_flows) {
 		mz_flow_stat(1, 0);
 		return MZ_R_FLOW_QUOTA;
 	}
 	f = mz_flow_blank(ifindex, now);
 	if (!f)
-		return 0;
+		return level;
 	f->opener = dir;
+	f->level = j->level;
 	f->policy = j->policy;
 	f->label = j->from;
 	if (event == MZ_L4_OPEN) {
@@ -175,12 +193,14 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, const str
 		f->to = before->to;
 		f->to_port = before->to_port;
 		f->from_port = before->from_port;
+		f->level = before->level;
 	}
+	level = (__u32)mz_flow_level(f, was, dir) << 16;
 	mz_flow_enter(f, key->proto, state);
 	mz_flow_count(f, dir, len);
 	own = mz_own_key(key);
 	if (!own)
-		return 0;
+		return level;
 	rc = instead ? mz_insert(mz_flows, own, f) : mz_insert_new(mz_flows, own, f);
 	if (rc) {
 		if (rc != -MZ_EEXIST) /* another CPU was faster */
@@ -189,17 +209,18 @@ static __always_inline int mz_flow_open(const struct mz_flow_key *key, const str
 		mz_atomic_add(used, 1);
 		mz_flow_stat(0, 0);
 	}
-	return 0;
+	return level;
 }
 
-#define MZ_FLOW_MISSED 0x100 /* or'ed to the direction: the caller found none */
+/* Or'ed to the direction: the caller found none; from bit 16 on, what level the packet has. */
+#define MZ_FLOW_MISSED 0x100
 
-int mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32 event, __u32 dir);
+__u32 mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32 event, __u32 dir);
 
 /* A packet that opens, moves or ends the flow at t->flow, or is the first of it that was
  * judged anew (mz_flow_asks() was asked). A function of its own, verified once for all
- * who call it. Returns 0, or the reason the packet is dropped. */
-__noinline int mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32 event, __u32 dir)
+ * who call it. Returns what mz_flow_open() does. */
+__noinline __u32 mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32 event, __u32 dir)
 {
 	struct mz_flow *f = NULL;
 	__u32 zero = 0, now;
@@ -213,19 +234,21 @@ __noinline int mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32 e
 		f = mz_flow_at(t);
 	if (t->trace) {
 		mz_note_slow(MZ_ST_FLOWS, f ? MZ_OBJ_FLOW : MZ_OBJ_MISS, f ? f->state : 0, dir & 1);
-		return 0;
+		return dir & ~0xffffu;
 	}
 	if (!f || mz_flow_is_other(f, ifindex, (__u8)event, now))
-		return mz_flow_open(&t->flow, j, ifindex, len, (__u8)event, dir & 1, f, now);
+		return mz_flow_open(&t->flow, j, ifindex, len, (__u8)event, dir & 1, f, now, dir >> 16);
 	state = mz_flow_next(f, (__u8)event, dir & 1);
 	if (state != f->state)
 		mz_flow_enter(f, t->flow.proto, state);
 	f->policy = j->policy;
 	if (dir & MZ_DIR_INGRESS)
 		f->label = j->from;
+	if (!(f->flags & MZ_FLOW_F_NAT)) /* that has its service's */
+		f->level = j->level;
 	f->seen = now;
 	mz_flow_count(f, dir & 1, len);
-	return 0;
+	return (__u32)mz_flow_level(f, dir >> 16, dir & 1) << 16;
 }
 
 #endif

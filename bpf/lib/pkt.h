@@ -67,7 +67,7 @@ struct mz_talk {
 	struct mz_addr to; /* with `nat`: as in struct mz_flow */
 	__be16 to_port, from_port;
 	__u8 nat;    /* MZ_FLOW_F_NAT, _SELF; 0 = not translated */
-	__u8 opens;  /* the flow is new: its entries are to be written */
+	__u8 opens;  /* the flow is new: its entries are to be written; from bit 1 on its service's level */
 	__u8 trace;
 	__u8 event;
 };
@@ -111,7 +111,7 @@ struct mz_pkt {
 	__u32 label;  /* label set of the source endpoint */
 	__u32 origin; /* host of the source endpoint, 0 = unknown */
 	__u32 sender; /* host that sent the outer packet */
-	__u8 qos_class;
+	__u8 qos_class; /* MZ_LEVEL(), with MZ_LEVEL_TOLD if it is its conversation's */
 	__u8 hops;
 	__u8 opt_flags;
 	__u8 outer6;

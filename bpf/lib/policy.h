@@ -112,6 +112,8 @@ static __always_inline void mz_decide(struct mz_judging *j, const struct mz_talk
 		else
 			mz_note_slow(MZ_ST_POLICY, MZ_OBJ_RULE, j->rule.list, j->rule.rule);
 		j->verdict = rule->verdict;
+		if (!j->level)
+			j->level = rule->level;
 		if (rule->verdict != MZ_POLICY_PASS)
 			return;
 		j->rule.rule = rule->next;

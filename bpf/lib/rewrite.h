@@ -119,7 +119,7 @@ __noinline int mz_set_tos(mz_ctx_t *ctx, __u32 off, __u32 v6, __u32 tos)
  * as it is (RFC 6040, normal mode), for both families. */
 static __always_inline void mz_dress(struct mz_pkt *p)
 {
-	__u32 slot = p->qos_class < MZ_LEVELS ? p->qos_class : 0;
+	__u32 at = p->qos_class & ~MZ_LEVEL_TOLD, slot = at < MZ_LEVELS ? at : 0;
 	const struct mz_level *level = mz_lookup(mz_levels, &slot);
 
 	p->outer_tos = p->tos & MZ_ECN_MASK;

@@ -151,6 +151,7 @@ __noinline int mz_vip_choose(struct mz_talk *t, __u32 ifindex)
 		if (!b) /* else this one flow goes elsewhere, and the client stays */
 			id = picked;
 	}
+	t->opens = (__u8)(t->opens | vip->level << 1);
 	if (t->trace)
 		mz_note_slow(MZ_ST_SERVICE, MZ_OBJ_BACKEND, picked ? picked : id, mz_ntohl(t->to.w[3]));
 	if (vip->sticky && !t->trace) {

@@ -6,6 +6,7 @@
 #include "control/model/validate.h"
 #include "userspace/base/names.h"
 #include "userspace/policy/yaml.h"
+#include "userspace/qos/annotations.h"
 
 namespace centaurus {
 
@@ -70,7 +71,9 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   if (!ip) return mizar::wrap(ip.error(), object);
   auto labels = mizar::policy::parse_pod_labels(m);
   if (!labels) return mizar::wrap(labels.error(), object);
-  auto qos = mizar::parse_qos(m.qos(), mizar::QosOf::endpoint);
+  auto said = mizar::with_annotations(m.qos(), m.annotations());
+  if (!said) return mizar::wrap(said.error(), object);
+  auto qos = mizar::parse_qos(*said, mizar::QosOf::endpoint);
   if (!qos) return mizar::wrap(qos.error(), object + ": qos");
   Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.netns(), m.tap(),
                m.interface(), m.max_flows(), m.user_data(), std::move(*labels), *qos};
@@ -90,7 +93,9 @@ Result<Service> service(const v1::Service& m, int index) {
   if (!ports) return mizar::wrap(ports.error(), object);
   auto health = mizar::parse_health(m, *ports);
   if (!health) return mizar::wrap(health.error(), object);
-  Service out{m.name(), m.vpc(), *ip, std::move(*ports), {}, m.sticky_seconds(), std::move(*health)};
+  auto level = mizar::parse_level(m.class_(), m.priority());
+  if (!level) return mizar::wrap(level.error(), object);
+  Service out{m.name(), m.vpc(), *ip, std::move(*ports), {}, m.sticky_seconds(), *level, std::move(*health)};
   for (const auto& b : m.backends()) out.backends.push_back({b.endpoint(), b.has_weight() ? b.weight() : 1});
   return out;
 }
@@ -222,6 +227,7 @@ void write_service(const Service& s, const Region& region, mizar::v1::Service& o
   mizar::write_addresses(s.address, out);
   mizar::write_service_ports(s.ports, *out.mutable_ports());
   out.set_sticky_seconds(s.sticky_seconds);
+  mizar::write_level(s.level, out);
   mizar::write_health(s.health, out);
   for (const Backend& b : s.backends) {
     const auto e = std::find_if(region.endpoints.begin(), region.endpoints.end(), [&](const Endpoint& x) {

@@ -74,6 +74,7 @@ struct Service {
   std::vector<mizar::ServicePortSpec> ports;
   std::vector<Backend> backends;
   std::uint32_t sticky_seconds = 0;
+  std::uint8_t level = 0;  // MZ_LEVEL() of flows to it; 0: their ends'
   std::optional<mizar::HealthSpec> health = {};
 };
 

@@ -41,6 +41,10 @@ void test_qos_ingress(void **state);
 void test_qos_local(void **state);
 void test_qos_group(void **state);
 void test_qos_levels(void **state);
+void test_level_rule(void **state);
+void test_level_lists(void **state);
+void test_level_heard(void **state);
+void test_level_service(void **state);
 // rows_local.c
 void test_local_requests(void **state);
 void test_local_replies(void **state);

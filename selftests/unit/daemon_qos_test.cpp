@@ -234,5 +234,19 @@ TEST_F(DaemonQosTest, AnUplinkWithoutARateHasNoHtb) {
   EXPECT_THAT(must(daemon_->qos_status()).warnings(0), HasSubstr("weights mean nothing to HTB"));
 }
 
+// What an orchestrator says; what is said in plain words goes before it.
+TEST_F(DaemonQosTest, AnnotationsAreRead) {
+  ASSERT_OK(apply(state_with("netns: {name: a}",
+                             "netns: {name: a}, annotations: {mizar.com/network-class: Expedited, mizar.com/network-priority: High, "
+                             "kubernetes.io/egress-bandwidth: 1M, x/y: z}")));
+  EXPECT_EQ(kept_to(), 1'000'000u);
+  EXPECT_EQ(port().qos_class, MZ_LEVEL(MZ_CLASS_EXPEDITED, 0u));
+  ASSERT_OK(set("{endpoint: red/a, qos: {class: premium}}"));
+  EXPECT_EQ(kept_to(), 0u) << "set here, all of it";
+  const auto rc = apply(state_with("netns: {name: a}", "netns: {name: a}, annotations: {kubernetes.io/egress-bandwidth: fast}"));
+  ASSERT_FALSE(rc);
+  EXPECT_EQ(rc.error().what, "endpoint red/a: annotations[kubernetes.io/egress-bandwidth]: 'fast' is no number; write it as 100M, 1.5G or 64k");
+}
+
 }  // namespace
 }  // namespace mizar

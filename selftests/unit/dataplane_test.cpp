@@ -139,7 +139,7 @@ TEST_P(Contract, AWalkInStepsFindsAll) {
 
 TEST_P(Contract, TablesOfServicesKeepTheirSizes) {
   const auto vip = [](__u16 port) { return mz_vip_key{7, Addr::v4(0x0a000001).abi(), port, 6}; };
-  for (__u16 port = 0; port < 3; port++) ASSERT_TRUE(dp_->vips().put(vip(port), {0, 251, 0, port}));
+  for (__u16 port = 0; port < 3; port++) ASSERT_TRUE(dp_->vips().put(vip(port), {0, 251, 0, port, 0, {}}));
   EXPECT_FALSE(dp_->vips().put(vip(3), {}));
   EXPECT_EQ(dp_->vips().get(vip(2))->id, 2u);
   ASSERT_TRUE(dp_->vip_rows().put(599, 70000));

@@ -55,6 +55,7 @@ TEST(Goal, ReadsServices) {
   EXPECT_EQ(s.vni, 7u);
   EXPECT_EQ(s.address.text(), "10.0.9.1 fd00:a:9::1");
   EXPECT_EQ(s.sticky_seconds, 60u);
+  EXPECT_EQ(s.level, MZ_LEVEL(MZ_CLASS_BEST_EFFORT, 0u));
   ASSERT_EQ(s.ports.size(), 2u);
   EXPECT_EQ(s.ports[0].backend_port, 8080);
   EXPECT_EQ(s.ports[1].backend_port, 80) << "the port itself, unless it says";

@@ -37,7 +37,7 @@ endpoints:
 names:
   - {name: far, vpc: a, network: unknown-here, address: 10.0.7.7, address6: "fd00:a:7::7"}
 services:
-  - {name: www, vpc: a, address: 10.0.9.1, address6: "fd00:a:9::1", sticky_seconds: 60,
+  - {name: www, vpc: a, address: 10.0.9.1, address6: "fd00:a:9::1", sticky_seconds: 60, priority: high,
      ports: [{protocol: tcp, port: 80, backend_port: 8080}, {protocol: udp, port: 80}],
      backends: [{name: web, address: 10.0.1.2, weight: 3}, {name: six, address6: "fd00:a:6::2"},
                 {name: far, address: 10.0.7.7, weight: 0}]}

@@ -398,6 +398,7 @@ TEST(Services, GoToEveryHostWithEndpointsOfTheVpc) {
   const auto s = goal_state(*region, plan, 1).services(0);  // w2 has no endpoint in front
   EXPECT_EQ(s.address(), "10.0.9.1");
   EXPECT_EQ(s.sticky_seconds(), 30u);
+  EXPECT_EQ(s.class_() + " " + s.priority(), "expedited medium");
   EXPECT_EQ(s.ports(0).backend_port(), 8080u);
   ASSERT_EQ(s.backends_size(), 2);
   EXPECT_EQ(s.backends(0).name() + " " + s.backends(0).address(), "web 10.0.1.2");

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <functional>
 
+#include "bpf/abi/qos.h"
 #include "userspace/policy/dimension.h"
 #include "userspace/policy/yaml.h"
 
@@ -125,6 +126,27 @@ TEST(PolicyCompile, WhatDividesLabelSets) {
   Pod p = *find("shop/web");
   p.labels["hash"] = "2";
   EXPECT_EQ(w.policies->label_set(p), w.set("shop/web")) << "random labels do not split";
+}
+
+// Of rules that allow the same flow the best level counts, whatever they are called; one
+// without says nothing.
+TEST(PolicyCompile, TheBestLevelCounts) {
+  std::vector<std::string> warnings;
+  auto parsed = parse_policies(np("a", "{ingress: [{}]}") + np("b", "{ingress: [{ports: [{port: 80}]}]}") + np("c", "{ingress: [{ports: [{port: 80}]}]}"), "t", warnings);
+  ASSERT_TRUE(parsed) << parsed.error().what;
+  parsed->policies[1].ingress_rules[0].level = MZ_LEVEL(MZ_CLASS_EXPEDITED, 0);
+  parsed->policies[2].ingress_rules[0].level = MZ_LEVEL(MZ_CLASS_PREMIUM, 2);
+  World w(parsed->policies);
+  const auto level = [&](std::uint16_t port) {
+    const auto judged = w.judge_flow("lab/web", "shop/web", kTcp, port, false);
+    return judged.allowed && judged.decider() != nullptr ? judged.decider()->level : 255;
+  };
+  EXPECT_EQ(level(80), MZ_LEVEL(MZ_CLASS_PREMIUM, 2u));
+  EXPECT_EQ(level(81), 0);
+  EXPECT_EQ(w.ask("lab/web", "shop/web", kTcp, 80), "+ network policy shop/c rule ingress[0]");
+  const Group before = w.group("shop/web");
+  parsed->policies[2].ingress_rules[0].level = MZ_LEVEL(MZ_CLASS_PREMIUM, 1);
+  EXPECT_FALSE(same(before, World(parsed->policies).group("shop/web"))) << "another level is another group: flows are judged anew";
 }
 
 TEST(PolicyCompile, NetworkPolicies) {

@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "bpf/abi/policy.h"
+#include "bpf/abi/qos.h"
 #include "userspace/policy/label_numbers.h"
 #include "userspace/policy/security_group.h"
 #include "userspace/policy/yaml.h"
@@ -264,6 +265,10 @@ TEST(PolicyMessage, NumbersOfEnumerationsAndPortsAreChecked) {
        [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->mutable_pods()->mutable_all(0)->set_key("security-group.centaurus/L_B"); }},
       {"namespaces: must be there, and empty", 2,
        [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->mutable_any(1)->mutable_namespaces()->add_all()->set_key("team"); }},
+      {"", 2, [](auto& p) { p.mutable_ingress_rules(0)->set_class_("premium"); }},
+      {"ingress_rules[0]: class: \"gold\": must be one of", 0, [](auto& p) { p.mutable_ingress_rules(0)->set_class_("gold"); }},
+      {"ingress_rules[0]: class: only of rules that allow", 1,
+       [](auto& p) { p.mutable_ingress_rules(0)->set_verdict(v1::PolicyRule::DENY), p.mutable_ingress_rules(0)->set_priority("high"); }},
       {"peers: there is none", 2, [](auto& p) { p.mutable_ingress_rules(0)->mutable_peers()->clear_any(); }}};
   for (const auto& c : cases) {
     v1::Policy m = to_message("red", all().policies[c.policy]);
@@ -279,6 +284,7 @@ TEST(PolicyMessage, EmptyListsAreNotMissingOnes) {
   p.ingress_rules[0].peers.emplace().clear();
   p.ingress_rules[0].ports.emplace().clear();
   p.ingress_rules[1].peers.reset(), p.ingress_rules[1].ports.reset();
+  p.ingress_rules[0].level = MZ_LEVEL(MZ_CLASS_EXPEDITED, 2);
   const auto back = parse_policy(to_message("red", p));
   ASSERT_TRUE(back) << back.error().what;
   EXPECT_EQ(*back, p);

@@ -342,7 +342,7 @@ TEST(PolicyTables, HitsAreThoseOfEachRule) {
   PolicyTables tables(dp);
   const auto n = tables.put(a_group());
   ASSERT_TRUE(n);
-  ASSERT_TRUE(dp.policy_rules().put({MZ_POLICY_LIST(*n, MZ_POLICY_IN), 2}, {7, MZ_POLICY_DENY, 0}));
+  ASSERT_TRUE(dp.policy_rules().put({MZ_POLICY_LIST(*n, MZ_POLICY_IN), 2}, {7, MZ_POLICY_DENY, 0, 0, 0}));
   EXPECT_EQ(tables.hits(*n, MZ_POLICY_IN), (std::vector<std::uint64_t>{0, 0, 7}));
   EXPECT_TRUE(tables.hits(*n, MZ_POLICY_TO).empty());
   EXPECT_TRUE(tables.hits(*n + 1, MZ_POLICY_IN).empty());

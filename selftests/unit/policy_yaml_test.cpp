@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
+#include "bpf/abi/qos.h"
+
 namespace mizar::policy {
 namespace {
 
@@ -192,6 +194,24 @@ items:
   EXPECT_EQ(all.policies[1].ns, "shop");
 }
 
+// By annotations of the whole, as the first Mizar's pods have them, or of a security group's rule.
+TEST(PolicyYaml, LevelsOfWhatIsAllowed) {
+  const std::string annotated = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web, annotations: "
+                                "{mizar.com/network-class: BestEffort, mizar.com/network-priority: High, x/y: z}}\nspec: {ingress: [{}, {}]}\n";
+  const std::string top = "apiVersion: policy.networking.k8s.io/v1alpha2\nkind: ClusterNetworkPolicy\nmetadata: {name: top, annotations: "
+                          "{mizar.com/network-class: premium}}\nspec: {tier: Admin, priority: 1, subject: {namespaces: {}}, "
+                          "ingress: [{action: Accept, from: [{namespaces: {}}]}, {action: Deny, from: [{namespaces: {}}]}]}\n";
+  const std::string group = "apiVersion: centaurus/v1\nkind: SecurityGroup\nmetadata: {name: g}\n"
+                            "spec: {ingress: [{class: expedited, from: [{cidr: 10.0.0.0/8}]}, {from: [{cidr: 10.0.0.0/8}]}]}\n";
+  const auto all = parsed(annotated + "---\n" + top + "---\n" + group);
+  ASSERT_EQ(all.policies.size(), 3u);
+  EXPECT_EQ(all.policies[0].ingress_rules[1].level, MZ_LEVEL(MZ_CLASS_BEST_EFFORT, 0u));
+  EXPECT_EQ(all.policies[1].ingress_rules[0].level, MZ_LEVEL(MZ_CLASS_PREMIUM, 1u));
+  EXPECT_EQ(all.policies[1].ingress_rules[1].level, 0) << "of what is denied there is none";
+  EXPECT_EQ(all.policies[2].ingress_rules[0].level, MZ_LEVEL(MZ_CLASS_EXPEDITED, 1u));
+  EXPECT_EQ(all.policies[2].ingress_rules[1].level, 0);
+}
+
 TEST(PolicyYaml, WhatIsTakenOtherwiseThanWrittenIsSaid) {
   const struct {
     const char *name, *spec, *warning;
@@ -315,6 +335,18 @@ TEST(PolicyYaml, RefusedInSelectors) {
        "5: NetworkPolicy shop/web: podSelector: no pod or namespace can fit what is demanded of label a; take one of the demands out"},
       {"there and not there", subject("{matchExpressions: [{key: a, operator: Exists}, {key: a, operator: DoesNotExist}]}"),
        "5: NetworkPolicy shop/web: podSelector: no pod or namespace can fit what is demanded of label a; take one of the demands out"},
+  });
+}
+
+TEST(PolicyYaml, RefusedAsALevel) {
+  const std::string head = "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: web\n  annotations: ";
+  expect_refused({
+      {"a class", head + "{mizar.com/network-class: Gold}\nspec: {}\n",
+       "5: metadata.annotations: class: \"Gold\": must be one of premium, expedited, best-effort"},
+      {"a priority that is no text", head + "{mizar.com/network-priority: [1]}\nspec: {}\n",
+       "5: metadata.annotations.mizar.com/network-priority: must be a text, not a list; see the API's reference"},
+      {"of a rule", "apiVersion: centaurus/v1\nkind: SecurityGroup\nmetadata: {name: g}\nspec:\n  ingress:\n  - {priority: top, from: [{cidr: 10.0.0.0/8}]}\n",
+       "6: SecurityGroup g: ingress[0]: priority: \"top\": must be one of high, medium, low"},
   });
 }
 
@@ -448,9 +480,9 @@ TEST(PolicyYaml, RefusedInASecurityGroup) {
   expect_refused({
       {"unknown field", sg("  podSelector: {}\n"), "5: SecurityGroup web: unknown field 'podSelector'; known are ingress, egress"},
       {"... of a rule", sg_ingress("{to: [{group: lb}]}"),
-       "5: SecurityGroup web: ingress[0]: unknown field 'to'; known are name, protocol, ports, from"},
+       "5: SecurityGroup web: ingress[0]: unknown field 'to'; known are name, protocol, ports, class, priority, from"},
       {"... of a rule, egress", sg("  egress: [{from: [{group: lb}]}]\n"),
-       "5: SecurityGroup web: egress[0]: unknown field 'from'; known are name, protocol, ports, to"},
+       "5: SecurityGroup web: egress[0]: unknown field 'from'; known are name, protocol, ports, class, priority, to"},
       {"... of a peer", sg_ingress("{from: [{podSelector: {}}]}"),
        "5: SecurityGroup web: ingress[0].from[0]: unknown field 'podSelector'; known are cidr, group"},
       {"no peers", sg_ingress("{protocol: tcp}"), "5: SecurityGroup web: ingress[0]: from is missing; write it"},

@@ -5,6 +5,9 @@
 
 #include "tools/transit/qos_settings.h"
 #include "userspace/dataplane/fake_dataplane.h"
+#include "userspace/proto/text.h"
+#include "userspace/qos/annotations.h"
+#include "userspace/qos/text.h"
 #include "userspace/transitd/qos.h"
 
 namespace mizar {
@@ -76,6 +79,43 @@ TEST(Settings, ThatAreWrongAreNamed) {
   EXPECT_THAT(refused({"egress=10M", "egress.best-effort.weight=3"}), HasSubstr("only expedited and best-effort of the uplink"));
   EXPECT_THAT(refused({"class=premium"}, QosOf::vpc), HasSubstr("are an endpoint's"));
   EXPECT_THAT(refused({"link-rate=on"}), HasSubstr("is the uplink's"));
+}
+
+TEST(Text, RatesAreReadAndWritten) {
+  const std::pair<const char*, std::uint64_t> rows[] = {
+      {"none", 0}, {"2500000", 2'500'000}, {"64k", 64'000}, {"64K", 64'000}, {"1.5G", 1'500'000'000}, {"10Mi", 10u << 20}, {"8Ki", 8192}, {".5M", 500'000}};
+  for (const auto& [text, n] : rows) EXPECT_EQ(parse_rate(text).value_or(1), n) << text;
+  for (const char* text : {"", " 1M", "+1M", "1MB", "1Mii", "1i", "M", "nan", "inf", "1e30", "-1"}) EXPECT_FALSE(parse_rate(text)) << text;
+  EXPECT_EQ(parse_bytes("64K").value_or(0), 65536u);
+  EXPECT_EQ(rate_text(1'500'000'000), "1.5G");
+  EXPECT_EQ(rate_text(1'234'567), "1234.567k");
+  EXPECT_EQ(bit_rate_text(10'000'000), "10 Mbit/s");
+  EXPECT_EQ(bit_rate_text(7), "7 bit/s");
+}
+
+TEST(Annotations, SayWhatQosLeavesUnsaid) {
+  AnnotationMap all;
+  all["mizar.com/network-class"] = "Premium";
+  all["mizar.com/network-priority"] = "Low";
+  all["mizar.com/egress-bandwidth"] = "10M";
+  all["kubernetes.io/egress-bandwidth"] = "20M";
+  all["kubernetes.io/ingress-bandwidth"] = "1Gi";
+  const auto read = [&](const char* said) {
+    v1::Qos q;
+    EXPECT_TRUE(parse_text(said, "test", q));
+    return *with_annotations(q, all);
+  };
+  const auto alone = read("{}");
+  EXPECT_EQ(alone.class_() + " " + alone.priority(), "premium low");
+  EXPECT_EQ(alone.egress().whole().rate(), 10'000'000u) << "the more particular one";
+  EXPECT_EQ(alone.ingress().whole().rate(), 1u << 30);
+  const auto both = read("{class: expedited, trust: true, egress: {whole: {rate: 9000}, premium: {packets: 5}}}");
+  EXPECT_EQ(both.class_() + " " + both.priority(), "expedited ") << "a level is said as one";
+  EXPECT_EQ(both.egress().whole().rate(), 9000u);
+  EXPECT_EQ(both.egress().premium().packets(), 5u);
+  EXPECT_EQ(both.ingress().whole().rate(), 1u << 30);
+  all["mizar.com/egress-bandwidth"] = "7";
+  EXPECT_EQ(with_annotations({}, all).error().what, "annotations[mizar.com/egress-bandwidth]: 7: must be in 8000..1099511627776 bits a second");
 }
 
 TEST(Levels, DefaultsAreRfc4594s) {

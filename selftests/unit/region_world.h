@@ -33,7 +33,7 @@ endpoints:
   - {name: web, vpc: b, network: front, address: 10.0.1.2, host: w1, netns: b-web}
 services:
   - {name: www, vpc: a, address: 10.0.9.1, ports: [{protocol: tcp, port: 80, backend_port: 8080}],
-     sticky_seconds: 30, backends: [{endpoint: web, weight: 0}, {endpoint: db}]}
+     sticky_seconds: 30, class: expedited, backends: [{endpoint: web, weight: 0}, {endpoint: db}]}
 )",
                                       "sound", r);
   EXPECT_TRUE(read) << read.error().what;

@@ -106,11 +106,12 @@ TEST_F(VipsTest, EachPortHasATableOfItsBackends) {
 TEST_F(VipsTest, AFamilyIsServedByThoseWhoHaveIt) {
   apply(R"(
   - {name: web, vpc: red, address: 198.18.9.1, address6: "fd00:a::1", ports: [{protocol: udp, port: 53}],
-     sticky_seconds: 5, backends: [{address: 198.18.1.1}, {address: 198.18.1.2, address6: "fd00:a:1::2"}]}
+     sticky_seconds: 5, class: premium, backends: [{address: 198.18.1.1}, {address: 198.18.1.2, address6: "fd00:a:1::2"}]}
 )");
   EXPECT_EQ(serving(key("198.18.9.1", 53, IPPROTO_UDP)), (std::set<std::string>{"198.18.1.1:53", "198.18.1.2:53"}));
   EXPECT_EQ(serving(key("fd00:a::1", 53, IPPROTO_UDP)), (std::set<std::string>{"fd00:a:1::2:53"}));
   EXPECT_EQ(vip(key("fd00:a::1", 53, IPPROTO_UDP)).sticky, 500u);
+  EXPECT_EQ(vip(key("fd00:a::1", 53, IPPROTO_UDP)).level, MZ_LEVEL(MZ_CLASS_PREMIUM, 1u));
   EXPECT_EQ(vip(key("fd00:a::1", 0)).size, 0u);
 }
 

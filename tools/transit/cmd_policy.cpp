@@ -10,6 +10,7 @@
 #include "tools/transit/policy_world.h"
 #include "userspace/base/balance.h"
 #include "userspace/policy/reach.h"
+#include "userspace/qos/level.h"
 
 namespace transit {
 namespace {
@@ -55,7 +56,7 @@ Result<int> explain(const Context& ctx, const std::string& name) {
     Table table({">#", "TIER", "RULE", "VERDICT", ">HITS"});
     for (int i = 0; i < list.rules_size(); i++) {
       const auto& r = list.rules(i);
-      table.row({fmt::to_string(i), r.tier(), rule_text(r.policy(), r.rule()), r.verdict(), fmt::to_string(r.hits())});
+      table.row({fmt::to_string(i), r.tier(), rule_text(r.policy(), r.rule()), policy::verdict_text(r.verdict(), r.level()), fmt::to_string(r.hits())});
     }
     table.print();
   }
@@ -176,14 +177,15 @@ Result<int> test(const Context& ctx, const TestOptions& o) {
     Json met = Json::array();
     for (const auto& m : judged->met)
       met.push_back({{"list", policy::list_name(m.kind)}, {"tier", m.name->tier}, {"policy", m.name->policy},
-                     {"rule", m.name->rule}, {"verdict", policy::verdict_name(m.verdict)}});
+                     {"rule", m.name->rule}, {"verdict", policy::verdict_name(m.verdict)},
+                     {"level", m.level == 0 ? "" : mizar::level_text(m.level)}});
     print_value(ctx.format, Json{{"allowed", judged->allowed}, {"met", met}});
     return judged->allowed ? kExitOk : kExitFailed;
   }
   fmt::print("{}: {} -> {} {}\n", judged->allowed ? paint(Colour::green, "allowed") : paint(Colour::red, "denied"), o.from, o.to, policy::text(*port));
   for (const auto& m : judged->met)
     fmt::print("  {}: {}: {}\n", policy::list_name(m.kind),
-               policy::verdict_name(m.verdict), m.name->text());
+               policy::verdict_text(policy::verdict_name(m.verdict), m.level == 0 ? "" : mizar::level_text(m.level)), m.name->text());
   if (judged->met.empty()) fmt::print("  no policy is about them\n");
   return judged->allowed ? kExitOk : kExitFailed;
 }

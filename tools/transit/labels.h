@@ -26,6 +26,23 @@ std::string namespace_of(const Message& m) {
   return m.namespace_().empty() ? mizar::policy::kDefaultNamespace : m.namespace_();
 }
 
+// OPTION KEY=VALUE, which may be repeated, into `map`().
+template <class Map>
+void add_map_option(CLI::App& cmd, const char* option, Map map, const char* help) {
+  cmd.add_option_function<std::vector<std::string>>(
+         option,
+         [option, map](const std::vector<std::string>& all) {
+           for (const auto& text : all) {
+             const auto equals = text.find('=');
+             if (equals == std::string::npos) throw CLI::ValidationError(option, "'" + text + "' must be KEY=VALUE");
+             (*map())[text.substr(0, equals)] = text.substr(equals + 1);
+           }
+         },
+         help)
+      ->allow_extra_args(false)
+      ->type_name("KEY=VALUE");
+}
+
 // --namespace, --label KEY=VALUE, --named-port NAME=PROTOCOL/PORT and --security-group NAME
 // of `request`.
 template <class Request>
@@ -34,18 +51,7 @@ void add_label_options(CLI::App& cmd, const std::shared_ptr<Request>& request) {
          "--namespace", [request](const std::string& v) { request->set_namespace_(v); },
          "To policy: its namespace; default: default")
       ->type_name("NAME");
-  cmd.add_option_function<std::vector<std::string>>(
-         "--label",
-         [request](const std::vector<std::string>& all) {
-           for (const auto& text : all) {
-             const auto equals = text.find('=');
-             if (equals == std::string::npos) throw CLI::ValidationError("--label", "'" + text + "' must be KEY=VALUE");
-             (*request->mutable_labels())[text.substr(0, equals)] = text.substr(equals + 1);
-           }
-         },
-         "To policy: one of its labels; may be repeated")
-      ->allow_extra_args(false)
-      ->type_name("KEY=VALUE");
+  add_map_option(cmd, "--label", [request] { return request->mutable_labels(); }, "To policy: one of its labels; may be repeated");
   cmd.add_option_function<std::vector<std::string>>(
          "--named-port",
          [request](const std::vector<std::string>& all) {

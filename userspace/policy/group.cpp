@@ -28,7 +28,7 @@ bool same_rows(const List& a, const List& b, const std::vector<Row>& in_a, const
 }
 
 bool same_rule(const ListRule& a, const ListRule& b) {
-  return a.verdict == b.verdict && a.next == b.next && *a.name == *b.name;
+  return a.verdict == b.verdict && a.next == b.next && a.level == b.level && *a.name == *b.name;
 }
 
 bool same(const List& a, const List& b) {
@@ -87,7 +87,7 @@ bool judge_list(const List& l, mz_policy_kind kind, const Flow& f, std::vector<M
     const auto at = first_rule(label, block, port, from);
     if (!at) return false;
     const ListRule& rule = l.rules[*at];
-    met.push_back({kind, *at, rule.verdict, rule.name});
+    met.push_back({kind, *at, rule.verdict, rule.name, rule.level});
     if (rule.verdict != MZ_POLICY_PASS) return rule.verdict == MZ_POLICY_ALLOW;
     from = rule.next;
   }
@@ -102,6 +102,10 @@ std::string RuleName::text() const {
 
 const char* verdict_name(std::uint32_t verdict) {
   return verdict == MZ_POLICY_ALLOW ? "allow" : verdict == MZ_POLICY_DENY ? "deny" : "pass";
+}
+
+std::string verdict_text(std::string_view verdict, std::string_view level) {
+  return level.empty() ? std::string(verdict) : fmt::format("{} as {}", verdict, level);
 }
 
 const char* list_name(std::uint32_t kind) {

@@ -32,6 +32,7 @@ struct ListRule {
   std::uint32_t verdict = MZ_POLICY_ALLOW;  // enum mz_policy_verdict
   std::uint32_t next = 0;                   // PASS: the first rule of the next tier
   std::shared_ptr<const RuleName> name = {};
+  std::uint8_t level = 0;                   // of flows that it allows; 0 = not said
 };
 
 struct LabelRow {
@@ -69,6 +70,8 @@ struct Group {
 
 // "allow", "deny" or "pass"; enum mz_policy_verdict.
 const char* verdict_name(std::uint32_t verdict);
+// "allow", "allow as premium high"
+std::string verdict_text(std::string_view verdict, std::string_view level);
 // "ingress", "egress towards it" or "egress to outside"; enum mz_policy_kind.
 const char* list_name(std::uint32_t kind);
 
@@ -92,6 +95,7 @@ struct Met {
   std::uint32_t rule;
   std::uint32_t verdict;
   std::shared_ptr<const RuleName> name;
+  std::uint8_t level = 0;
 };
 struct Judgement {
   bool allowed = true;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <tuple>
 
 namespace mizar::policy {
 
@@ -51,23 +52,32 @@ std::uint32_t ListBuilder::ports_of(const Part& part, bool& never) const {
 void ListBuilder::add(const Part& part, std::span<const ClassId> label) {
   bool never = false;
   const auto ports = ports_of(part, never);
-  if (!never) bits_.push_back({part.tier, part.verdict, label, part.blocks, ports, part.name});
+  if (!never) bits_.push_back({part.tier, part.verdict, part.level, label, part.blocks, ports, part.name});
 }
 
 void ListBuilder::isolate(std::string why, std::span<const ClassId> label) {
   const auto name = std::make_shared<RuleName>(RuleName{"network", "", std::move(why)});
   const auto behind = std::find_if(bits_.begin(), bits_.end(), [](const Bit& b) { return b.tier > Tier::network; });
-  bits_.insert(behind, {Tier::network, Verdict::deny, label, 0, 0, name});
+  bits_.insert(behind, {Tier::network, Verdict::deny, 0, label, 0, 0, name});
 }
 
-// Of allow rules of the network one after the other the order does not matter: those that
-// differ in who begins alone become one.
+// Of allow rules of the network one after the other the order does not matter to what they
+// allow: the best level goes first, for the first that fits decides.
+void ListBuilder::order_levels() {
+  const auto allows = [](const Bit& b) { return b.tier == Tier::network && b.verdict == Verdict::allow; };
+  const auto first = std::find_if(bits_.begin(), bits_.end(), allows);
+  std::stable_sort(first, std::find_if_not(first, bits_.end(), allows), [](const Bit& a, const Bit& b) {
+    return static_cast<std::uint8_t>(a.level - 1) < static_cast<std::uint8_t>(b.level - 1);  // 0, not said, last
+  });
+}
+
+// Those that differ in who begins alone become one.
 void ListBuilder::merge() {
-  std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> first;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint8_t>, std::size_t> first;
   std::vector<Bit> out;
   for (const Bit& b : bits_) {
     const bool mergeable = b.tier == Tier::network && b.verdict == Verdict::allow;
-    const auto [at, fresh] = mergeable ? first.emplace(std::pair(b.blocks, b.ports), out.size())
+    const auto [at, fresh] = mergeable ? first.emplace(std::tuple(b.blocks, b.ports, b.level), out.size())
                                        : std::pair(first.end(), true);
     if (fresh) {
       out.push_back(b);
@@ -98,13 +108,14 @@ void ListBuilder::number_rules(List& l) const {
   };
   const std::uint32_t next[] = {behind(Tier::admin), behind(Tier::network), behind(Tier::baseline)};
   for (const Bit& b : bits_)
-    l.rules.push_back({verdict_of(b.verdict), b.verdict == Verdict::pass ? next[static_cast<int>(b.tier)] : 0, b.name});
-  l.rules.push_back({MZ_POLICY_ALLOW, 0, default_name()});
+    l.rules.push_back({verdict_of(b.verdict), b.verdict == Verdict::pass ? next[static_cast<int>(b.tier)] : 0, b.name, b.level});
+  l.rules.push_back({MZ_POLICY_ALLOW, 0, default_name(), 0});
 }
 
 Result<List> ListBuilder::build(std::string_view group, std::string_view kind) {
   List l;
   if (bits_.empty()) return l;
+  order_levels();
   if (bits_.size() >= MZ_POLICY_RULES) merge();
   if (bits_.size() >= MZ_POLICY_RULES)
     return fail(Code::resource_exhausted,

@@ -26,6 +26,7 @@ class ListBuilder {
   struct Bit {
     Tier tier;
     Verdict verdict;
+    std::uint8_t level;
     std::span<const ClassId> label;
     std::uint32_t blocks, ports;
     std::shared_ptr<const RuleName> name;
@@ -38,6 +39,7 @@ class ListBuilder {
   using ByCondition = std::map<std::uint32_t, Bits>;
 
   [[nodiscard]] std::uint32_t ports_of(const Part& part, bool& never) const;
+  void order_levels();
   void merge();
   void number_rules(List& l) const;
   void set(Bits& b, std::size_t rule) const;

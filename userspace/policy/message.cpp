@@ -5,6 +5,7 @@
 
 #include "userspace/base/balance.h"
 #include "userspace/policy/names.h"
+#include "userspace/qos/level.h"
 
 namespace mizar::policy {
 
@@ -111,7 +112,10 @@ Result<Rule> rule(const v1::PolicyRule& m, Tier tier, Result<Peer> (*read_peer)(
   if (!v1::PolicyRule::Verdict_IsValid(m.verdict())) return bad("verdict: {} is not known", static_cast<int>(m.verdict()));
   if (tier == Tier::network && m.verdict() != v1::PolicyRule::ALLOW)
     return bad("verdict: {} is none of a NETWORK policy, which allows only", v1::PolicyRule::Verdict_Name(m.verdict()));
-  Rule out{m.name(), static_cast<Verdict>(m.verdict()), {}, {}};
+  auto level = parse_level(m.class_(), m.priority());
+  if (!level) return Failure(level.error());
+  if (*level != 0 && m.verdict() != v1::PolicyRule::ALLOW) return bad("class: only of rules that allow");
+  Rule out{.name = m.name(), .verdict = static_cast<Verdict>(m.verdict()), .level = *level};
   if (m.has_peers()) MZ_CHECK(each(m.peers().any(), "peers.any", out.peers.emplace(), read_peer));
   if (m.has_ports()) MZ_CHECK(each(m.ports().any(), "ports.any", out.ports.emplace(), port));
   return out;
@@ -181,6 +185,7 @@ void write(const Peer& p, v1::PolicyPeer& out) {
 void write(const Rule& r, v1::PolicyRule& out) {
   out.set_name(r.name);
   out.set_verdict(static_cast<v1::PolicyRule::Verdict>(r.verdict));
+  write_level(r.level, out);
   if (r.peers) out.mutable_peers();
   if (r.ports) out.mutable_ports();
   for (const Peer& p : r.peers.value_or(std::vector<Peer>())) write(p, *out.mutable_peers()->add_any());

@@ -63,6 +63,7 @@ struct Rule {
   // Absent: everybody, every protocol. Empty, in ClusterNetworkPolicy only: nobody.
   std::optional<std::vector<Peer>> peers = {};
   std::optional<std::vector<Port>> ports = {};
+  std::uint8_t level = 0;  // of flows that it allows: MZ_LEVEL(); 0 = not said
   bool operator==(const Rule&) const = default;
 };
 

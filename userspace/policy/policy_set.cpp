@@ -173,7 +173,7 @@ void PolicySet::take_apart(std::uint32_t policy, bool egress) {
 
 void PolicySet::take_apart(std::uint32_t policy, const Rule& r, std::vector<Part>& to) {
   const Policy& p = policies_[policy];
-  Part part{policy, p.tier, r.verdict, subjects_[policy], !r.peers, {}, 0, true, false, {}, nullptr};
+  Part part{policy, p.tier, r.verdict, r.level, subjects_[policy], !r.peers, {}, 0, true, false, {}, nullptr};
   if (r.ports) {
     if (r.ports->empty()) return;  // of none of them
     part.ports = *r.ports;
@@ -216,10 +216,10 @@ void PolicySet::index_egress() {
 }
 
 // Rules that stand in every list cost in every list. Where they are many, those with the
-// same blocks and ports, whose order does not matter, become one.
+// same blocks, ports and level, whose order does not matter, become one.
 void PolicySet::merge_everywhere() {
   if (everywhere_.size() < kMergedFrom) return;
-  std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<std::uint32_t>> alike;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint8_t>, std::vector<std::uint32_t>> alike;
   std::vector<std::uint32_t> rest;
   for (const auto i : everywhere_) {
     const Part& p = egress_[i];
@@ -229,7 +229,7 @@ void PolicySet::merge_everywhere() {
     }
     PortSpans spans;
     for (const Port& port : p.ports) spans.push_back({port.protocol, port.first, port.last});
-    alike[{p.blocks, spans.empty() ? 0 : dimensions_.ports.number(joined(spans))}].push_back(i);
+    alike[{p.blocks, spans.empty() ? 0 : dimensions_.ports.number(joined(spans)), p.level}].push_back(i);
   }
   for (const auto& [key, parts] : alike) {
     if (parts.size() == 1) {

@@ -27,6 +27,7 @@ struct Part {
   std::uint32_t policy;
   Tier tier;
   Verdict verdict;
+  std::uint8_t level;
   ClassId subject;             // whom its policy selects
   bool anyone;                 // or who fits one of `peers`
   std::vector<ClassId> peers;  // sorted

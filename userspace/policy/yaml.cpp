@@ -12,6 +12,7 @@
 #include "userspace/policy/selector.h"
 #include "userspace/policy/yaml_reader.h"
 #include "userspace/policy/yaml_security_group.h"
+#include "userspace/qos/level.h"
 
 namespace mizar::policy {
 
@@ -404,7 +405,22 @@ struct Documents {
 struct Metadata {
   std::string name, ns;
   Labels labels;
+  std::uint8_t level = 0;  // of flows that its rules allow
 };
+
+Result<> read_annotations(const Value& v, std::uint8_t& to) {
+  READ(entries, v.entries());
+  std::string name_of_class, priority;
+  for (const auto& [key, value] : entries) {
+    if (key != kClassAnnotation && key != kPriorityAnnotation) continue;
+    READ(text, value.text());
+    (key == kClassAnnotation ? name_of_class : priority) = annotated_name(text);
+  }
+  auto level = parse_level(name_of_class, priority);
+  if (!level) return v.bad("{}", level.error().what);
+  to = *level;
+  return {};
+}
 
 Result<Metadata> read_metadata(const Value& v) {
   READ(f, v.fields({"name", "namespace", "labels"},
@@ -422,6 +438,9 @@ Result<Metadata> read_metadata(const Value& v) {
     m.ns = text;
   }
   MZ_CHECK(optionally(f, "labels", read_labels, m.labels));
+  const YAML::Node annotations = v.node["annotations"];
+  if (annotations && !annotations.IsNull())
+    MZ_CHECK(read_annotations({annotations, annotations.Mark().line + 1, v.object, "metadata.annotations", v.reading}, m.level));
   return m;
 }
 
@@ -450,6 +469,9 @@ Result<> read_policy(Value v, const Fields& f, std::string_view kind, Documents&
   MZ_CHECK(network                   ? read_network_policy(spec, p)
            : kind == "SecurityGroup" ? read_security_group(spec, p)
                                      : read_cluster_policy(spec, p));
+  for (auto* rules : {&p.ingress_rules, &p.egress_rules})
+    for (Rule& r : *rules)
+      if (r.level == 0 && r.verdict == Verdict::allow) r.level = m.level;
   all.parsed.policies.push_back(std::move(p));
   return {};
 }

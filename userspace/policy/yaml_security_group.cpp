@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 
 #include "userspace/policy/security_group.h"
+#include "userspace/qos/level.h"
 
 namespace mizar::policy {
 
@@ -57,10 +58,25 @@ Result<> read_ports(const Value& v, Port& to) {
   return {};
 }
 
+// Of the flows it allows.
+Result<std::uint8_t> read_level(const Value& v, const Fields& f) {
+  std::string name_of_class, priority;
+  for (const auto& [field, to] : {std::pair("class", &name_of_class), {"priority", &priority}})
+    if (const Value* given = f.get(field)) {
+      READ(text, given->text());
+      *to = text;
+    }
+  auto level = parse_level(name_of_class, priority);
+  if (!level) return v.bad("{}", level.error().what);
+  return *level;
+}
+
 Result<Rule> read_rule(const Value& v, std::string_view peers, const std::string& own) {
-  READ(f, v.fields({"name", "protocol", "ports", peers}));
+  READ(f, v.fields({"name", "protocol", "ports", "class", "priority", peers}));
   Rule r{.name = v.path};
   MZ_CHECK(optionally(f, "name", read_rule_name, r.name));
+  READ(level, read_level(v, f));
+  r.level = level;
   if (const Value* protocol = f.get("protocol")) {
     READ(number, read_protocol(*protocol));
     r.ports.emplace().push_back({.protocol = number});

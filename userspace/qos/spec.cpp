@@ -20,15 +20,6 @@ constexpr std::uint64_t kBucket = 250 * kMillisecond;
 constexpr std::uint64_t kHorizon = 100 * kMillisecond;
 constexpr std::uint64_t kMost = 9000 * kMillisecond;  // fq drops what is ten seconds ahead
 
-template <std::size_t N>
-Result<unsigned> parse_name(std::string_view what, std::string_view text, const std::array<const char*, N>& names,
-                            unsigned otherwise) {
-  if (text.empty()) return otherwise;
-  for (unsigned i = 0; i < N; i++)
-    if (text == names[i]) return i;
-  return fail(Code::invalid_argument, "{}: \"{}\": must be one of {}", what, text, fmt::join(names, ", "));
-}
-
 Result<> in_range(std::string_view field, std::uint64_t n, std::uint64_t least, std::uint64_t most, std::string_view unit) {
   if (n == 0 || (n >= least && n <= most)) return {};
   return fail(Code::invalid_argument, "{}: {}: must be in {}..{} {}", field, n, least, most, unit);
@@ -117,20 +108,6 @@ bool QosShaper::empty() const {
   return whole.empty() && std::all_of(classes.begin(), classes.end(), [](const QosLimit& l) { return l.empty(); });
 }
 
-Result<std::uint8_t> parse_level(std::string_view name_of_class, std::string_view priority) {
-  if (name_of_class.empty() && priority.empty()) return 0;
-  const auto k = parse_name("class", name_of_class, kClassNames, MZ_CLASS_BEST_EFFORT);
-  if (!k) return tl::unexpected(k.error());
-  const auto p = parse_name("priority", priority, kPriorityNames, 1);
-  if (!p) return tl::unexpected(p.error());
-  return static_cast<std::uint8_t>(MZ_LEVEL(*k, *p));
-}
-
-std::string level_text(unsigned level) {
-  if (level == 0 || level >= MZ_LEVELS) level = MZ_LEVEL_DEFAULT;
-  return fmt::format("{} {}", kClassNames[(level - 1) / MZ_PRIORITIES], kPriorityNames[(level - 1) % MZ_PRIORITIES]);
-}
-
 Result<QosSpec> parse_qos(const v1::Qos& qos, QosOf target) {
   if (qos.link_rate() && target != QosOf::uplink)
     return fail(Code::invalid_argument, "link_rate is the uplink's");
@@ -152,10 +129,7 @@ Result<QosSpec> parse_qos(const v1::Qos& qos, QosOf target) {
 
 v1::Qos to_message(const QosSpec& spec) {
   v1::Qos m;
-  if (spec.level != 0) {
-    m.set_class_(kClassNames[(spec.level - 1u) / MZ_PRIORITIES]);
-    m.set_priority(kPriorityNames[(spec.level - 1u) % MZ_PRIORITIES]);
-  }
+  write_level(spec.level, m);
   m.set_trust(spec.trust);
   m.set_link_rate(spec.link_rate);
   if (!spec.shaper[0].empty()) put(spec.shaper[0], m.mutable_egress());
@@ -211,8 +185,7 @@ std::vector<v1::QosLevel> to_messages(const QosLevels& levels) {
   std::vector<v1::QosLevel> all;
   for (std::uint8_t level = 1; level < MZ_LEVELS; level++) {
     auto& m = all.emplace_back();
-    m.set_class_(kClassNames[(level - 1u) / MZ_PRIORITIES]);
-    m.set_priority(kPriorityNames[(level - 1u) % MZ_PRIORITIES]);
+    write_level(level, m);
     m.set_outer_dscp(levels[level].outer);
     if ((levels[level].flags & MZ_LEVEL_F_INNER) != 0) m.set_inner_dscp(levels[level].inner);
     for (std::uint32_t d = 0; d < 64; d++)

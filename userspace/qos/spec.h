@@ -6,12 +6,12 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "bpf/abi/qos.h"
 #include "userspace/base/result.h"
 #include "userspace/proto/transit.pb.h"
+#include "userspace/qos/level.h"
 
 namespace mizar {
 
@@ -48,14 +48,6 @@ inline constexpr std::uint64_t kMaxRate = 1ull << 40;      // ... and is told to
 inline constexpr std::uint64_t kMaxPackets = 1ull << 30;
 inline constexpr std::uint64_t kMaxBurst = 16ull << 20;
 inline constexpr std::uint32_t kSuperpacket = 65536;       // bytes: the largest without BIG TCP
-
-inline constexpr std::array<const char*, MZ_CLASSES> kClassNames = {"premium", "expedited", "best-effort"};
-inline constexpr std::array<const char*, MZ_PRIORITIES> kPriorityNames = {"high", "medium", "low"};
-
-// "premium", "high" -> MZ_LEVEL(); both empty: 0. Error: invalid_argument, naming what there is.
-Result<std::uint8_t> parse_level(std::string_view name_of_class, std::string_view priority);
-// "premium high"; of 0: the default's.
-std::string level_text(unsigned level);
 
 // Only endpoints have class, priority and trust, only the uplink weights and its link's rate.
 // Error: invalid_argument, naming the field.

@@ -10,6 +10,7 @@
 #include "userspace/base/balance.h"
 #include "userspace/base/names.h"
 #include "userspace/base/unique.h"
+#include "userspace/qos/annotations.h"
 
 namespace mizar {
 
@@ -181,7 +182,9 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   if (!labels) return wrap(labels.error(), *object);
   spec.labels = std::move(*labels);
   spec.max_flows = e.max_flows();
-  auto qos = parse_qos(e.qos(), QosOf::endpoint);
+  auto said = with_annotations(e.qos(), e.annotations());
+  if (!said) return wrap(said.error(), *object);
+  auto qos = parse_qos(*said, QosOf::endpoint);
   if (!qos) return wrap(qos.error(), *object + ": qos");
   spec.qos = *qos;
   MZ_CHECK(at_field(check_user_data(e.user_data()), *object, "user_data"));
@@ -219,7 +222,9 @@ Result<> Reader::service(const v1::Service& s, int index) {
   if (!object) return Failure(object.error());
   const auto vpc = out_.vpcs.find(s.vpc());
   if (vpc == out_.vpcs.end()) return bad(*object, "vpc", "'{}' does not stand in vpcs", s.vpc());
-  ServiceSpec spec{s.name(), s.vpc(), vpc->second.vni, {}, {}, {}, s.sticky_seconds()};
+  auto level = parse_level(s.class_(), s.priority());
+  if (!level) return wrap(level.error(), *object);
+  ServiceSpec spec{s.name(), s.vpc(), vpc->second.vni, {}, {}, {}, s.sticky_seconds(), *level};
   auto ip = parse_addresses(s.address(), s.address6());
   if (!ip) return wrap(ip.error(), *object);
   spec.address = *ip;

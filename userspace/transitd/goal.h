@@ -105,6 +105,7 @@ struct ServiceSpec {
   std::vector<ServicePortSpec> ports;
   std::vector<BackendSpec> backends;
   std::uint32_t sticky_seconds = 0;
+  std::uint8_t level = 0;  // MZ_LEVEL() of flows to it and their answers; 0: their ends'
   std::optional<HealthSpec> health = {};
   bool operator==(const ServiceSpec&) const = default;
   [[nodiscard]] std::optional<ServicePortSpec> port(std::uint16_t protocol, std::uint16_t number) const;

@@ -42,6 +42,7 @@ void write_service(const ServiceSpec& s, const std::map<std::uint32_t, std::stri
   out.set_vpc(s.vpc);
   write_addresses(s.address, out);
   out.set_sticky_seconds(s.sticky_seconds);
+  write_level(s.level, out);
   write_service_ports(s.ports, *out.mutable_ports());
   write_health(s.health, out);
   for (const BackendSpec& b : s.backends) {

@@ -177,7 +177,7 @@ Result<> PolicyTables::put_list(std::uint32_t number, mz_policy_kind kind, const
                       static_cast<std::uint32_t>(list.rules.size())};
   for (; s.rules[kind] < list.rules.size(); s.rules[kind]++, rules_++) {
     const policy::ListRule& r = list.rules[s.rules[kind]];
-    MZ_CHECK(dp_.policy_rules().put({name, s.rules[kind]}, {0, r.verdict, r.next}));
+    MZ_CHECK(dp_.policy_rules().put({name, s.rules[kind]}, {0, static_cast<std::uint8_t>(r.verdict), r.level, 0, r.next}));
   }
   for (const policy::LabelRow& r : list.labels) MZ_CHECK(put_row({name, r.label}, list.vectors.at(r.vector), s));
   for (const policy::BlockRow& r : list.blocks) {

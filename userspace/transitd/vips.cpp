@@ -128,7 +128,7 @@ Vips::Wanted Vips::want(const Goal& goal, unsigned hz, bool all_well) const {
       out.vips.emplace(vip_key(s.vni, vip, 0, 0), WantedVip{});
       for (const ServicePortSpec& port : s.ports) {
         const mz_vip_key key = vip_key(s.vni, vip, port.port, port.protocol);
-        out.vips.emplace(key, WantedVip{table_of(key, s, port, vip.family(), unwell), s.sticky_seconds * hz});
+        out.vips.emplace(key, WantedVip{table_of(key, s, port, vip.family(), unwell), s.sticky_seconds * hz, s.level});
       }
     }
   }
@@ -176,7 +176,8 @@ Result<> Vips::put_vip(const mz_vip_key& key, const WantedVip& wanted, Changes& 
   const auto stands = vips_.find(key);
   const bool known = stands != vips_.end();
   const Ids& rows = wanted.table.rows;
-  mz_vip v{0, static_cast<__u32>(rows.size()), wanted.sticky, known ? stands->second.id : last_vip_ + 1};
+  mz_vip v{0, static_cast<__u32>(rows.size()), wanted.sticky,
+           known ? stands->second.id : last_vip_ + 1, wanted.level, {}};
   if (known && rows_[key].rows == rows) {
     v.first = stands->second.first;
     rows_[key] = wanted.table;  // others may have made the same

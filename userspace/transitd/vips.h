@@ -72,6 +72,7 @@ class Vips {
   struct WantedVip {
     Maglev table;
     std::uint32_t sticky = 0;  // jiffies
+    std::uint8_t level = 0;
   };
   struct Wanted {
     Rows<mz_vip_key, WantedVip> vips;
