@@ -2,13 +2,13 @@
 
 # ---- packet tables ------------------------------------------------------
 ST_BPF_SKEL := $(patsubst %.bpf.c,$(O)/%.skel.h,$(wildcard selftests/bpf/*.bpf.c))
-$(O)/selftests/bpf/%.bpf.o: selftests/bpf/%.bpf.c bpf/rules.mk
+$(O)/selftests/%.bpf.o: selftests/%.bpf.c bpf/rules.mk
 	$(call say,BPF,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
-$(O)/selftests/bpf/%.skel.h: $(O)/selftests/bpf/%.bpf.o
+$(O)/selftests/%.skel.h: $(O)/selftests/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name mz_$* > $@
+	$(Q)$(BPFTOOL) gen skeleton $< name mz_$(notdir $*) > $@
 -include $(ST_BPF_SKEL:.skel.h=.bpf.d)
 
 # Functions as an operator would build them.
@@ -29,6 +29,13 @@ $(O)/selftests/bpf/verifier_test: $(O)/selftests/bpf/verifier_test.o | $(BPF_SKE
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $(LINKER) $^ -lcmocka -lbpf -lelf -lz -o $@
 ALL += $(O)/selftests/bpf/verifier_test
+
+# A sender for topologies.
+$(O)/selftests/topo/live_frames.o: | $(O)/selftests/topo/live_frames.skel.h
+$(O)/selftests/topo/live_frames: $(O)/selftests/topo/live_frames.o
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS_) $(LINKER) $^ -lbpf -lelf -lz -o $@
+ALL += $(O)/selftests/topo/live_frames
 
 # ---- fuzz: libFuzzer over the native pipeline ----------------------------
 FUZZ_SRC     := selftests/bpf/frame.c bpf/native.c bpf/target/native_maps.c

@@ -312,10 +312,12 @@ void test_qos_ceiling_drops(void **state)
 	put("mz_clocks", &slot, &c);
 	send_("... for an interval: dropped", INNER(A_TO(EP_R)), MZ_R_QOS_QUEUE, 0);
 	c = clocks(OF_ENDPOINT);
-	c.class_[2].own.bytes = TICKS(T->ns() + 100 * MS);
+	c.class_[2].own.bytes = 0;
+	c.class_[2].whole.above = c.class_[2].own.above;
 	put("mz_clocks", &slot, &c);
-	SEND("short again");
+	SEND("nothing waits any more, not even past the mark: both are forgotten");
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].own.above, 0);
+	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.above, 0);
 }
 
 // Of two limits that would drop it the first that was asked counts it, with its reason.
@@ -397,7 +399,9 @@ void test_qos_packets(void **state)
 // What the wire sees of superpackets: headers of each segment.
 void test_qos_superpackets(void **state)
 {
-	const uint32_t payload = 1000, gso = 400; // three segments
+	const uint32_t payload = 1000, gso = 400, slot = OF_ENDPOINT; // three segments
+	struct mz_shaper s = { .whole = limit() };
+	struct mz_clocks c;
 	uint64_t at;
 
 	(void)state;
@@ -411,6 +415,18 @@ void test_qos_superpackets(void **state)
 	send_("TCP superpacket", INNER(A_TO(EP_B), .proto = IPPROTO_TCP, .payload = (uint16_t)payload), MZ_R_LOCAL, gso);
 	assert_int_equal((clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS) - at,
 			 COST(payload + 3 * (14 + 20 + 20)));
+	s.overhead = 24;
+	s.whole.packet = TICKS(7 * MS);
+	put_shaper(OF_ENDPOINT, s);
+	c = clocks(OF_ENDPOINT);
+	at = T->ns() + 500 * MS;
+	c.class_[2].whole.bytes = c.class_[2].whole.packets = TICKS(at);
+	put("mz_clocks", &slot, &c);
+	send_("... what each grows by on the wire, and that they are three",
+	      INNER(A_TO(EP_B), .proto = IPPROTO_TCP, .payload = (uint16_t)payload), MZ_R_LOCAL, gso);
+	c = clocks(OF_ENDPOINT);
+	assert_int_equal((c.class_[2].whole.bytes >> MZ_TICK_BITS) - at, COST(payload + 3 * (14 + 20 + 20 + 24)));
+	assert_int_equal((c.class_[2].whole.packets >> MZ_TICK_BITS) - at, 3 * 7 * MS);
 }
 
 // ---- several limits -------------------------------------------------------------------
@@ -464,6 +480,12 @@ void test_qos_classes(void **state)
 	assert_int_equal((c.class_[1].whole.bytes >> MZ_TICK_BITS), expedited + COST(FRAME)); // all wait for it
 	assert_int_equal((c.class_[2].whole.bytes >> MZ_TICK_BITS), best + COST(FRAME));
 
+	shape_a(PREMIUM | MZ_LEVEL_TOLD, 1, 0);
+	SEND("so does a conversation of that level");
+	assert_int_equal(last.departure, premium + COST(FRAME));
+	shape_a(PREMIUM, 1, 0);
+	premium = set_whole(OF_ENDPOINT, MZ_CLASS_PREMIUM, 100 * MS) - COST(FRAME);
+	best = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 500 * MS) - COST(FRAME);
 	shape_a(BEST_EFFORT, 1, 0);
 	SEND("best effort waits for all");
 	assert_int_equal(last.departure, best + COST(FRAME));
@@ -575,6 +597,7 @@ void test_qos_ingress(void **state)
 
 void test_qos_local(void **state)
 {
+	struct mz_shaper guaranteed = { .whole = limit() };
 	uint64_t at;
 
 	(void)state;
@@ -591,6 +614,11 @@ void test_qos_local(void **state)
 	assert_int_equal(last.departure, at);
 	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 700 * MS);
 	send_("both ends here: the sender's", INNER(A_TO(EP_B)), MZ_R_LOCAL, 0);
+	assert_int_equal(last.departure, at);
+	guaranteed.whole.floor = 2 * BYTE;
+	put_shaper(OF_RECEIVER, guaranteed);
+	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 900 * MS);
+	send_("what the receiver is guaranteed is nothing to the sender", INNER(A_TO(EP_B)), MZ_R_LOCAL, 0);
 	assert_int_equal(last.departure, at);
 }
 

@@ -165,6 +165,33 @@ part() { [[ $(word rate) -gt 250000 && $(word rate) -lt 1800000 ]] || { echo "# 
 ok "two of a VPC share its rate" part
 qos w1 qos clear vpc red
 
+# ---- two CPUs at once ---------------------------------------------------------------------------
+# Frames without a sender's stack in front, each CPU at all it can: two endpoints of a VPC, for
+# an interface is served by one CPU at a time. What passed between two looks, by the clock that
+# the looks say.
+if [[ $FAMILY == 4 && $(nproc) -gt 1 ]]; then
+	qos w1 qos set vpc red egress=20M
+	live() { # ENDPOINT ADDRESS CPU
+		on w1 ethtool -K "$(transit w1 endpoint get "red/$1" -o json | python3 -c 'import json, sys; print(json.load(sys.stdin)["interface"])')" gro on
+		start "$1" "$TOPO_DIR/live-$1" "$O/selftests/topo/live_frames" eth0 02:4d:5a:00:00:01 "$2" "$B" 1042 "$3" 4
+	}
+	passed() { # by VPC red, in two seconds: bits and drops a second
+		transit w1 qos top --interval 2 -o json | python3 -c '
+import json, sys
+q = [q for q in json.load(sys.stdin) if q["target"] == "vpc red" and q["direction"] == "egress"]
+print(*(round(sum(x[k] for x in q)) for k in ("bits_per_second", "dropped_per_second")))'
+	}
+	live a $A 0
+	live d $NEW $(($(nproc) - 1))
+	let_flow 1
+	read -r rate drops < <(passed)
+	wait_for 10 bash -c "! kill -0 $STARTED 2> /dev/null"
+	echo "# live frames on two CPUs: $rate bit/s passed, $drops packets a second did not; $(cat "$TOPO_DIR"/live-[ad] | paste -sd ' ')"
+	exact() { [[ $rate -gt 19700000 && $rate -lt 20300000 && $drops -gt 1000 ]]; }
+	ok "two CPUs that send all they can have the rate, within 1.5 %" exact
+	qos w1 qos clear vpc red
+fi
+
 # ---- classes share the uplink ----------------------------------------------------------------
 median() { on "$1" "$PACE" rtt $B 7 60 0 | awk '{print $2}'; }
 idle=$(median c)

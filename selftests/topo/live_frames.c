@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sends UDP frames out of an interface without a sender's stack in front (XDP's live frames,
+// Linux 5.18), on one CPU, as fast as it can:
+//   live_frames IF GATEWAY_MAC SOURCE DESTINATION BYTES CPU SECONDS
+// To be run in the namespace of IF, with its address SOURCE; port 4000 to 5001. Prints "sent N".
+// What follows the headers is whatever the page held.
+#define _GNU_SOURCE // sched_setaffinity
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/ip.h>
+#include <netinet/udp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "selftests/topo/live_frames.skel.h"
+
+enum { CHUNK = 1 << 12, MOST = 1514 };
+
+static void die(const char *what)
+{
+	fprintf(stderr, "live_frames: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void mac_of(const char *name, unsigned char *mac)
+{
+	int s = socket(AF_INET, SOCK_DGRAM, 0);
+	struct ifreq r = { 0 };
+
+	strncpy(r.ifr_name, name, IFNAMSIZ - 1);
+	if (s < 0 || ioctl(s, SIOCGIFHWADDR, &r))
+		die(name);
+	memcpy(mac, r.ifr_hwaddr.sa_data, 6);
+	close(s);
+}
+
+static unsigned short checksum(const void *at, int bytes)
+{
+	const unsigned short *w = at;
+	unsigned int sum = 0;
+
+	for (; bytes > 0; bytes -= 2)
+		sum += *w++;
+	sum = (sum & 0xffff) + (sum >> 16);
+	return (unsigned short)~(sum + (sum >> 16));
+}
+
+static void fill(unsigned char *frame, char **argv, int bytes)
+{
+	struct ether_header eth = { .ether_type = htons(ETHERTYPE_IP) };
+	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP,
+			    .tot_len = htons((unsigned short)(bytes - 14)) };
+	struct udphdr udp = { .source = htons(4000), .dest = htons(5001),
+			      .len = htons((unsigned short)(bytes - 14 - 20)) };
+	unsigned int m[6];
+
+	if (sscanf(argv[2], "%x:%x:%x:%x:%x:%x", m, m + 1, m + 2, m + 3, m + 4, m + 5) != 6 ||
+	    inet_pton(AF_INET, argv[3], &ip.saddr) != 1 || inet_pton(AF_INET, argv[4], &ip.daddr) != 1) {
+		errno = EINVAL;
+		die("addresses");
+	}
+	for (int i = 0; i < 6; i++)
+		eth.ether_dhost[i] = (unsigned char)m[i];
+	mac_of(argv[1], eth.ether_shost);
+	ip.check = checksum(&ip, sizeof(ip));
+	memcpy(frame, &eth, sizeof(eth));
+	memcpy(frame + 14, &ip, sizeof(ip));
+	memcpy(frame + 34, &udp, sizeof(udp));
+}
+
+static double now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+int main(int argc, char **argv)
+{
+	static unsigned char frame[MOST];
+	struct mz_live_frames *l;
+	struct xdp_md md = { 0 };
+	unsigned long sent = 0;
+	double end;
+	cpu_set_t cpu;
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = CHUNK,
+		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
+
+	if (argc != 8) {
+		fprintf(stderr, "usage: live_frames IF GATEWAY_MAC SOURCE DESTINATION BYTES CPU SECONDS\n");
+		return 2;
+	}
+	o.data_size_in = md.data_end = (unsigned int)atoi(argv[5]);
+	if (md.data_end < 64 || md.data_end > MOST) {
+		errno = ERANGE;
+		die(argv[5]);
+	}
+	CPU_ZERO(&cpu);
+	CPU_SET((size_t)atoi(argv[6]), &cpu);
+	if (sched_setaffinity(0, sizeof(cpu), &cpu))
+		die("CPU");
+	fill(frame, argv, (int)md.data_end);
+	l = mz_live_frames__open_and_load();
+	if (!l)
+		die("program");
+	l->bss->live_frame.out = if_nametoindex(argv[1]);
+	memcpy(l->bss->live_frame.headers, frame, sizeof(l->bss->live_frame.headers));
+	end = now() + atof(argv[7]);
+	do {
+		if (bpf_prog_test_run_opts(bpf_program__fd(l->progs.send_frame), &o))
+			die("live frames");
+		sent += CHUNK;
+	} while (now() < end);
+	printf("sent %lu\n", sent);
+	return 0;
+}
