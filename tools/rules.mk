@@ -1,7 +1,7 @@
 # Command lines, and putting the project on a host.
 TRANSIT_OBJ := $(patsubst %.cpp,$(O)/%.o,$(wildcard tools/transit/*.cpp))
 $(O)/bin/transit: $(TRANSIT_OBJ) $(LIBS)
-	$(call link)
+	$(call link,-lprometheus-cpp-pull -lprometheus-cpp-core)
 ALL += $(O)/bin/transit
 
 .PHONY: install
@@ -22,6 +22,8 @@ install: all ## put daemon, command line, man pages and service file under PREFI
 	$(Q)$(O)/bin/transit completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/transit
 	$(Q)sed 's|@PREFIX@|$(PREFIX)|' userspace/transitd/systemd/transitd.service \
 		> $(DESTDIR)$(PREFIX)/lib/systemd/system/transitd.service
+	$(Q)sed 's|@PREFIX@|$(PREFIX)|' tools/transit/transit-metrics.service \
+		> $(DESTDIR)$(PREFIX)/lib/systemd/system/transit-metrics.service
 	$(Q)[ -e $(DESTDIR)/etc/transitd.conf ] || \
 		install -D -m 644 userspace/transitd/systemd/transitd.conf $(DESTDIR)/etc/transitd.conf
 	$(Q)install -D -m 644 userspace/responder/systemd/mizar-services.service \

@@ -140,6 +140,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_qos_local),        cmocka_unit_test(test_qos_group),
 		cmocka_unit_test(test_qos_levels),       cmocka_unit_test(test_qos_ceiling_drops),
 		cmocka_unit_test(test_qos_first_drops),  cmocka_unit_test(test_qos_absurd),
+		cmocka_unit_test(test_qos_rule),
 		cmocka_unit_test(test_level_rule),       cmocka_unit_test(test_level_lists),
 		cmocka_unit_test(test_level_heard),      cmocka_unit_test(test_level_service),
 		cmocka_unit_test(test_flow_tcp),         cmocka_unit_test(test_flow_others),

@@ -38,6 +38,7 @@ void test_qos_latest(void **state);
 void test_qos_classes(void **state);
 void test_qos_guarantee(void **state);
 void test_qos_ingress(void **state);
+void test_qos_rule(void **state);
 void test_qos_local(void **state);
 void test_qos_group(void **state);
 void test_qos_levels(void **state);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "selftests/bpf/groups.h"
+#include "selftests/bpf/policies.h"
 #include "selftests/bpf/row.h"
 
 #define MS          1000000ull
@@ -593,6 +594,34 @@ void test_qos_ingress(void **state)
 	     TUNNEL(.qos_class = PREMIUM, .in = { R_TO_A, .sport = 9 }), MZ_R_DELIVERED, DELIVERED_A(.sport = 9));
 	set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 25000 * MS);
 	pass("beyond the horizon", MZ_DIR_INGRESS, TUNNEL(.in = { R_TO_A }), MZ_R_QOS_HORIZON, (struct frame){ 0 });
+}
+
+// A rule's level holds where its flow is received, too.
+void test_qos_rule(void **state)
+{
+	struct mz_policy_rule_key k = { .list = MZ_POLICY_LIST(5, MZ_POLICY_IN) };
+	struct mz_policy_rule rule = { .verdict = MZ_POLICY_ALLOW, .level = PREMIUM };
+	struct run r;
+	uint64_t at;
+
+	(void)state;
+	if (!T->ns)
+		return;
+	begin(0);
+	judged_by(5);
+	put_label(MZ_POLICY_KNOWN(VNI), 101, 0);
+	put_verdict(5, MZ_POLICY_IN, MZ_POLICY_ALLOW);
+	put("mz_policy_rules", &k, &rule);
+	shape_receiver(T->ifindex, EP_A, MAC_A, 1);
+	put_shaper(OF_RECEIVER, (struct mz_shaper){ .whole = limit() });
+	set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 900 * MS);
+	at = set_whole(OF_RECEIVER, MZ_CLASS_PREMIUM, 300 * MS);
+	for (int i = 0; i < 2; i++) { // its first packet, and one of a settled flow
+		print_message("# %s: waits for the class of the rule\n", T->name);
+		r = (struct run){ .dir = MZ_DIR_INGRESS, .frame = TUNNEL(.label = 101, .in = { R_TO_A }) };
+		assert_int_equal(T->run(&r), 0);
+		assert_int_equal(r.departure, at + (uint64_t)i * COST(FRAME));
+	}
 }
 
 void test_qos_local(void **state)

@@ -111,6 +111,38 @@ tcp_rate=$(python3 -c 'import json, sys; print(round(json.load(open(sys.argv[1])
 echo "# TCP: $tcp_rate bit/s of payload"
 ok "a TCP stream has most of the rate, and not more" test "$tcp_rate" -gt 1300000 -a "$tcp_rate" -lt 2100000
 
+# ---- metrics ---------------------------------------------------------------------------------------
+metric() { grep -E "^$1(\{| )" "$TOPO_DIR/metrics" | grep -F -- "${2:-}" | awk '{ n += $NF } END { print n + 0 }'; }
+transit w1 metrics > "$TOPO_DIR/metrics"
+formed() { # as the text format has it: a HELP and a TYPE before each family's lines
+	python3 - "$TOPO_DIR/metrics" << 'P'
+import re, sys
+types = {}
+for line in open(sys.argv[1]):
+    if line.startswith("# TYPE "):
+        types[line.split()[2]] = line.split()[3]
+    elif not line.startswith("# HELP "):
+        m = re.fullmatch(r'(mizar_[a-z_]+)(\{([a-z]+="[^"]*",?)+\})? [-+.e0-9]+\n', line)
+        assert m and m[1] in types, line
+        assert (types[m[1]] == "counter") == m[1].endswith("_total"), line
+assert len(types) >= 17, types
+P
+}
+ok "metrics: well formed" formed
+ok "... count what passed" test "$(metric mizar_packets_total 'verdict="SEND"')" -gt 1000
+ok "... and what rates let pass, and dropped" test "$(metric mizar_qos_bytes_total 'name="red/a",direction="egress"')" -gt 100000 -a "$(metric mizar_packets_total 'QOS_')" -gt 100
+ok "... how full tables are" test "$(metric mizar_table_entries 'table="endpoints"')" -gt 1
+start w1 "$TOPO_DIR/serving" env TRANSIT_SOCKET="$(topo_socket w1)" "$BIN/transit" metrics --listen 127.0.0.1:9640
+exporter=$STARTED
+wait_for 5 grep -q serving "$TOPO_DIR/serving"
+scraped() { on w1 curl -fsS http://127.0.0.1:9640/metrics > "$TOPO_DIR/metrics" && [[ $(metric mizar_up) == 1 && $(metric mizar_packets_total) -gt 1000 ]]; }
+ok "... served on this host" scraped
+kill "$exporter"
+closed() { ! on w1 curl -fsS http://127.0.0.1:9640/metrics > /dev/null 2>&1 && ! kill -0 "$exporter" 2> /dev/null; }
+ok "... until it is stopped" wait_for 5 closed
+nowhere_else() { ! transit w1 metrics --listen 0.0.0.0:9640 > "$TOPO_DIR/out" 2>&1 && grep -q 'must be 127.0.0.1:PORT' "$TOPO_DIR/out"; }
+ok "... and nowhere else" nowhere_else
+
 # ---- changed live, kept --------------------------------------------------------------------
 flow_begin a $B
 for rate in 3M 3.5M 4M 5M 4M; do

@@ -120,7 +120,7 @@ void add_add(CLI::App& noun_cmd, Context& ctx) {
       ->type_name("1..16777215");
   add_label_options(*cmd, r);
   add_map_option(*cmd, "--annotation", [r] { return r->mutable_annotations(); },
-                 "What its orchestrator says of class and rates, such as mizar.com/network-class=premium; may be repeated");
+                 "Its orchestrator's, of class and rates; may be repeated");
   cmd->add_option_function<std::uint32_t>(
          "--max-flows", [r](std::uint32_t v) { r->set_max_flows(v); },
          "Flows it may have; default: as its host says")

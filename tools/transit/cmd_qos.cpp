@@ -124,13 +124,14 @@ Result<int> levels(const Context& ctx) {
 
 // ---- top -----------------------------------------------------------------------------
 
-using Queues = std::map<std::string, v1::QosQueue>;
+// A queue, and when it was read.
+using Queues = std::map<std::string, std::pair<v1::QosQueue, std::uint64_t>>;
 std::string key_of(const v1::QosTarget& t, const v1::QosQueue& q) { return words_of(t) + "|" + q.direction() + "|" + q.class_(); }
 
 Queues queues_of(const v1::QosStatus& s) {
   Queues all;
   for (const auto& t : s.targets())
-    for (const auto& q : t.queues()) all[key_of(t, q)] = q;
+    for (const auto& q : t.queues()) all[key_of(t, q)] = {q, t.time_ns()};
   return all;
 }
 
@@ -142,14 +143,15 @@ Result<int> top(const Context& ctx, double interval) {
   std::this_thread::sleep_for(std::chrono::duration<double>(interval));
   auto second = call(ctx, v1::GetQosRequest());
   if (!second) return Failure(second.error());
-  const double seconds = static_cast<double>(second->time_ns() - first->time_ns()) / 1e9;
   const Queues before = queues_of(*first);
   Json rows = Json::array();
   Table table({"TARGET", "", "CLASS", ">RATE", ">PKT/s", ">QUEUE ms", ">WAIT ms", ">MARKED/s", ">DROPPED/s"});
   for (const auto& t : second->targets())
     for (const auto& q : t.queues()) {
       const auto at = before.find(key_of(t, q));
-      const v1::QosQueue old = at == before.end() ? v1::QosQueue() : at->second;
+      if (at == before.end() || t.time_ns() <= at->second.second) continue;  // it came between the two looks
+      const auto& [old, then_ns] = at->second;
+      const double seconds = static_cast<double>(t.time_ns() - then_ns) / 1e9;
       const auto per_second = [seconds](std::uint64_t now, std::uint64_t then) { return static_cast<double>(now - std::min(now, then)) / seconds; };
       const double bits = per_second(q.bytes(), old.bytes()) * 8, packets = per_second(q.packets(), old.packets());
       const double wait = packets == 0 ? 0 : per_second(q.delay_ns(), old.delay_ns()) / packets;
@@ -172,7 +174,7 @@ Result<int> top(const Context& ctx, double interval) {
 
 // ---- status --------------------------------------------------------------------------
 
-std::string or_none(std::uint64_t rate, const char* otherwise) { return rate == 0 ? otherwise : mizar::rate_text(rate) + "bit/s"; }
+std::string or_none(std::uint64_t rate, const char* otherwise) { return rate == 0 ? otherwise : mizar::bit_rate_text(rate); }
 
 Result<int> status(const Context& ctx) {
   auto reply = call(ctx, v1::GetQosRequest());

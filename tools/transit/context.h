@@ -61,6 +61,7 @@ void add_shard(CLI::App& app, Context& ctx);
 void add_status(CLI::App& app, Context& ctx);
 void add_doctor(CLI::App& app, Context& ctx);
 void add_stats(CLI::App& app, Context& ctx);
+void add_metrics(CLI::App& app, Context& ctx);
 void add_flow(CLI::App& app, Context& ctx);
 void add_function(CLI::App& app, Context& ctx);
 void add_explain(CLI::App& app, Context& ctx);

@@ -69,6 +69,7 @@ void add_commands(CLI::App& app, Context& ctx) {
   add_status(app, ctx);
   add_doctor(app, ctx);
   add_stats(app, ctx);
+  add_metrics(app, ctx);
   add_flow(app, ctx);
   add_function(app, ctx);
   add_explain(app, ctx);

@@ -318,7 +318,6 @@ Result<v1::QosStatus> Daemon::qos_status() {
   out.set_problem(queueing_problem_);
   out.set_link_rate(link_rate_);
   out.set_uplink_rate(uplink_rate(goal_));
-  out.set_time_ns(monotonic_ns());
   out.set_guaranteed(guaranteed_in(goal_));
   out.set_ceilings(ceilings_in(goal_));
   for (auto& w : qos_warnings(goal_)) out.add_warnings(std::move(w));
@@ -330,6 +329,7 @@ Result<v1::QosStatus> Daemon::qos_status() {
     t->set_name(name);
     *t->mutable_qos() = to_message(spec);
     t->set_here(here);
+    t->set_time_ns(monotonic_ns());
     for (unsigned dir = 0; dir < MZ_DIRS; dir++) {
       const auto at = qos_.slots().find({kind, name, dir});
       if (at == qos_.slots().end()) continue;
@@ -347,7 +347,7 @@ Result<v1::QosStatus> Daemon::qos_status() {
         q->set_marked(n.marked);
         q->set_dropped(n.dropped);
         q->set_delay_ns(n.delay);
-        if (row && clocks) q->set_queue_ns(queue_ns(*clocks, *row, k, out.time_ns() << MZ_TICK_BITS));
+        if (row && clocks) q->set_queue_ns(queue_ns(*clocks, *row, k, t->time_ns() << MZ_TICK_BITS));
       }
     }
     return {};
