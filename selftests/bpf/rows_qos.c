@@ -102,6 +102,17 @@ static void shape_a(uint32_t level, int paced, uint32_t more)
 #define BEST_EFFORT MZ_LEVEL(MZ_CLASS_BEST_EFFORT, 1)
 #define PREMIUM     MZ_LEVEL(MZ_CLASS_PREMIUM, 0)
 
+// A world whose EP_A is of best effort and whose uplink keeps packets; false where no program
+// keeps rates.
+static bool begin_paced(void)
+{
+	if (!T->ns)
+		return false;
+	begin(W_PATH);
+	shape_a(BEST_EFFORT, 1, 0);
+	return true;
+}
+
 static struct run last;
 
 static void send_(const char *name, struct frame f, enum mz_reason why, uint32_t gso_size)
@@ -131,10 +142,8 @@ void test_qos_departure(void **state)
 	uint64_t at;
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = limit() });
 
 	SEND("idle: at once");
@@ -184,10 +193,8 @@ void test_qos_burst(void **state)
 	uint64_t at;
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	l.burst = TICKS(3 * COST(FRAME + 990)); // longer than the row takes
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = l });
 	for (int i = 0; i < 4; i++) {
@@ -203,10 +210,8 @@ void test_qos_burst(void **state)
 void test_qos_clock_wrong(void **state)
 {
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = limit() });
 	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 100000 * MS);
 	SEND("a clock that is further ahead than any may be: time went back");
@@ -294,10 +299,8 @@ void test_qos_ceiling_drops(void **state)
 	uint32_t slot = OF_ENDPOINT;
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	s.whole.byte = 1;
 	s.class_[2] = limit();
 	s.class_[2].mark = TICKS(1 * MS);
@@ -330,10 +333,8 @@ void test_qos_first_drops(void **state)
 	uint32_t slot = OF_VPC;
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	queue.mark = TICKS(1 * MS);
 	queue.drop = TICKS(2 * MS);
 	horizon.horizon = TICKS(100 * MS);
@@ -361,10 +362,8 @@ void test_qos_absurd(void **state)
 	struct mz_limit l = limit();
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	l.byte = 1000 * BYTE; // 52 s and more
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = l });
 	SEND("a packet of more than a minute", .payload = 100);
@@ -380,10 +379,8 @@ void test_qos_packets(void **state)
 	uint32_t slot = OF_ENDPOINT;
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	l.byte = 0;
 	l.packet = TICKS(7 * MS);
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = l });
@@ -406,10 +403,8 @@ void test_qos_superpackets(void **state)
 	uint64_t at;
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = limit() });
 	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 500 * MS);
 	at = clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS;
@@ -438,10 +433,8 @@ void test_qos_latest(void **state)
 	uint64_t later;
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = limit() });
 	put_shaper(OF_VPC, (struct mz_shaper){ .whole = vpc });
 	put_shaper(MZ_SHAPER_UPLINK_OUT, (struct mz_shaper){ .whole = limit(), .overhead = MZ_OUTER_LEN4 });
@@ -525,10 +518,8 @@ void test_qos_guarantee(void **state)
 	uint64_t at;
 
 	(void)state;
-	if (!T->ns)
+	if (!begin_paced())
 		return;
-	begin(W_PATH);
-	shape_a(BEST_EFFORT, 1, 0);
 	s.whole.floor = 2 * BYTE;
 	put_shaper(OF_ENDPOINT, s);
 	put_shaper(OF_VPC, (struct mz_shaper){ .whole = limit() });
