@@ -8,7 +8,8 @@ set -eu
 need_root
 topo_begin mzt-flow
 trap topo_end EXIT
-standard_up --flow-timer tcp-closed=2 --flow-timer udp-opening=3 --endpoint-flows 50
+LIMITS="--flow-timer tcp-closed=$((2 * PATIENCE)) --flow-timer udp-opening=$((3 * PATIENCE)) --endpoint-flows 50" # flows are there when we look
+standard_up $LIMITS
 for e in red-{a,b,c} blue-{a,b,c}; do serve $e ${e/-//}; done
 
 # Fields of the flows at a host, one flow a line: flows HOST FILTER... -- FIELD...
@@ -61,7 +62,7 @@ sys.exit(not (top and top[0]["endpoint"] == "red/a" and int(top[0]["bytes_out"])
 ok "top shows it, with its rate" top
 kept() {
 	topo_daemon_stop w1 KILL
-	topo_daemon w1 --flow-timer tcp-closed=2 --flow-timer udp-opening=3 --endpoint-flows 50
+	topo_daemon w1 $LIMITS
 	established
 }
 ok "flows outlive the daemon" kept

@@ -258,6 +258,12 @@ ok "a forged source MAC is dropped" raised w1 SRC_MAC red on red-a "$INJECT" spo
 ok "a forged ARP sender is dropped" raised w1 ARP_SPOOF red on red-a "$INJECT" spoof-arp eth0 10.0.1.6
 ok "a forged neighbour solicitation is dropped" raised w1 ND_SPOOF red on red-a "$INJECT" spoof-nd eth0 fd00:10:1::6 135
 ok "a rogue router advertisement is dropped" raised w1 ND_SPOOF red on red-a "$INJECT" spoof-nd eth0 fe80::6 134
+direct() { # of red/a and red/b; a path ends where nothing came by it for half a minute
+	local before
+	before=$(count_of w1 DIRECT red)
+	says red-a $B red/b && [[ $(count_of w1 DIRECT red) -gt $before ]]
+}
+wait_for 5 direct
 ok "an endpoint's own Geneve is tenant payload" raised w1 DIRECT red on red-a "$INJECT" tunnel $B 200 $A 2 2 red/payload
 
 # Pretending, on the underlay.

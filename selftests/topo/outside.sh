@@ -56,7 +56,7 @@ two_gateways() {
 outside_pull() { # HOST N R
 	on router ip link set "r$3" down
 	on isp ip link set "o$2" down
-	on "$1" ip neigh flush all nud all
+	wait_for 5 on "$1" ip neigh flush all nud all # it fails where one goes by itself meanwhile
 }
 outside_plug() { # N R
 	on router ip link set "r$2" up

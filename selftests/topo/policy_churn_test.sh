@@ -83,7 +83,7 @@ ok "nothing is left of what came and went" unchanged
 
 # Requests that wait when a daemon is told to end do not keep it.
 rm -f "$TOPO_DIR/under-way"
-"$O/selftests/topo/policy_churn" "$TOPO_RUN" "$TOPO_DIR" 3 4000 1 "$CHURNING" > /dev/null 2>&1 &
+"$O/selftests/topo/policy_churn" "$TOPO_RUN" "$TOPO_DIR" $((PATIENCE > 1 ? 10 * PATIENCE : 3)) 4000 1 "$CHURNING" > /dev/null 2>&1 &
 wait_for 10 test -e "$TOPO_DIR/under-way"
 ok "a daemon ends while labels change" topo_daemon_stop w1
 topo_daemon w1

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <fstream>
 #include <set>
+#include <utility>
 
 #include "bpf/abi/wire.h"
 #include "userspace/dataplane/uapi.h"
@@ -31,15 +32,21 @@ void add(v1::DoctorReply& r, std::string_view name, v1::Check::Level level, std:
   c->set_advice(std::string(advice));
 }
 
+bool linux_from(int major, int minor) {
+  utsname u{};
+  uname(&u);
+  std::pair<int, int> is;
+  std::sscanf(u.release, "%d.%d", &is.first, &is.second);
+  return is >= std::pair(major, minor);
+}
+
 void check_kernel(v1::DoctorReply& r) {
   utsname u{};
   uname(&u);
-  int major = 0, minor = 0;
-  std::sscanf(u.release, "%d.%d", &major, &minor);
-  const bool ok = major > 5 || (major == 5 && minor >= 18);
+  const bool ok = linux_from(5, 18);
   add(r, "kernel", ok ? Level::OK : Level::FAIL, u.release,
       ok ? "" : "Linux 5.18 or newer is needed (multi-buffer XDP)");
-  const bool tcx = major > 6 || (major == 6 && minor >= 6);
+  const bool tcx = linux_from(6, 6);
   add(r, "tcx", tcx ? Level::OK : Level::NOTE, tcx ? "links on the TC hooks" : "before 6.6: clsact filters",
       tcx ? "" : "works; filters do not outlive a 'tc qdisc del'");
 }
@@ -129,12 +136,26 @@ std::string program_name(std::uint32_t id) {
   return info.name;
 }
 
+// Before Linux 6.3 no frame of more than one buffer is redirected, which is how a hop on a
+// veth sends; a veth's buffer is a page without headroom and skb_shared_info.
+constexpr unsigned kVethBuffer = 3520, kEthernet = 14;
+void check_frames(v1::DoctorReply& r, const Attachment& a) {
+  if (a.mode != "xdp native" || linux_from(6, 3)) return;
+  auto nl = net::Netlink::open();
+  const auto link = nl ? nl->link(a.ifindex) : Result<net::Link>(tl::unexpected(nl.error()));
+  if (!link || link->kind != "veth" || link->mtu + kEthernet <= kVethBuffer) return;
+  add(r, "large frames", Level::WARN,
+      fmt::format("before Linux 6.3 frames of more than {} bytes do not pass a hop on a veth such as {}", kVethBuffer, link->name),
+      "'transitd --reset', start it with --xdp-generic, apply anew");
+}
+
 // Somebody else's programs on our hooks see packets before or after ours.
 void check_hooks(v1::DoctorReply& r, Daemon& d) {
   for (const Attachment& a : d.dataplane().attachments()) {
     add(r, "hook", a.mode == "xdp generic" ? Level::NOTE : Level::OK,
         fmt::format("{} on interface {}: {}", hook_name(a.hook), a.ifindex, a.mode),
         a.mode == "xdp generic" ? "the driver has no native XDP: hops are slower" : "");
+    check_frames(r, a);
     if (a.mode != "tcx") continue;
     for (const auto id : programs_on(a.ifindex, uapi::kTcxIngress)) {
       const std::string name = program_name(id);
