@@ -77,6 +77,8 @@ void write_command(const CLI::App& app, const std::string& path, std::string& ou
   out += ".SS " + roff(path) + "\n" + roff(app.get_description()) + ".\n.PP\n" +
          synopsis(app, path);
   write_options(app, out);
+  const CLI::App* above = app.get_parent();  // a page's own, and what children inherit, stand elsewhere
+  if (above->get_parent() != nullptr && app.get_footer() != above->get_footer()) out += ".PP\n.nf\n" + roff(app.get_footer()) + "\n.fi\n";
   for (const auto* child : children(app)) write_command(*child, path + " " + child->get_name(), out);
 }
 

@@ -16,6 +16,21 @@
 namespace transit {
 namespace {
 
+constexpr const char* kSettings = R"(Then KEY=VALUE, of an endpoint, a VPC or the uplink:
+  egress=RATE, ingress=RATE    bits a second: 64k, 100M, 1.5G; none: no limit
+  egress.packets=N             packets a second
+  egress.guaranteed=RATE       what nothing outside delays
+  egress.burst=BYTES           what may leave at once after a silence
+  egress.CLASS[.FIELD]=...     the same of premium, expedited or best-effort
+of an endpoint:
+  class=CLASS, priority=high|medium|low
+  trust=on                     its own DSCPs say its class
+of the uplink:
+  link-rate=on                 as much as the link says
+  egress.CLASS.weight=N        expedited, best-effort: parts of what premium leaves
+of levels:
+  dscp.CLASS.PRIORITY=OUTER[,INNER], trust.CLASS.PRIORITY=DSCP,...)";
+
 constexpr const char* kTargets = "endpoint VPC/NAME, vpc NAME or uplink";
 
 // The words that name a target: taken off the front of `words`.
@@ -207,11 +222,11 @@ void add_set(CLI::App& parent, Context& ctx) {
   auto* cmd = parent.add_subcommand("set", "Change class or rates of a target; what is not named stays");
   auto words = std::make_shared<std::vector<std::string>>();
   auto dry_run = std::make_shared<bool>(false);
-  cmd->add_option("target", *words, fmt::format("{}, then KEY=VALUE: class, priority, trust, egress[.CLASS][.packets|guaranteed|burst|weight], "
-                                    "ingress...; or: levels dscp.CLASS.PRIORITY=OUTER[,INNER]", kTargets))
+  cmd->add_option("target", *words, fmt::format("{}; or levels", kTargets))
       ->required()
       ->type_name("WORD...");
   cmd->add_flag("--dry-run", *dry_run, "Check only");
+  cmd->footer(kSettings);
   cmd->callback([&ctx, words, dry_run] { ctx.action = [&ctx, words, dry_run] { return set_qos(ctx, *words, *dry_run); }; });
 }
 
