@@ -71,10 +71,8 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   if (!ip) return mizar::wrap(ip.error(), object);
   auto labels = mizar::policy::parse_pod_labels(m);
   if (!labels) return mizar::wrap(labels.error(), object);
-  auto said = mizar::with_annotations(m.qos(), m.annotations());
-  if (!said) return mizar::wrap(said.error(), object);
-  auto qos = mizar::parse_qos(*said, mizar::QosOf::endpoint);
-  if (!qos) return mizar::wrap(qos.error(), object + ": qos");
+  auto qos = mizar::parse_endpoint_qos(m);
+  if (!qos) return mizar::wrap(qos.error(), object);
   Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.netns(), m.tap(),
                m.interface(), m.max_flows(), m.user_data(), std::move(*labels), *qos};
   if (!out.netns.empty() && out.interface.empty()) out.interface = mizar::kDefaultInterface;

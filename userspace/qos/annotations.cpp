@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/qos/annotations.h"
 
-#include "userspace/qos/spec.h"
 #include "userspace/qos/text.h"
 
 namespace mizar {
@@ -52,9 +51,7 @@ Result<v1::Qos> with_annotations(v1::Qos qos, const AnnotationMap& annotations) 
     out.clear_class_();
     out.clear_priority();
   }
-  if (qos.egress().whole().rate() != 0) out.clear_egress();
-  if (qos.ingress().whole().rate() != 0) out.clear_ingress();
-  out.MergeFrom(qos);
+  out.MergeFrom(qos);  // over it
   return out;
 }
 

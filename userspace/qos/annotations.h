@@ -6,7 +6,7 @@
 #include <google/protobuf/map.h>
 
 #include "userspace/base/result.h"
-#include "userspace/proto/transit.pb.h"
+#include "userspace/qos/spec.h"
 
 namespace mizar {
 
@@ -16,5 +16,15 @@ namespace mizar {
 // naming the annotation.
 using AnnotationMap = google::protobuf::Map<std::string, std::string>;
 Result<v1::Qos> with_annotations(v1::Qos qos, const AnnotationMap& annotations);
+
+// Both, of a message with `qos` and `annotations`.
+template <class M>
+Result<QosSpec> parse_endpoint_qos(const M& m) {
+  auto said = with_annotations(m.qos(), m.annotations());
+  if (!said) return tl::unexpected(said.error());
+  auto spec = parse_qos(*said, QosOf::endpoint);
+  if (!spec) return wrap(spec.error(), "qos");
+  return spec;
+}
 
 }  // namespace mizar

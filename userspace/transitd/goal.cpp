@@ -182,10 +182,8 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   if (!labels) return wrap(labels.error(), *object);
   spec.labels = std::move(*labels);
   spec.max_flows = e.max_flows();
-  auto said = with_annotations(e.qos(), e.annotations());
-  if (!said) return wrap(said.error(), *object);
-  auto qos = parse_qos(*said, QosOf::endpoint);
-  if (!qos) return wrap(qos.error(), *object + ": qos");
+  auto qos = parse_endpoint_qos(e);
+  if (!qos) return wrap(qos.error(), *object);
   spec.qos = *qos;
   MZ_CHECK(at_field(check_user_data(e.user_data()), *object, "user_data"));
   spec.user_data = e.user_data();
