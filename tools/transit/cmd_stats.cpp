@@ -5,37 +5,15 @@
 #include <algorithm>
 #include <memory>
 
-#include "bpf/abi/reasons.h"
 #include "tools/transit/client.h"
 #include "tools/transit/output.h"
+#include "tools/transit/reasons.h"
 
 namespace transit {
 namespace {
 
-struct Reason {
-  std::string name;
-  const char* verdict;
-  const char* text;
-  const char* advice;
-};
-
-const std::vector<Reason>& reasons() {
-  static const std::vector<Reason> all = {
-#define X(name, kind, text, advice) {#name, #kind, text, advice},
-      MZ_REASONS(X)
-#undef X
-  };
-  return all;
-}
-
 Json value_of(const Reason& r) {
   return {{"reason", r.name}, {"verdict", r.verdict}, {"text", r.text}, {"advice", r.advice}};
-}
-
-const char* verdict_of(const std::string& reason) {
-  for (const auto& r : reasons())
-    if (r.name == reason) return r.verdict;
-  return "?";  // of a newer daemon
 }
 
 Result<int> explain_all(const Context& ctx) {

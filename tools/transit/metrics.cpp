@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tools/transit/metrics.h"
 
-#include <map>
-#include <string_view>
-
 #include "tools/transit/client.h"
-#include "userspace/transitd/reason_text.h"
+#include "tools/transit/reasons.h"
 
 namespace transit {
 
@@ -62,12 +59,10 @@ void add_status(const v1::Status& s, Families& out) {
 }
 
 void add_stats(const v1::Stats& s, Families& out) {
-  std::map<std::string_view, std::string_view> verdicts;
-  for (std::uint32_t why = 0; why < MZ_REASON_COUNT; why++) verdicts[mizar::reason_text(why).name] = mizar::reason_text(why).kind;
   const auto rows = [&](const char* name, const char* help, auto value) {
     out.begin(name, help, MetricType::Counter);
     for (const auto& r : s.rows())
-      out.add({{"vpc", r.vpc()}, {"direction", r.direction()}, {"verdict", std::string(verdicts[r.reason()])}, {"reason", r.reason()}}, number(value(r)));
+      out.add({{"vpc", r.vpc()}, {"direction", r.direction()}, {"verdict", verdict_of(r.reason())}, {"reason", r.reason()}}, number(value(r)));
   };
   rows("mizar_packets_total", "Packets, by the reason they ended under", [](const auto& r) { return r.packets(); });
   rows("mizar_bytes_total", "Their bytes", [](const auto& r) { return r.bytes(); });
