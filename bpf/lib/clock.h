@@ -36,16 +36,17 @@ static __always_inline __u64 mz_clock_ahead(const __u64 *clock, __u64 now)
 }
 
 /* Moves the clock on by `cost` and returns how long the packet waits, ticks. Exact whatever
- * other CPUs do: the addition hands out one place in the queue to each. An idle clock is
- * first brought to `burst` before now; who loses that race finds it done. */
+ * other CPUs do: the addition hands out one place in the queue to each. An idle clock goes on
+ * from `burst` before now; who loses that race finds it done. */
 static __always_inline __u64 mz_clock_take(__u64 *clock, __u64 cost, __u64 now, __u64 burst)
 {
 	__u64 was = mz_read_once(clock), ahead = was - now;
 
-	if (ahead + burst > MZ_CLOCK_MOST + burst) /* behind by more than that */
-		(void)mz_atomic_swap(clock, was, now - burst);
 	if (cost > MZ_COST_MOST)
 		cost = MZ_COST_MOST;
+	if (ahead + burst > MZ_CLOCK_MOST + burst && /* behind by more than that */
+	    mz_atomic_swap(clock, was, now - burst + cost) == was)
+		return 0;
 	ahead = mz_atomic_take(clock, cost) - now;
 	return ahead > MZ_CLOCK_MOST ? 0 : ahead;
 }
