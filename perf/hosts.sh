@@ -9,6 +9,7 @@
 #   nft     as route, with the kernel's conntrack; the service by nftables' DNAT
 #   policy-N, nft-N  as ours and nft, where one of N addresses may connect
 #   veth    two endpoints on one veth pair
+#   q       as ours, four senders to one: rates and classes
 #
 # Namespaces: KIND-c1 and KIND-c2 the endpoints, KIND-h1 and KIND-h2 the hosts.
 # Server address: 10.0.1.6 everywhere; 10.0.9.1 a service of ours and nft, of all of its
@@ -252,6 +253,43 @@ bounce_region() {
 		  - {name: a, vpc: bounced, network: net, address: 10.0.1.5, host: row9-34, netns: $(ns bounced-c1)}
 		  - {name: b, vpc: bounced, network: net, address: 10.0.1.6, host: row9-35, netns: $(ns bounced-c2)}
 	REGION
+}
+
+# Rows 16 to 19: four senders of one host to an endpoint of another, as hosts_ours.
+hosts_shaped() {
+	local bouncer c
+	hosts_pair q
+	TOPO_HOSTS+=(q-h1 q-h2)
+	mkdir -p "$TOPO_DIR"/q-h{1,2}
+	for c in 3 4 5; do
+		topo_ns q-c$c
+		on q-c$c sysctl -qw net.ipv4.tcp_congestion_control=cubic
+	done
+	for n in 1 2; do topo_daemon q-h$n; done
+	for bouncer in 2 3; do
+		shaped_region $bouncer | topo_apply q-h1 q-h2
+		for c in 1 3 4 5; do wait_for 10 on q-c$c ping -c 1 -W 1 10.0.1.6; done
+	done
+	for c in 1 3 4 5; do start q-c$c "$TOPO_DIR/keepalive" ping -q -i 2 10.0.1.6; done
+	start q-c2 "$TOPO_DIR/echo" selftests/topo/traffic.py echo sink 7
+}
+
+shaped_region() { # the id of the bouncer
+	local id
+	printf 'revision: %d\nhosts:\n' "$1"
+	for id in 1 2 3; do
+		echo "  - {name: q-h$id, id: $id, address: 10.77.0.$id$([[ $id != "$1" ]] || echo ', roles: [bouncer]')}"
+	done
+	cat <<- REGION
+		vpcs: [{name: red, vni: 100, cidr: 10.0.0.0/16}]
+		networks: [{name: net, vpc: red, cidr: 10.0.1.0/24}]
+		endpoints:
+		  - {name: sink, vpc: red, network: net, address: 10.0.1.6, host: q-h2, netns: $(ns q-c2)}
+	REGION
+	for id in "bulk 5 q-c1" "quick 7 q-c3" "third 8 q-c4" "fourth 9 q-c5"; do
+		set -- $id
+		echo "  - {name: $1, vpc: red, network: net, address: 10.0.1.$2, host: q-h1, netns: $(ns "$3")}"
+	done
 }
 
 # Row 8: four hops on the router, which generates and swallows the frames.

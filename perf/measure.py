@@ -2,110 +2,19 @@
 """Measures every row on the hosts that perf/bench made; writes results.json
 and a table. Rounds are interleaved (ours, peers, floor, ours, ...), the first
 is discarded, medians and pairwise ratios are reported."""
-import contextlib
-import datetime
 import json
 import os
-import platform
 import re
 import statistics
 import subprocess
 import sys
 import time
 
-QUICK = bool(os.environ.get("QUICK"))
-ROUNDS = 2 if QUICK else 5
-SECONDS = 0.6 if QUICK else 1.5
-FLOOR_MOVED = 0.15  # a row whose floor moved more is reported as rejected
-CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN"))
+from rows import (BIN, CPU, FLOOR_MOVED, PERF, QUICK, ROUNDS, SECONDS, Row, inside, interleave, machine, ns, run,
+                  server, steal, table)
+from shaping import shaping_rows
+
 SERVER, SERVICE = "10.0.1.6", "10.0.9.1"
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-
-
-def ns(name):
-    return f"{RUN}-{name}"
-
-
-def inside(name, *command, pinned=True):
-    return ["nsenter", f"--net=/run/netns/{ns(name)}", *(["taskset", "-c", CPU] if pinned else []), *command]
-
-
-def run(command, timeout=60, **kw):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **kw)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-300:]}")
-    return done.stdout
-
-
-@contextlib.contextmanager
-def server(command, port):
-    """A server in the background, ready when its port shows in ss."""
-    p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        for _ in range(200):
-            if f":{port} " in run(command[:2] + ["ss", "-Htuln"]):
-                break
-            time.sleep(0.02)
-        yield
-    finally:
-        p.kill()
-        p.wait()
-
-
-def interleave(kinds, measure, rounds=ROUNDS):
-    """{kind: [value of each round]}; the first round warms up."""
-    values = {k: [] for k in kinds}
-    for r in range(rounds + 1):
-        for kind in kinds:
-            value = measure(kind)
-            if r:
-                values[kind].append(value)
-    return values
-
-
-# ---- rows ---------------------------------------------------------------------
-
-class Row:
-    """One row: values of ours, floor and peers, round by round."""
-
-    def __init__(self, id, what, unit, better, ours, floor, peers, target, quoted=None, steady=None, **more):
-        self.id, self.what, self.unit, self.better = id, what, unit, better
-        self.values = {"ours": ours, "floor": floor, **peers}
-        self.quoted, self.target, self.more = quoted or {}, target, more
-        self.steady = steady  # judged instead of the floor, where that is a difference
-
-    def ratio(self, name):
-        """Ours over the other, pair by pair."""
-        if name in self.quoted:
-            return statistics.median(self.values["ours"]) / self.quoted[name]
-        return statistics.median(o / x for o, x in zip(self.values["ours"], self.values[name]) if x > 0)
-
-    def floor_moved(self):
-        steady = sorted(self.steady or self.values["floor"])
-        if len(steady) >= 7:
-            steady = steady[1:-1]
-        return (steady[-1] - steady[0]) / statistics.median(steady)
-
-    def holds(self):
-        # target: {name: factor} of ours over name; "better" says which way.
-        sign = 1 if self.better == "lower" else -1
-        return all(sign * self.ratio(n) <= sign * f for n, f in self.target.items())
-
-    def as_json(self):
-        med = {k: round(statistics.median(v), 4) for k, v in self.values.items()}
-        names = [n for n in self.values if n != "ours"] + list(self.quoted)
-        op = "<=" if self.better == "lower" else ">="
-        return {
-            "id": self.id, "what": self.what, "unit": self.unit, "better": self.better,
-            "ours": med.pop("ours"), "floor": med.pop("floor"),
-            "peers": {**med, **self.quoted}, "quoted": sorted(self.quoted),
-            "ratios": {n: round(self.ratio(n), 3) for n in names},
-            "target": " and ".join(f"{op} {f}x {n}" for n, f in self.target.items()),
-            "holds": self.holds(), "rejected": self.floor_moved() > FLOOR_MOVED,
-            "floor_moved": round(self.floor_moved(), 3),
-            "spread": {k: [round(min(v), 4), round(max(v), 4)] for k, v in self.values.items()},
-            **self.more,
-        }
 
 
 # Medians of the earlier implementation's programs (-O1 release objects, 4,096
@@ -397,45 +306,21 @@ GROUPS = {
     "5": service_rows,
     "6c": policy_connect_rows,
     "13": lambda: [end_to_end("13", "UDP 64 B received, one CPU", "Kpps", "higher", udp_small, {"vxlan+bridge": 1.2})],
+    "16-17-18-19": shaping_rows,
     "23": attach_rows,
 }
 
 
-def steal():
-    with open("/proc/stat") as f:
-        cpu = [int(x) for x in f.readline().split()[1:]]
-    return cpu[7], sum(cpu[:8])
-
-
-def machine():
-    with open("/proc/cpuinfo") as f:
-        model = re.search(r"model name\s*:\s*(.*)", f.read())[1]
-    return {"machine": f"{model}, {os.cpu_count()} CPUs", "kernel": platform.release(),
-            "commit": run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).strip(),
-            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            "command": "make bench", "quick": QUICK, "cpu": int(CPU), "rounds": ROUNDS,
-            "settings": {
-                "mtu": {"underlay": 1500, "endpoint": int(os.environ["MTU"])}, "congestion_control": "cubic",
-                "offloads": "TSO, GSO, GRO and checksum on; ovs-geneve: checksum, TSO off at the endpoints "
-                            "(packet sockets); row 8: tx checksum off, GRO on",
-                "pinned": "sender, softirq, receiver and ovs-vswitchd on one CPU; rows 23 not pinned"}}
-
-
-def table(rows):
-    print(f"{'ROW':6}{'WHAT':40}{'UNIT':14}{'OURS':>8}{'FLOOR':>8} {'RATIO':>6}  TARGET")
-    for r in rows:
-        verdict = "rejected: floor moved" if r["rejected"] else "holds" if r["holds"] else "MISSED"
-        print(f"{r['id']:6}{r['what'][:39]:40}{r['unit']:14}{r['ours']:8.4g}{r['floor']:8.4g} "
-              f"{r['ratios']['floor']:6.2f}  {verdict}")
-        peers = ", ".join(f"{n} {v:.4g}{' (quoted)' if n in r['quoted'] else ''} = {r['ratios'][n]:.2f}x"
-                          for n, v in r["peers"].items())
-        print(f"      {peers}"[:100])
-        print(f"      target {r['target']}"[:100])
+def settings():
+    return {"mtu": {"underlay": 1500, "endpoint": int(os.environ["MTU"])}, "congestion_control": "cubic",
+            "offloads": "TSO, GSO, GRO and checksum on; ovs-geneve: checksum, TSO off at the endpoints "
+                        "(packet sockets); row 8: tx checksum off, GRO on",
+            "pinned": "sender, softirq, receiver and ovs-vswitchd on one CPU; rows 16 to 23 not pinned"}
 
 
 def main():
     wanted = os.environ.get("ROWS", "").split()
-    head, rows, before, start = machine(), [], steal(), time.time()
+    head, rows, before, start = machine("make bench", settings()), [], steal(), time.time()
     failed = []
     for name, group in GROUPS.items():
         if wanted and not any(w in name.split("-") for w in wanted):

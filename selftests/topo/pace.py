@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # Rates and spacing of datagrams, as the receiver's kernel stamps them.
-#   pace.py send ADDRESS PORT RATE BYTES SECONDS [TOS]   datagrams of BYTES, RATE bits a second
-#       of frames (an Ethernet header each); prints "sent N"
+#   pace.py send ADDRESS PORT RATE BYTES SECONDS [TOS [PACE]]   datagrams of BYTES, RATE bits a
+#       second of frames (an Ethernet header each); PACE: bytes a second that fq is to keep the
+#       socket to; prints "sent N"
 #   pace.py receive PORT GAP_US SECONDS [FAMILY]    waits for a datagram, receives SECONDS from
-#       a second later on, when what was saved up is used, and prints "rate BITS packets N even PERCENT burst N ce N": frames' bits a
-#       second; gaps between half and one and a half of GAP_US; most packets within ten gaps;
-#       marked by ECN
+#       a second later on, when what was saved up is used, and prints "rate BITS packets N even
+#       PERCENT burst N ce N p50 US p99 US": frames' bits a second; gaps between half and one and
+#       a half of GAP_US; most packets within ten gaps; marked by ECN; how far gaps are from GAP_US
+#   pace.py timer GAP_US SECONDS       how late a bare timer is that is to go off every GAP_US;
+#       prints "late_us P50 P99"
 #   pace.py rtt ADDRESS PORT N TOS     N requests, one after the other, to `traffic.py echo`;
 #       prints "rtt_us P50 P99 lost N"
 import socket
@@ -15,6 +18,7 @@ import sys
 import time
 
 SO_TIMESTAMPNS = 35
+SO_MAX_PACING_RATE = 47
 IPV6_TCLASS, IPV6_RECVTCLASS = 67, 66
 
 
@@ -33,9 +37,16 @@ def set_tos(s, tos):
         s.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
 
 
-def send(address, port, rate, size, seconds, tos="0"):
+def part(values, of):
+    """That part of sorted values is no larger."""
+    return values[min(len(values) - 1, int(len(values) * of))]
+
+
+def send(address, port, rate, size, seconds, tos="0", pace="0"):
     s = datagrams(address)
     set_tos(s, int(tos))
+    if int(pace):
+        s.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, int(pace))
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     gap = frame(int(size), ":" in address) * 8 / float(rate)
     body, n, begin = bytes(int(size)), 0, time.monotonic()
@@ -82,7 +93,7 @@ def receive(port, gap_us, seconds, family="4"):
         at.append(stamp)
         sizes.append(frame(len(data), v6))
     if len(at) < 3:
-        print(f"rate 0 packets {len(at)} even 0 burst 0 ce {ce}")
+        print(f"rate 0 packets {len(at)} even 0 burst 0 ce {ce} p50 0 p99 0")
         return
     gap = float(gap_us) * 1000
     gaps = [b - a for a, b in zip(at, at[1:])]
@@ -93,7 +104,17 @@ def receive(port, gap_us, seconds, family="4"):
             first += 1
         burst = max(burst, i - first + 1)
     rate = sum(sizes[1:]) * 8 * 1e9 / (at[-1] - at[0])
-    print(f"rate {rate:.0f} packets {len(at)} even {even} burst {burst} ce {ce}")
+    off = sorted(abs(g - gap) / 1000 for g in gaps)
+    print(f"rate {rate:.0f} packets {len(at)} even {even} burst {burst} ce {ce} p50 {part(off, 0.5):.0f} p99 {part(off, 0.99):.0f}")
+
+
+def timer(gap_us, seconds):
+    gap, begin, late = float(gap_us) / 1e6, time.monotonic(), []
+    for i in range(1, int(float(seconds) / gap)):
+        time.sleep(max(0, begin + i * gap - time.monotonic()))
+        late.append((time.monotonic() - begin - i * gap) * 1e6)
+    late.sort()
+    print(f"late_us {part(late, 0.5):.1f} {part(late, 0.99):.1f}")
 
 
 def rtt(address, port, n, tos="0"):
@@ -111,8 +132,8 @@ def rtt(address, port, n, tos="0"):
             lost += 1
         time.sleep(0.005)
     took.sort()
-    at = lambda part: int(took[min(len(took) - 1, int(len(took) * part))] * 1e6) if took else 0
-    print("rtt_us", at(0.5), at(0.99), "lost", lost)
+    took = took or [0]
+    print("rtt_us", int(part(took, 0.5) * 1e6), int(part(took, 0.99) * 1e6), "lost", lost)
 
 
-{"send": send, "receive": receive, "rtt": rtt}[sys.argv[1]](*sys.argv[2:])
+{"send": send, "receive": receive, "timer": timer, "rtt": rtt}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all rows of the bench are made of: commands in the namespaces that perf/bench made,
+interleaved rounds, a row with its ratios and its verdict."""
+import contextlib
+import datetime
+import os
+import platform
+import re
+import statistics
+import subprocess
+import time
+
+QUICK = bool(os.environ.get("QUICK"))
+ROUNDS = 2 if QUICK else 5
+SECONDS = 0.6 if QUICK else 1.5
+FLOOR_MOVED = 0.15  # a row whose floor moved more is reported as rejected
+CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN"))
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def ns(name):
+    return f"{RUN}-{name}"
+
+
+def inside(name, *command, pinned=True):
+    return ["nsenter", f"--net=/run/netns/{ns(name)}", *(["taskset", "-c", CPU] if pinned else []), *command]
+
+
+def run(command, timeout=60, **kw):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, **kw)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-300:]}")
+    return done.stdout
+
+
+@contextlib.contextmanager
+def server(command, port):
+    """A server in the background, ready when its port shows in ss."""
+    p = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(200):
+            if f":{port} " in run(command[:2] + ["ss", "-Htuln"]):
+                break
+            time.sleep(0.02)
+        yield
+    finally:
+        p.kill()
+        p.wait()
+
+
+def interleave(kinds, measure, rounds=ROUNDS):
+    """{kind: [value of each round]}; the first round warms up."""
+    values = {k: [] for k in kinds}
+    for r in range(rounds + 1):
+        for kind in kinds:
+            value = measure(kind)
+            if r:
+                values[kind].append(value)
+    return values
+
+
+class Row:
+    """One row: values of ours, floor and peers, round by round."""
+
+    def __init__(self, id, what, unit, better, ours, floor, peers, target, quoted=None, steady=None, **more):
+        self.id, self.what, self.unit, self.better = id, what, unit, better
+        self.values = {"ours": ours, "floor": floor, **peers}
+        self.quoted, self.target, self.more = quoted or {}, target, more
+        self.steady = steady  # judged instead of the floor, where that is a difference
+
+    def ratio(self, name):
+        """Ours over the other, pair by pair."""
+        if name in self.quoted:
+            return statistics.median(self.values["ours"]) / self.quoted[name]
+        return statistics.median(o / x for o, x in zip(self.values["ours"], self.values[name]) if x > 0)
+
+    def floor_moved(self):
+        steady = sorted(self.steady or self.values["floor"])
+        if len(steady) >= 7:
+            steady = steady[1:-1]
+        return (steady[-1] - steady[0]) / statistics.median(steady)
+
+    def holds(self):
+        # target: {name: factor} of ours over name; "better" says which way.
+        sign = 1 if self.better == "lower" else -1
+        return all(sign * self.ratio(n) <= sign * f for n, f in self.target.items())
+
+    def as_json(self):
+        med = {k: round(statistics.median(v), 4) for k, v in self.values.items()}
+        names = [n for n in self.values if n != "ours"] + list(self.quoted)
+        op = "<=" if self.better == "lower" else ">="
+        return {
+            "id": self.id, "what": self.what, "unit": self.unit, "better": self.better,
+            "ours": med.pop("ours"), "floor": med.pop("floor"),
+            "peers": {**med, **self.quoted}, "quoted": sorted(self.quoted),
+            "ratios": {n: round(self.ratio(n), 3) for n in names},
+            "target": " and ".join(f"{op} {f}x {n}" for n, f in self.target.items()),
+            "holds": self.holds(), "rejected": self.floor_moved() > FLOOR_MOVED,
+            "floor_moved": round(self.floor_moved(), 3),
+            "spread": {k: [round(min(v), 4), round(max(v), 4)] for k, v in self.values.items()},
+            **self.more,
+        }
+
+
+class Bounded(Row):
+    """A row judged by bounds on ours itself: a share of what was set, a difference. Its floor is
+    what the arithmetic says."""
+
+    def __init__(self, id, what, unit, ours, ideal, peers, low, high, **more):
+        super().__init__(id, what, unit, "higher", ours, [ideal] * len(ours), peers, {}, steady=[1.0], **more)
+        self.low, self.high = low, high
+
+    def ratio(self, name):
+        floor = statistics.median(self.values[name])
+        return statistics.median(self.values["ours"]) / floor if floor else 0.0
+
+    def holds(self):
+        return self.low <= statistics.median(self.values["ours"]) <= self.high
+
+    def as_json(self):
+        return {**super().as_json(), "target": f"{self.low:g} to {self.high:g}"}
+
+
+# ---- what is told of a run ------------------------------------------------------
+
+def steal():
+    with open("/proc/stat") as f:
+        cpu = [int(x) for x in f.readline().split()[1:]]
+    return cpu[7], sum(cpu[:8])
+
+
+def machine(command, settings):
+    """What a file of results begins with."""
+    with open("/proc/cpuinfo") as f:
+        model = re.search(r"model name\s*:\s*(.*)", f.read())[1]
+    return {"machine": f"{model}, {os.cpu_count()} CPUs", "kernel": platform.release(),
+            "commit": run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"]).strip(),
+            "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            "command": command, "quick": QUICK, "cpu": int(CPU), "rounds": ROUNDS, "settings": settings}
+
+
+def table(rows):
+    print(f"{'ROW':6}{'WHAT':40}{'UNIT':14}{'OURS':>8}{'FLOOR':>8} {'RATIO':>6}  TARGET")
+    for r in rows:
+        verdict = "rejected: floor moved" if r["rejected"] else "holds" if r["holds"] else "MISSED"
+        print(f"{r['id']:6}{r['what'][:39]:40}{r['unit']:14}{r['ours']:8.4g}{r['floor']:8.4g} "
+              f"{r['ratios']['floor']:6.2f}  {verdict}")
+        peers = ", ".join(f"{n} {v:.4g}{' (quoted)' if n in r['quoted'] else ''} = {r['ratios'][n]:.2f}x"
+                          for n, v in r["peers"].items())
+        print(f"      {peers}"[:100])
+        print(f"      target {r['target']}"[:100])
