@@ -101,9 +101,12 @@ void Daemon::on_monitor() {
     return;
   const auto link = netlink_.link(uplink_);
   if (!link || link->mtu == uplink_mtu_) return;
-  log::info("uplink {}: MTU {} -> {}", uplink_name_, uplink_mtu_, link->mtu);
+  const unsigned was = uplink_mtu_;
   uplink_mtu_ = link->mtu;
-  if (auto rc = ensure_programs(); !rc) log::error("{}", rc.error().what);
+  if (auto rc = ensure_programs(); !rc)
+    log::error("{}", rc.error().what);
+  else  // from now on packets are told of it
+    log::info("uplink {}: MTU {} -> {}", uplink_name_, was, uplink_mtu_);
   connect_pending();
   ensure_services();
   ensure_host();

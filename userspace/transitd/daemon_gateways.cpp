@@ -44,8 +44,10 @@ void Daemon::on_outside_changes(const net::Monitor::Changes& c) {
     log::debug("{}", rc.error().what);
     return;
   }
-  if (mtu != outside_mtu_) log::info("outside interface {}: MTU {} -> {}", options_.outside, mtu, outside_mtu_);
-  if (auto rc = ensure_programs(); !rc) log::error("{}", rc.error().what);
+  if (auto rc = ensure_programs(); !rc)
+    log::error("{}", rc.error().what);
+  else if (mtu != outside_mtu_)  // from now on packets are told of it
+    log::info("outside interface {}: MTU {} -> {}", options_.outside, mtu, outside_mtu_);
 }
 
 // Before the networks table leads to them.
