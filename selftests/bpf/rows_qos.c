@@ -273,13 +273,20 @@ void test_qos_drops(void **state)
 	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 100 * MS);
 	SEND("the queue is short again");
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.above, 0);
+	c = (struct mz_clocks){ 0 };
+	c.class_[2].whole.above = TICKS(T->ns() - 200 * MS);
+	put("mz_clocks", &slot, &c);
+	SEND("... or nothing waits at all");
+	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.above, 0);
 
 	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 1500 * MS);
 	send_("beyond the horizon, whatever it is", INNER(A_TO(EP_R), .tos = 2), MZ_R_QOS_HORIZON, 0);
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS, at);
 	assert_int_equal(T->lookup("mz_shaped", &slot, &n), 0);
-	if (T == &target_native) // of TC each CPU has its own
+	if (T == &target_native) { // of TC each CPU has its own
 		assert_int_equal(n.class_[2].dropped, 2);
+		assert_int_equal(n.class_[2].marked, 3);
+	}
 
 	// Nothing keeps packets: a bucket of tokens.
 	shape_a(BEST_EFFORT, 0, 0);

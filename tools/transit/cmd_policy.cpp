@@ -178,14 +178,14 @@ Result<int> test(const Context& ctx, const TestOptions& o) {
     for (const auto& m : judged->met)
       met.push_back({{"list", policy::list_name(m.kind)}, {"tier", m.name->tier}, {"policy", m.name->policy},
                      {"rule", m.name->rule}, {"verdict", policy::verdict_name(m.verdict)},
-                     {"level", m.level == 0 ? "" : mizar::level_text(m.level)}});
+                     {"level", mizar::level_text(m.level)}});
     print_value(ctx.format, Json{{"allowed", judged->allowed}, {"met", met}});
     return judged->allowed ? kExitOk : kExitFailed;
   }
   fmt::print("{}: {} -> {} {}\n", judged->allowed ? paint(Colour::green, "allowed") : paint(Colour::red, "denied"), o.from, o.to, policy::text(*port));
   for (const auto& m : judged->met)
     fmt::print("  {}: {}: {}\n", policy::list_name(m.kind),
-               policy::verdict_text(policy::verdict_name(m.verdict), m.level == 0 ? "" : mizar::level_text(m.level)), m.name->text());
+               policy::verdict_text(policy::verdict_name(m.verdict), mizar::level_text(m.level)), m.name->text());
   if (judged->met.empty()) fmt::print("  no policy is about them\n");
   return judged->allowed ? kExitOk : kExitFailed;
 }

@@ -26,7 +26,7 @@ Result<std::uint8_t> parse_level(std::string_view name_of_class, std::string_vie
 }
 
 std::string level_text(unsigned level) {
-  if (level == 0 || level >= MZ_LEVELS) level = MZ_LEVEL_DEFAULT;
+  if (level == 0 || level >= MZ_LEVELS) return {};
   return fmt::format("{} {}", kClassNames[(level - 1) / MZ_PRIORITIES], kPriorityNames[(level - 1) % MZ_PRIORITIES]);
 }
 

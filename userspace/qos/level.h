@@ -17,7 +17,7 @@ inline constexpr std::array<const char*, MZ_PRIORITIES> kPriorityNames = {"high"
 
 // "premium", "high" -> MZ_LEVEL(); both empty: 0. Error: invalid_argument, naming what there is.
 Result<std::uint8_t> parse_level(std::string_view name_of_class, std::string_view priority);
-// "premium high"; of 0: the default's.
+// "premium high"; of 0, which says nothing: "".
 std::string level_text(unsigned level);
 
 // Into a message with class and priority; of 0 nothing.

@@ -315,7 +315,7 @@ Result<v1::PolicyExplanation> Daemon::explain_policy(const v1::ExplainPolicyRequ
       to->set_policy(rules[i].name->policy);
       to->set_rule(rules[i].name->rule);
       to->set_verdict(policy::verdict_name(rules[i].verdict));
-      if (rules[i].level != 0) to->set_level(level_text(rules[i].level));
+      to->set_level(level_text(rules[i].level));
       to->set_hits(i < hits.size() ? hits[i] : 0);
     }
   }
