@@ -9,8 +9,9 @@
 #include "selftests/bpf/frame.h"
 #include "selftests/fuzz/native_fuzz.h"
 
-// Bits of an input's first byte; its two upper ones are the functions' verdict.
-enum { EGRESS = 1, TAILROOM = 2, REPLY = 4, FUNCTIONS = 8, SPOILS = 16, RETURNED = 32 };
+// Bits of an input's first byte. Its two upper ones are the functions' verdict, where there are
+// some; else endpoints have rates, and queues in front of the packet.
+enum { EGRESS = 1, TAILROOM = 2, REPLY = 4, FUNCTIONS = 8, SPOILS = 16, RETURNED = 32, SHAPED = 64, QUEUED = 128 };
 
 // Two functions at every point. Those that spoil leave nothing of the packet as it was
 // looked at, and half of it: what comes behind must bear it.
@@ -43,13 +44,74 @@ static void put_functions(int on)
 	for (uint32_t i = 0; i < MZ_FUNCTION_SLOTS; i++)
 		put("mz_function_slots", &i, &slot);
 	port = mz_native_lookup(mz_native_table("mz_ports"), &one);
-	port->flags = on ? MZ_EP_F_EGRESS | MZ_EP_F_INGRESS : 0;
+	port->flags = on ? MZ_EP_F_EGRESS | MZ_EP_F_INGRESS : MZ_EP_F_SHAPED | MZ_EP_F_TRUST;
 	for (size_t i = 0; i < 2; i++) {
 		e = mz_native_lookup(mz_native_table("mz_endpoints"), &a[i]);
-		e->flags = on ? MZ_EP_F_PEER | MZ_EP_F_INGRESS : MZ_EP_F_PEER;
+		e->flags = on ? MZ_EP_F_PEER | MZ_EP_F_INGRESS : MZ_EP_F_PEER | MZ_EP_F_SHAPED;
 	}
 	mz_native_set_function(0, function);
 	mz_native_set_function(1, function);
+}
+
+// ---- rates: of an endpoint, of all sorts at its VPC, of the uplink; both ways ----
+
+#define NOW 1000000000000ull
+enum { SHAPERS = 6 };
+
+static struct mz_clocks *clocks(uint32_t slot)
+{
+	return mz_native_lookup(mz_native_table("mz_clocks"), &slot);
+}
+
+static void put_rates(void)
+{
+	const struct mz_limit l = { .byte = 800ull << MZ_RATE_BITS, .burst = 1000ull << MZ_TICK_BITS, .mark = 1ull << 28,
+				    .drop = 1ull << 29, .bucket = 1ull << 30, .horizon = 1ull << 32 };
+	const struct mz_shaper plain = { .flags = MZ_SHAPER_F_WHOLE, .whole = l };
+	struct mz_shaper all = { .flags = MZ_SHAPER_F_WHOLE | MZ_SHAPER_F_CLASSES, .overhead = 24, .whole = l, .class_ = { l, l, l } };
+
+	all.whole.byte = 1ull << 40; // a byte a millisecond
+	all.whole.packet = all.class_[MZ_CLASS_EXPEDITED].packet = 1000ull << MZ_TICK_BITS;
+	all.whole.floor = all.class_[MZ_CLASS_BEST_EFFORT].floor = 900ull << MZ_RATE_BITS;
+	for (uint32_t i = 1; i <= SHAPERS; i++)
+		put("mz_shapers", &i, i == 4 || i == 6 ? &all : &plain);
+	for (uint32_t i = 0; i < MZ_LEVEL_SLOTS; i++) {
+		struct mz_level level = { .priority = i, .outer = (uint8_t)(i & 63), .level = (uint8_t)(i % MZ_LEVELS),
+					  .flags = MZ_LEVEL_F_PACED | MZ_LEVEL_F_INNER };
+
+		put("mz_levels", &i, &level);
+	}
+}
+
+// What every clock shows before a packet; some say nonsense.
+static void set_clocks(uint64_t ahead)
+{
+	for (uint32_t i = 1; i <= SHAPERS; i++) {
+		struct mz_clocks *c = clocks(i);
+
+		memset(c, 0, sizeof(*c));
+		for (uint64_t *at = (uint64_t *)c; ahead && at + 1 < (uint64_t *)(c + 1); at++)
+			*at = (NOW << MZ_TICK_BITS) + ahead * (uint64_t)(at - (uint64_t *)c + 1);
+	}
+}
+
+// No packet moves a clock by more than half of what is in use, and one that is dropped none.
+static void check_clocks(const struct mz_clocks *before, int dropped)
+{
+	const uint64_t now = NOW << MZ_TICK_BITS;
+	uint64_t from;
+
+	for (uint32_t i = 0; i < SHAPERS; i++) {
+		const struct mz_clocks *c = clocks(i + 1);
+
+		for (uint32_t k = 0; k < MZ_CLASSES; k++) {
+			const struct mz_limit_clock *then = &before[i].class_[k].whole, *is = &c->class_[k].whole;
+
+			MUST(!dropped || (is->bytes == then->bytes && is->sparse == then->sparse && is->packets == then->packets));
+			from = then->bytes - now <= MZ_CLOCK_MOST ? then->bytes : now;
+			MUST(is->bytes == then->bytes || (int64_t)(is->bytes - from) <= (int64_t)(MZ_CLOCK_MOST / 2));
+		}
+	}
 }
 
 static void build_world(void)
@@ -57,7 +119,7 @@ static void build_world(void)
 	struct mz_cfg cfg = { .self_ip4 = addr4(SELF_IP), .self_ip6 = addr6(SELF6), .self_id = 1, .uplink = 1, .path_ttl = 1000,
 			      .hint_interval = 10, .services = 9, .host = 10, .host_ports = { 0x5000 }, .second = 250, .flags = MZ_CFG_F_HOP_FUNCTIONS };
 	struct mz_port port = { .ifindex = 1, .vni = 7, .ip4 = htonl(EP_A), .ip6 = addr6(EP6_A),
-				.prefix6 = 64, .vpc = 3, .mtu = 1434, .max_flows = 1000 };
+				.prefix6 = 64, .vpc = 3, .mtu = 1434, .max_flows = 1000, .shaper = { 3, 5 }, .vpc_shaper = { 4, 6 } };
 	struct mz_net_key nk = { .prefixlen = 32 + 96 + 24, .vni = htonl(7), .ip = addr4(IP4(198, 18, 1, 0)) };
 	struct mz_network net = { .shard = 0, .vpc = 3 };
 	struct mz_vpc vpc = { .shard = 128, .vpc = 3 };
@@ -66,6 +128,8 @@ static void build_world(void)
 	mz_native_reset();
 	mz_native_configure(&cfg);
 	mz_native_set_clock(100000);
+	mz_native_set_ns(NOW);
+	put_rates();
 	put_host(1, addr4(SELF_IP), 1);
 	put_host(2, addr4(PEER_IP), 1);
 	put_host(3, addr4(BOUNCE_IP), 1);
@@ -93,7 +157,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct mz_native_packet pkt = { .ifindex = 1, .headroom = HEADROOM };
 	static const char *const learned[] = { "mz_paths", "mz_flows", "mz_frags", "mz_links6" };
 	static int built, functions = -1;
-	uint32_t vpc = 0;
+	struct mz_clocks before[SHAPERS];
+	struct mz_port *port;
+	uint32_t vpc = 0, one = 1;
 
 	if (size < 1 || size > 4096)
 		return 0;
@@ -107,6 +173,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	kind = data[0];
 	if (functions != !!(kind & FUNCTIONS))
 		put_functions(functions = !!(kind & FUNCTIONS));
+	if (!functions) {
+		port = mz_native_lookup(mz_native_table("mz_ports"), &one);
+		port->flags = kind & SHAPED ? MZ_EP_F_SHAPED | MZ_EP_F_TRUST : 0;
+		pkt.gso_size = kind & SHAPED && size > 200 ? 1u + (data[size - 1] & 3) : 0;
+		set_clocks(!(kind & QUEUED) ? 0 : data[size / 2] == 255 ? 1ull << 60 : (uint64_t)data[size / 2] << 22);
+		for (uint32_t i = 0; i < SHAPERS; i++)
+			before[i] = *clocks(i + 1);
+	}
 	pkt.tailroom = kind & TAILROOM ? 128 : 0;
 	buffer = calloc(1, HEADROOM + size - 1 + pkt.tailroom);
 	memcpy(buffer + HEADROOM, data + 1, size - 1);
@@ -123,6 +197,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	MUST(pkt.reason > MZ_R_NONE && pkt.reason < MZ_REASON_COUNT);
 	MUST(counted(&vpc) == 1);
 	MUST(vpc == 0 || vpc == 3);
+	if (!functions)
+		check_clocks(before, pkt.reason == MZ_R_QOS_RATE || pkt.reason == MZ_R_QOS_QUEUE || pkt.reason == MZ_R_QOS_HORIZON);
 	MUST(pkt.data >= buffer);
 	MUST(pkt.data + pkt.len <= buffer + HEADROOM + size - 1 + (kind & TAILROOM ? 128 : 0));
 	free(buffer);
@@ -180,6 +256,11 @@ int main(int argc, char **argv)
 	save(argv[1], "function-spoils-received", FUNCTIONS | SPOILS, TUNNEL());
 	save(argv[1], "function-takes", FUNCTIONS | EGRESS | 2 << 6, INNER(.dst = EP_R));
 	save(argv[1], "function-returned", RETURNED, INNER(.src = EP_R, .dst = EP_A));
+	save(argv[1], "shaped", SHAPED | EGRESS, INNER(.dst = EP_R));
+	save(argv[1], "shaped-local", SHAPED | EGRESS, INNER(.dst = EP_A));
+	save(argv[1], "shaped-large", SHAPED | EGRESS, INNER(.dst = EP_R, .proto = 6, .payload = 498));
+	save(argv[1], "shaped6", SHAPED | QUEUED | EGRESS, INNER(.v6 = 1, .dst6 = EP6_R, .tos = 2));
+	save(argv[1], "shaped-received", SHAPED | QUEUED, TUNNEL());
 	save(argv[1], "ce", 0, TUNNEL(.tos = 3, .in = { .tos = 2 }));
 	return 0;
 }
