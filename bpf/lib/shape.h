@@ -74,6 +74,13 @@ static __always_inline struct mz_shaping *mz_shaping_now(void)
 	return mz_lookup(mz_shapings, &zero);
 }
 
+/* Read anew wherever it is an index: before 6.12 what a comparison has shown of a number is lost
+ * where that is kept on the stack. */
+static __always_inline __u32 mz_class_of(const struct mz_shaping *s)
+{
+	return *(const volatile __u32 *)&s->class_;
+}
+
 /* How long a packet would wait for one limit. */
 static __noinline __u64 mz_limit_look(struct mz_shaping *s, const struct mz_limit *l, const struct mz_limit_clock *c)
 {
@@ -88,11 +95,11 @@ static __noinline __u64 mz_limit_look(struct mz_shaping *s, const struct mz_limi
 	return ahead;
 }
 
-int mz_shaper_look(__u32 at, __u32 k);
+int mz_shaper_look(__u32 at);
 
-/* One shaper's word on a packet of class k that finds a queue, or several limits; with nothing
+/* One shaper's word on a packet that finds a queue, or several limits; with nothing
  * moved. */
-__noinline int mz_shaper_look(__u32 at, __u32 k)
+__noinline int mz_shaper_look(__u32 at)
 {
 	const struct mz_shaper *r = mz_lookup(mz_shapers, &at);
 	struct mz_clocks *all = mz_lookup(mz_clocks, &at);
@@ -100,8 +107,12 @@ __noinline int mz_shaper_look(__u32 at, __u32 k)
 	const struct mz_limit *l;
 	struct mz_class_clocks *c;
 	__u64 ahead;
+	__u32 k;
 
-	if (!r || !all || !s || k >= MZ_CLASSES)
+	if (!r || !all || !s)
+		return 0;
+	k = mz_class_of(s);
+	if (k >= MZ_CLASSES)
 		return 0;
 	l = &r->class_[k];
 	c = &all->class_[k];
@@ -127,17 +138,18 @@ static __always_inline int mz_is_plain(const struct mz_shaper *r)
 	return r->flags == MZ_SHAPER_F_WHOLE && r->whole.byte && !r->whole.packet;
 }
 
-static __always_inline void mz_look(struct mz_shaping *s, __u32 at, __u32 k)
+static __always_inline void mz_look(struct mz_shaping *s, __u32 at)
 {
 	const struct mz_shaper *r = mz_lookup(mz_shapers, &at);
 	struct mz_clocks *all = mz_lookup(mz_clocks, &at);
+	__u32 k = mz_class_of(s);
 	struct mz_limit_clock *c;
 
-	if (!r || !all || !r->flags)
+	if (!r || !all || k >= MZ_CLASSES || !r->flags)
 		return;
 	c = &all->class_[k].whole;
 	if (!mz_is_plain(r) || c->above || mz_clock_ahead(&c->bytes, s->now))
-		mz_shaper_look(at, k);
+		mz_shaper_look(at);
 }
 
 /* Moves the clocks of one limit on: how long the packet waits for it. */
@@ -164,17 +176,18 @@ static __noinline __u64 mz_floor_take(struct mz_shaping *s, __u64 *clock, __u64 
 	return mz_clock_take(clock, mz_cost(s->wire, byte), s->now, 0);
 }
 
-static __always_inline struct mz_shaped *mz_shaped_of(__u32 at, __u32 k)
+static __always_inline struct mz_shaped *mz_shaped_of(const struct mz_shaping *s, __u32 at)
 {
 	struct mz_shaped_classes *all = mz_lookup(mz_shaped, &at);
+	__u32 k = mz_class_of(s);
 
-	return all ? &all->class_[k] : NULL;
+	return all && k < MZ_CLASSES ? &all->class_[k] : NULL;
 }
 
 /* The packet went by this shaper. */
-static __always_inline void mz_shaper_count(struct mz_shaping *s, __u32 at, __u32 k)
+static __always_inline void mz_shaper_count(struct mz_shaping *s, __u32 at)
 {
-	struct mz_shaped *n = mz_shaped_of(at, k);
+	struct mz_shaped *n = mz_shaped_of(s, at);
 
 	if (!n)
 		return;
@@ -192,11 +205,11 @@ static __always_inline void mz_wire(struct mz_shaping *s, const struct mz_shaper
 		s->wire = MZ_WIRE_MOST;
 }
 
-int mz_shaper_take(__u32 at, __u32 k);
+int mz_shaper_take(__u32 at);
 
 /* Moves the clocks of one shaper on that is not plain, or of a class that others wait for: how
  * long the packet waits for it, and for those outside it. */
-__noinline int mz_shaper_take(__u32 at, __u32 k)
+__noinline int mz_shaper_take(__u32 at)
 {
 	const struct mz_shaper *r = mz_lookup(mz_shapers, &at);
 	struct mz_clocks *all = mz_lookup(mz_clocks, &at);
@@ -204,8 +217,12 @@ __noinline int mz_shaper_take(__u32 at, __u32 k)
 	const struct mz_limit *l;
 	struct mz_class_clocks *c;
 	__u64 ahead = 0;
+	__u32 k;
 
-	if (!r || !all || !s || k >= MZ_CLASSES)
+	if (!r || !all || !s)
+		return 0;
+	k = mz_class_of(s);
+	if (k >= MZ_CLASSES)
 		return 0;
 	l = &r->class_[k];
 	c = &all->class_[k];
@@ -225,11 +242,11 @@ __noinline int mz_shaper_take(__u32 at, __u32 k)
 	if (r->flags & MZ_SHAPER_F_CLASSES)
 		ahead = mz_later(ahead, mz_limit_take(s, l, &c->own));
 	s->waits = mz_later(s->waits, ahead);
-	mz_shaper_count(s, at, k);
+	mz_shaper_count(s, at);
 	return 0;
 }
 
-static __always_inline void mz_take(struct mz_shaping *s, __u32 at, __u32 k)
+static __always_inline void mz_take(struct mz_shaping *s, __u32 at)
 {
 	const struct mz_shaper *r = mz_lookup(mz_shapers, &at);
 	struct mz_clocks *all = mz_lookup(mz_clocks, &at);
@@ -238,25 +255,22 @@ static __always_inline void mz_take(struct mz_shaping *s, __u32 at, __u32 k)
 
 	if (!r || !all || !r->flags)
 		return;
-	if (k != MZ_CLASS_BEST_EFFORT || !mz_is_plain(r) || r->class_[MZ_CLASS_BEST_EFFORT].floor || r->whole.floor ||
+	if (s->class_ != MZ_CLASS_BEST_EFFORT || !mz_is_plain(r) || r->class_[MZ_CLASS_BEST_EFFORT].floor || r->whole.floor ||
 	    s->sparse == 1) {
-		mz_shaper_take(at, k);
+		mz_shaper_take(at);
 		return;
 	}
 	c = &all->class_[MZ_CLASS_BEST_EFFORT].whole;
 	mz_wire(s, r);
 	ahead = mz_clock_take(&c->bytes, mz_cost(s->wire, r->whole.byte), s->now, r->whole.burst);
 	s->waits = mz_later(s->waits, ahead);
-	mz_shaper_count(s, at, k);
+	mz_shaper_count(s, at);
 }
 
-static __noinline int mz_shaper_drop(struct mz_shaping *s, __u32 k)
+static __noinline int mz_shaper_drop(struct mz_shaping *s)
 {
-	struct mz_shaped *n;
+	struct mz_shaped *n = mz_shaped_of(s, s->dropped_by);
 
-	if (k >= MZ_CLASSES)
-		return 0;
-	n = mz_shaped_of(s->dropped_by, k);
 	if (n)
 		n->dropped += s->segments;
 	return (int)s->why;
@@ -264,7 +278,7 @@ static __noinline int mz_shaper_drop(struct mz_shaping *s, __u32 k)
 
 /* Moves the clocks of all on, unless one of them drops the packet: returns why, or 0. What most
  * packets need stands in one function, for a call costs a third of a clock read. */
-static __always_inline __u32 mz_shape_by_all(struct mz_shaping *s, __u32 k)
+static __always_inline __u32 mz_shape_by_all(struct mz_shaping *s)
 {
 	__u64 sent = 0;
 
@@ -272,16 +286,16 @@ static __always_inline __u32 mz_shape_by_all(struct mz_shaping *s, __u32 k)
 	s->now = s->ns << MZ_TICK_BITS;
 	for (__u32 i = 0; i < MZ_SHAPER_TIERS && !s->why; i++)
 		if (s->shaper[i])
-			mz_look(s, s->shaper[i], k);
+			mz_look(s, s->shaper[i]);
 	if (s->why)
-		return mz_shaper_drop(s, k);
+		return mz_shaper_drop(s);
 	for (__u32 i = 0; i < MZ_SHAPER_TIERS; i++) {
 		if (i == MZ_SENDER_TIERS) { /* what the receiver is guaranteed is nothing to the sender */
 			sent = s->waits;
 			s->waits = 0;
 		}
 		if (s->shaper[i])
-			mz_take(s, s->shaper[i], k);
+			mz_take(s, s->shaper[i]);
 	}
 	s->waits = mz_later(s->waits, sent);
 	if (s->waits)
@@ -354,7 +368,7 @@ int mz_shape(mz_ctx_t *ctx, __u32 what, __u32 headers, __u32 flow, __u32 out);
  * it. */
 __noinline int mz_shape(mz_ctx_t *ctx, __u32 what, __u32 headers, __u32 flow, __u32 out)
 {
-	__u32 level = (what & 0xff & ~MZ_LEVEL_TOLD) - 1, k, why, l2 = headers & MZ_OFF_MASK;
+	__u32 level = (what & 0xff & ~MZ_LEVEL_TOLD) - 1, why, l2 = headers & MZ_OFF_MASK;
 	struct mz_shaping *s = mz_shaping_now();
 
 	if (!s)
@@ -362,14 +376,11 @@ __noinline int mz_shape(mz_ctx_t *ctx, __u32 what, __u32 headers, __u32 flow, __
 	__builtin_memset(s, 0, sizeof(*s));
 	mz_shapers_of(s, what & MZ_SHAPE_HERE ? mz_ctx_ifindex(ctx) : 0, out);
 	s->class_ = level < MZ_LEVELS - 1 ? level / MZ_PRIORITIES : MZ_CLASS_BEST_EFFORT;
-	k = *(volatile __u32 *)&s->class_; /* one number for the verifier, not each of them */
-	if (k >= MZ_CLASSES)
-		return 0;
 	s->slot = mz_mix32(flow ^ s->shaper[2] ^ s->shaper[4] << 16);
 	s->ect = (what >> 8 & MZ_ECN_MASK) != 0;
 	s->sparse = MZ_SPARSE_UNKNOWN;
 	mz_shape_size(ctx, s, l2, headers >> 16 & MZ_OFF_MASK, (what >> 16 & 0xff) == IPPROTO_TCP);
-	why = mz_shape_by_all(s, k);
+	why = mz_shape_by_all(s);
 	if (why)
 		return (int)why;
 	if (s->mark) /* as a router would (RFC 3168) */
