@@ -10,19 +10,26 @@ $(O)/perf/%.skel.h: $(O)/perf/%.bpf.o
 -include $(PERF_SKEL:.skel.h=.bpf.d)
 
 PERF_C := $(O)/perf/micro $(O)/perf/live
+PERF_PLAIN := $(O)/perf/connect $(O)/perf/soak $(O)/perf/programs
 $(PERF_C:=.o): | $(PERF_SKEL)
 $(PERF_C): %: %.o $(O)/selftests/bpf/frame.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -lbpf -lelf -lz -o $@
-$(O)/perf/connect: $(O)/perf/connect.o
+$(PERF_PLAIN): %: %.o
 	$(call say,LINK,$@)
-	$(Q)$(CC) $(CFLAGS_) $^ -o $@
+	$(Q)$(CC) $(CFLAGS_) $^ -lbpf -lelf -lz -o $@
 $(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels: %: %.o $(LIBS)
 	$(call link)
-ALL += $(PERF_C) $(O)/perf/connect $(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels
+ALL += $(PERF_C) $(PERF_PLAIN) $(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels
 
 .PHONY: bench
 bench: ## install what is missing, build, measure: build/bench/results.json (root)
 	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)BIN=$(abspath $(O))/bin PERF=$(abspath $(O))/perf perf/bench $(O)/bench
+
+.PHONY: bench-compare
+bench-compare: ## A=COMMIT B=COMMIT [ROWS="1 8"]: what changed between two commits, and what is noise (root)
+	$(Q)test -n "$(A)" -a -n "$(B)" || { echo 'bench-compare: say A=COMMIT B=COMMIT' >&2; exit 2; }
+	$(Q)mkdir -p $(O)/compare
+	$(Q)python3 perf/compare.py $(O)/compare $(A) $(B)

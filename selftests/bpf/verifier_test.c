@@ -21,63 +21,18 @@
 #include "bpf/abi/tables.h"
 #include "selftests/bpf/bpffs.h"
 #include "selftests/bpf/kernel.h"
+#include "selftests/bpf/programs.h"
 
 #define FLAGS 31u // bits of mz_cfg.flags in use
 #define MAX_INSNS    9216u   // functions off the usual way, answers in a program of their own
 #define MAX_VERIFIED 163840u // a sixth of what the kernel allows
 #define MAX_OLD      786432u // three quarters: kernels before 6.12 find fewer ways alike
 
-struct object {
-	const char *file, *program;
-};
-
-static const struct object objects[] = {
-	{ "endpoint_egress", "mz_endpoint_egress" },
-	{ "endpoint_answer", "mz_endpoint_answer" },
-	{ "group_copy", "mz_group_copy" },
-	{ "group_member", "mz_group_member_tc" },
-	{ "uplink_deliver", "mz_uplink_deliver" },
-	{ "uplink_hop", "mz_uplink_hop" },
-	{ "services_reply", "mz_services_reply" },
-	{ "gateway_out", "mz_gateway_out_tc" },
-	{ "gateway_in", "mz_gateway_in_tc" },
-	{ "function_reply", "mz_function_reply" },
-	{ "function_resume", "mz_function_resume" },
-	{ "hop_resume", "mz_hop_resume" },
-	{ "clock", "mz_clock" },
-};
-
 static const char *folder;
 static unsigned budget = MAX_VERIFIED;
 static const char *some; // VERIFIER_FLAGS, "0 31": these alone; NULL: all
 
-static void set_flags(struct bpf_object *obj, unsigned flags)
-{
-	struct bpf_map *m;
-
-	bpf_object__for_each_map(m, obj) {
-		struct mz_cfg cfg = { .self_id = 1, .flags = flags, .services = 2, .outside = 3, .inner_mtu = 1434, .outside_mtu = 1500, .host = 5, .host_ports = { 80, 81 }, .second = 250, .answers = 100, .group_packets = 100 };
-		size_t size = 0;
-		const void *old = bpf_map__initial_value(m, &size);
-		char data[256] = { 0 };
-
-		if (!strstr(bpf_map__name(m), ".rodata") || size < sizeof(cfg) || size > sizeof(data))
-			continue;
-		// mz_cfg is the only all-zero constant that large: find its place.
-		memcpy(data, old, size);
-		for (size_t at = 0; at + sizeof(cfg) <= size; at += 4) {
-			const char zero[sizeof(cfg)] = { 0 };
-
-			if (memcmp(data + at, zero, sizeof(cfg)))
-				continue;
-			memcpy(data + at, &cfg, sizeof(cfg));
-			assert_int_equal(bpf_map__set_initial_value(m, data, size), 0);
-			return;
-		}
-	}
-}
-
-static void load_one(const struct object *o, unsigned flags)
+static void load_one(const struct program_object *o, unsigned flags)
 {
 	char path[256], pins[128];
 	struct bpf_prog_info info = { 0 };
@@ -90,7 +45,7 @@ static void load_one(const struct object *o, unsigned flags)
 	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = pins);
 	obj = bpf_object__open_file(path, &opts);
 	assert_non_null(obj);
-	set_flags(obj, flags);
+	assert_int_equal(set_constants(obj, flags), 0);
 	assert_int_equal(bpf_object__load(obj), 0);
 	assert_int_equal(bpf_obj_get_info_by_fd(
 				 bpf_program__fd(bpf_object__find_program_by_name(obj, o->program)), &info, &len), 0);
@@ -122,10 +77,10 @@ static bool asked_for(unsigned flags)
 static void test_all(void **state)
 {
 	(void)state;
-	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
+	for (size_t i = 0; i < PROGRAM_OBJECTS; i++)
 		for (unsigned flags = 0; flags <= FLAGS; flags++)
 			if (asked_for(flags))
-				load_one(&objects[i], flags);
+				load_one(&program_objects[i], flags);
 }
 
 int main(void)
