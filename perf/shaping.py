@@ -2,7 +2,7 @@
 """Rows 16 to 19: rates, spacing, round trips beside bulk, fairness and weights, on the hosts of
 hosts_shaped(): for perf/bench and perf/qos. Frames are counted as the limit counts them: with
 their Ethernet header and, at the uplink and by its peers (HTB, TBF), with the tunnel's.
-RATE: Mbit/s of rows 18 and 19; MOST: the highest of row 16; ROUNDS, PINGS, WINDOW (seconds)."""
+RATE: Mbit/s of rows 18 and 19; MOST: the highest of row 16; ROUNDS, PINGS, WINDOW (seconds); ROWS."""
 import contextlib
 import json
 import os
@@ -109,27 +109,44 @@ def sinks(stack, n, *more):
         stack.enter_context(server(at("q-c2", *more, "iperf3", "-s", "-1", "-p", str(port)), port))
 
 
+ONE_BY_ONE = 500_000_000  # bits a second of datagrams that a CPU sends with ease
+
+
 def flood(sender, cpu, port, bits, flows, payload, pace):
+    """Datagrams one by one; of what no CPU sends so, superpackets."""
+    if bits > ONE_BY_ONE:
+        return background(at(SENDERS[sender], "taskset", "-c", str(cpu), PACE, "send", SINK, str(port), str(bits), str(payload),
+                             str(WINDOW + 2), "0", str(pace // 8), "40"))
     return background(at(SENDERS[sender], "taskset", "-c", str(cpu), "iperf3", "-u", "-c", SINK, "-p", str(port), "-l", str(payload),
                          "-b", str(bits // flows), "-P", str(flows), "-t", f"{WINDOW + 2:.0f}", "-J",
                          *(["--fq-rate", str(pace // flows)] if pace else [])))
+
+
+def flooded(told, payload):
+    """Bits a second of payload that a flood says it sent."""
+    if told.startswith("sent"):
+        return int(told.split()[1]) * payload * 8 / (WINDOW + 2)
+    return statistics.mean(i["sum"]["bits_per_second"] for i in json.loads(told)["intervals"])
 
 
 def share_of_rate(kind, bits, flows, senders):
     """What arrives in a window of a flood of too much, by what was set."""
     payload = 1000 if bits < 10_000_000 else 1372
     pace = bits if kind == "fq, by socket" else 0
-    offered = bits * (3 if bits < 500_000_000 else 2.5) / 2 / len(senders)  # a 2.5th: what one CPU can
+    offered = bits * 1.5 / len(senders)
     nothing()
     LIMITS[kind](bits)
     with contextlib.ExitStack() as stack:
-        sinks(stack, len(senders), "taskset", "-c", str(LAST))
+        if bits > ONE_BY_ONE:
+            stack.enter_context(server(at("q-c2", "taskset", "-c", str(LAST), PACE, "receive", "5201", "10", str(WINDOW + 3)), 5201))
+        else:
+            sinks(stack, len(senders), "taskset", "-c", str(LAST))
         running = [flood(name, i % (LAST + 1), 5201 + i, int(offered), flows, payload, pace) for i, name in enumerate(senders)]
         time.sleep(1.3)  # what was saved up is used
         begin, first = arrived()
         time.sleep(WINDOW)
         end, last = arrived()
-        sent = sum(statistics.mean(i["sum"]["bits_per_second"] for i in json.loads(told_by(p))["intervals"]) for p in running)
+        sent = sum(flooded(told_by(p), payload) for p in running)
     share = (last - first) * frame(kind, payload) * 8 / (end - begin) / bits
     # A queue holds its senders back, too: what was sent says nothing where all of the rate is used.
     if share < 0.97 and sent < 1.05 * bits:
@@ -306,7 +323,9 @@ def weight_rows():
 # ---- all --------------------------------------------------------------------------------
 
 def shaping_rows(trips=None):
-    """Rows of spacing and weights only where fq keeps packets."""
-    fq = has_fq()
-    rows = rate_rows(fq) + trip_rows(trips or trips_beside_bulk()) + fairness_rows()
-    return rows + (spacing_rows() + weight_rows() if fq else [])
+    """Those of ROWS, if it names some; rows of spacing and weights only where fq keeps packets."""
+    fq, wanted = has_fq(), os.environ.get("ROWS", "16 17 18 19").split()
+    parts = [("16", lambda: rate_rows(fq)), ("18", lambda: trip_rows(trips or trips_beside_bulk())), ("19", fairness_rows)]
+    if fq:
+        parts += [("17", spacing_rows), ("19", weight_rows)]
+    return [row for name, part in parts if name in wanted for row in part()]

@@ -1,9 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 # Rates and spacing of datagrams, as the receiver's kernel stamps them.
-#   pace.py send ADDRESS PORT RATE BYTES SECONDS [TOS [PACE]]   datagrams of BYTES, RATE bits a
-#       second of frames (an Ethernet header each); PACE: bytes a second that fq is to keep the
-#       socket to; prints "sent N"
+#   pace.py send ADDRESS PORT RATE BYTES SECONDS [TOS [PACE [SEGMENTS]]]   datagrams of BYTES, RATE
+#       bits a second of frames (an Ethernet header each); PACE: bytes a second that fq is to keep
+#       the socket to; SEGMENTS: so many at once, as one superpacket; prints "sent N"
 #   pace.py receive PORT GAP_US SECONDS [FAMILY]    waits for a datagram, receives SECONDS from
 #       a second later on, when what was saved up is used, and prints "rate BITS packets N even
 #       PERCENT burst N ce N p50 US p99 US": frames' bits a second; gaps between half and one and
@@ -19,6 +19,7 @@ import time
 
 SO_TIMESTAMPNS = 35
 SO_MAX_PACING_RATE = 47
+UDP_SEGMENT = 103
 IPV6_TCLASS, IPV6_RECVTCLASS = 67, 66
 
 
@@ -42,14 +43,17 @@ def part(values, of):
     return values[min(len(values) - 1, int(len(values) * of))]
 
 
-def send(address, port, rate, size, seconds, tos="0", pace="0"):
+def send(address, port, rate, size, seconds, tos="0", pace="0", segments="1"):
     s = datagrams(address)
     set_tos(s, int(tos))
     if int(pace):
         s.setsockopt(socket.SOL_SOCKET, SO_MAX_PACING_RATE, int(pace))
+    at_once = int(segments)
+    if at_once > 1:
+        s.setsockopt(socket.IPPROTO_UDP, UDP_SEGMENT, int(size))
     s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-    gap = frame(int(size), ":" in address) * 8 / float(rate)
-    body, n, begin = bytes(int(size)), 0, time.monotonic()
+    gap = frame(int(size), ":" in address) * 8 * at_once / float(rate)
+    body, n, begin = bytes(int(size) * at_once), 0, time.monotonic()
     while True:
         now = time.monotonic() - begin
         if now > float(seconds):
@@ -61,7 +65,7 @@ def send(address, port, rate, size, seconds, tos="0", pace="0"):
                 pass  # the interface's queue is full
             n += 1
         time.sleep(max(0, min(gap, n * gap - (time.monotonic() - begin))))
-    print("sent", n)
+    print("sent", n * at_once)
 
 
 def receive(port, gap_us, seconds, family="4"):
