@@ -4,6 +4,7 @@
 set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/region.sh"
+PACE=$(dirname "$(readlink -f "$0")")/pace.py
 need_root
 topo_begin mzt-endpoint
 trap topo_end EXIT
@@ -79,6 +80,15 @@ tcp() {
 	tcp_end
 }
 ok "TCP with offloads moves 200 MiB, whole" tcp
+superpackets() { # by UDP_SEGMENT, as QUIC sends; the receiver has no UDP_GRO
+	start red-b "$TOPO_DIR/heard" "$PACE" receive 5009 2000 1 "$FAMILY"
+	wait_for 5 on red-b bash -c 'ss -lun | grep -q ":5009 "'
+	on red-a "$PACE" send $B 5009 4000000 1000 3 0 0 20 > /dev/null
+	wait_for 10 test -s "$TOPO_DIR/heard"
+	sed 's/^/# /' "$TOPO_DIR/heard"
+	[[ $(grep -o 'packets [0-9]*' "$TOPO_DIR/heard" | cut -d' ' -f2) -gt 300 ]]
+}
+ok "superpackets of UDP arrive as datagrams" superpackets
 
 # A tap: a machine's side is a program that answers ARP-less pings by hand.
 tap_machine() {

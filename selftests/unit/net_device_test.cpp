@@ -93,6 +93,22 @@ TEST_F(NetTest, OffloadsReadAndSet) {
   }
 }
 
+TEST_F(NetTest, FeaturesByName) {
+  must(l_->add_veth(spec()));
+  const Ethtool e = must(Ethtool::open_in(*left_));
+  ASSERT_OK(e.set_feature("h0", "tx-tcp-segmentation", false));
+  ASSERT_OK(e.set_feature("h0", "tx-tcp-ecn-segmentation", false));
+  ASSERT_OK(e.set_feature("h0", "tx-tcp6-segmentation", false));
+  ASSERT_OK(e.set_feature("h0", "tx-tcp-mangleid-segmentation", false));
+  EXPECT_FALSE(must(e.get("h0")).tso) << "which is these four";
+  ASSERT_OK(e.set_feature("h0", "tx-tcp-segmentation", true));
+  EXPECT_TRUE(must(e.get("h0")).tso);
+  ASSERT_OK(e.set_feature("h0", "tx-udp-segmentation", false));
+  EXPECT_EQ(code(e.set_feature("h0", "tx-wonders", true)), Code::unimplemented);
+  EXPECT_EQ(code(e.set_feature("none", "tx-udp-segmentation", true)), Code::not_found);
+  EXPECT_EQ(code(e.set_feature("h0", "rx-all", true)), Code::failed_precondition) << "fixed";
+}
+
 TEST_F(NetTest, OffloadErrors) {
   must(l_->add_veth(spec()));
   const Ethtool e = must(Ethtool::open_in(*left_));

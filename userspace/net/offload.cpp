@@ -7,9 +7,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <vector>
 
 #include "userspace/net/wire.h"
 
@@ -34,15 +36,49 @@ constexpr Switch kSwitches[] = {
     {Offload::gro, "gro", &Offloads::gro, ETHTOOL_GGRO, ETHTOOL_SGRO},
 };
 
-// One SIOCETHTOOL; `data` starts with the command and takes the answer.
-template <class Data>
-Result<> command(int fd, const std::string& ifname, const char* what, Data& data) {
+// One SIOCETHTOOL; `data` starts with the command and takes the answer. Returns what ioctl did.
+Result<int> request(int fd, const std::string& ifname, std::string_view what, void* data) {
   MZ_CHECK(wire::check_name(ifname));
   ifreq req{};
   ifname.copy(req.ifr_name, IFNAMSIZ - 1);
-  req.ifr_data = reinterpret_cast<char*>(&data);
-  if (::ioctl(fd, SIOCETHTOOL, &req) == 0) return {};
+  req.ifr_data = static_cast<char*>(data);
+  const int rc = ::ioctl(fd, SIOCETHTOOL, &req);
+  if (rc >= 0) return rc;
   return fail_errno(wire::code_of(errno), errno, fmt::format("link {}: {}", ifname, what));
+}
+
+template <class Data>
+Result<> command(int fd, const std::string& ifname, const char* what, Data& data) {
+  if (auto rc = request(fd, ifname, what, &data); !rc) return tl::unexpected(rc.error());
+  return {};
+}
+
+// A message that ends in an array of `more` words; those that are not of its head are 0.
+template <class Head>
+std::vector<std::uint32_t> with_words(const Head& head, std::size_t more) {
+  static_assert(sizeof head % 4 == 0);
+  std::vector<std::uint32_t> out(sizeof head / 4 + more);
+  std::memcpy(out.data(), &head, sizeof head);
+  return out;
+}
+
+// All features' names, in the order of their bits.
+Result<std::vector<std::string>> features(int fd, const std::string& ifname) {
+  ethtool_sset_info sets{};
+  sets.cmd = ETHTOOL_GSSET_INFO;
+  sets.sset_mask = 1ull << ETH_SS_FEATURES;
+  auto counted = with_words(sets, 1);
+  if (auto rc = request(fd, ifname, "features", counted.data()); !rc) return tl::unexpected(rc.error());
+  ethtool_gstrings names{};
+  names.cmd = ETHTOOL_GSTRINGS;
+  names.string_set = ETH_SS_FEATURES;
+  names.len = counted.back();
+  auto told = with_words(names, std::size_t{names.len} * ETH_GSTRING_LEN / 4);
+  if (auto rc = request(fd, ifname, "names of features", told.data()); !rc) return tl::unexpected(rc.error());
+  std::vector<std::string> out;
+  const char* at = reinterpret_cast<const char*>(told.data()) + sizeof names;
+  for (std::uint32_t i = 0; i < names.len; i++, at += ETH_GSTRING_LEN) out.emplace_back(at, strnlen(at, ETH_GSTRING_LEN));
+  return out;
 }
 
 Result<bool> read_switch(int fd, const std::string& ifname, const Switch& s) {
@@ -92,6 +128,25 @@ Result<> Ethtool::set(const std::string& ifname, Offload what, bool on) const {
                 ifname, s.name, *now ? "on" : "off");
   }
   return fail(Code::invalid_argument, "link {}: no such offload", ifname);
+}
+
+Result<> Ethtool::set_feature(const std::string& ifname, std::string_view feature, bool on) const {
+  const auto all = features(fd_.get(), ifname);
+  if (!all) return tl::unexpected(all.error());
+  const auto bit = static_cast<std::size_t>(std::find(all->begin(), all->end(), feature) - all->begin());
+  if (bit == all->size()) return fail(Code::unimplemented, "link {}: {}: this kernel has no such feature", ifname, feature);
+  ethtool_sfeatures set{};
+  set.cmd = ETHTOOL_SFEATURES;
+  set.size = static_cast<std::uint32_t>((all->size() + 31) / 32);
+  auto words = with_words(set, std::size_t{set.size} * 2);
+  auto* block = &words[sizeof set / 4 + bit / 32 * 2];  // ethtool_set_features_block
+  block[0] = 1u << bit % 32;
+  block[1] = static_cast<std::uint32_t>(on) << bit % 32;
+  const auto rc = request(fd_.get(), ifname, feature, words.data());
+  if (!rc) return tl::unexpected(rc.error());
+  if (*rc & (ETHTOOL_F_UNSUPPORTED | ETHTOOL_F_WISH))
+    return fail(Code::failed_precondition, "link {}: {} stays {}", ifname, feature, on ? "off" : "on");
+  return {};
 }
 
 Result<std::string> Ethtool::driver(const std::string& ifname) const {

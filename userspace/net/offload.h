@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "userspace/base/result.h"
 #include "userspace/base/unique_fd.h"
@@ -34,6 +35,9 @@ class Ethtool {
   // Reads back what it set. Further error: failed_precondition when the
   // kernel kept the old value, as it does for tso without tx_csum or sg.
   [[nodiscard]] Result<> set(const std::string& ifname, Offload what, bool on) const;
+  // One feature by the name that `ethtool -k` shows. Further errors: unimplemented (this kernel has
+  // none of that name), failed_precondition (the kernel kept the old value).
+  [[nodiscard]] Result<> set_feature(const std::string& ifname, std::string_view feature, bool on) const;
   // "veth", "virtio_net", "ena", ...
   [[nodiscard]] Result<std::string> driver(const std::string& ifname) const;
   // Bits a second; 0: the link does not say, or is down.

@@ -185,6 +185,7 @@ class Daemon {
   void ensure_prober();
   Result<> sync_functions();
   Result<RowChanges> apply_tables(const std::function<void()>& ports_known = {});
+  bool uplink_is_wire() const;
   Result<RowChanges> sync_endpoints(const std::vector<const EndpointSpec*>& fresh);
   void connect_pending();
   void connect_services();

@@ -3,6 +3,7 @@
 // and leave; the services' veth.
 #include "userspace/base/log.h"
 #include "userspace/base/names.h"
+#include "userspace/net/offload.h"
 #include "userspace/transitd/daemon.h"
 
 namespace mizar {
@@ -27,17 +28,30 @@ void Daemon::report(const std::string& key, const Result<>& rc) {
   problems_[key] = rc.error().what;
 }
 
+// Superpackets leave a NIC as packets. A veth hands them on as they are, and those of UDP are lost
+// at their receiver then: Linux leaves the mark of a tunnel's superpacket on what comes out of
+// bpf_skb_adjust_room(), by which a socket without UDP_GRO cannot cut it.
+bool Daemon::uplink_is_wire() const {
+  const auto ethtool = net::Ethtool::open();
+  const auto driver = ethtool ? ethtool->driver(uplink_name_) : Result<std::string>(tl::unexpected(ethtool.error()));
+  return !driver || *driver != "veth";
+}
+
 // New interfaces are made, down, and guarded by their program before anything
 // else; after a restart the tables must not lose those that carry traffic. They
 // come up when the table of ports knows them, so that their first ARP is
 // answered, and before anything is delivered to them.
 Result<RowChanges> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
   MZ_CHECK(ensure_qos());
+  const bool wire = uplink_is_wire();
   auto counts = apply_tables([&] {
-    for (const EndpointSpec* e : fresh)
+    for (const EndpointSpec* e : fresh) {
       report(object_key(e->vpc, e->name),
              interfaces_.bring_up(*e, goal_.networks.find(object_key(e->vpc, e->network))->second,
                                   ports_.at(object_key(e->vpc, e->name))));
+      if (wire) continue;
+      if (auto rc = Interfaces::set_udp_superpackets(*e, false); !rc) log::debug("{}", rc.error().what);
+    }
   });
   if (!counts) return counts;
   // A path learned while it lived elsewhere must not outlive its coming here.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/transitd/interfaces.h"
 
+#include "userspace/net/offload.h"
 #include "userspace/net/queueing.h"
 
 #include <arpa/inet.h>
@@ -160,6 +161,16 @@ Result<> Interfaces::set_superpacket(const EndpointSpec& e, unsigned bytes) {
   const auto inner = inside->link(where->interface);
   if (!inner) return tl::unexpected(inner.error());
   return net::set_gso_max(*inside, inner->index, bytes);
+}
+
+Result<> Interfaces::set_udp_superpackets(const EndpointSpec& e, bool on) {
+  const auto* where = std::get_if<NetnsSpec>(&e.attach);
+  if (!where) return {};
+  const auto ns = net::NetnsRef::open(where->name);
+  if (!ns) return tl::unexpected(ns.error());
+  const auto inside = net::Ethtool::open_in(*ns);
+  if (!inside) return tl::unexpected(inside.error());
+  return inside->set_feature(where->interface, "tx-udp-segmentation", on);
 }
 
 constexpr const char* kServicesInside = "eth0";

@@ -26,6 +26,8 @@ class Interfaces {
   Result<> bring_up(const EndpointSpec& e, const NetworkSpec& network, const LocalPort& port);
   // The largest superpacket that an endpoint of a veth makes, bytes, headers included.
   static Result<> set_superpacket(const EndpointSpec& e, unsigned bytes);
+  // Whether an endpoint of a veth makes superpackets of UDP.
+  static Result<> set_udp_superpackets(const EndpointSpec& e, bool on);
   // Removes it; gone already is no error. Returns without waiting for RCU.
   Result<> remove(const EndpointSpec& e);
 
