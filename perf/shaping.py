@@ -71,12 +71,16 @@ def has_fq():
 
 def htb(bits):
     tc("qdisc", "replace", "dev", "eth0", "root", "handle", "1:", "htb", "default", "1")
-    tc("class", "replace", "dev", "eth0", "parent", "1:", "classid", "1:1", "htb", "rate", f"{bits}bit")
+    tc("class", "replace", "dev", "eth0", "parent", "1:", "classid", "1:1", "htb", "rate", f"{bits}bit", "burst", burst(bits))
 
 
 def tbf(bits):
-    burst = max(3100, bits // 8 // 250)  # what a timer that goes off 250 times a second lets pass
-    tc("qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", f"{bits}bit", "burst", str(burst), "latency", "50ms")
+    tc("qdisc", "replace", "dev", "eth0", "root", "tbf", "rate", f"{bits}bit", "burst", burst(bits), "latency", "50ms")
+
+
+def burst(bits):
+    """What a timer that goes off 250 times a second lets pass."""
+    return str(max(3100, bits // 8 // 250))
 
 
 LIMITS = {
@@ -148,8 +152,8 @@ def share_of_rate(kind, bits, flows, senders):
         end, last = arrived()
         sent = sum(flooded(told_by(p), payload) for p in running)
     share = (last - first) * frame(kind, payload) * 8 / (end - begin) / bits
-    # A queue holds its senders back, too: what was sent says nothing where all of the rate is used.
-    if share < 0.97 and sent < 1.05 * bits:
+    # A peer's queue holds its senders back: what was sent says nothing there.
+    if kind in ("ours", "vpc") and share < 0.97 and sent < 1.05 * bits:
         raise RuntimeError(f"{kind}: only {sent / 1e6:.2f} Mbit/s could be sent of what is to exceed {bits / 1e6:.0f}, {share:.3f} of it arrived")
     return share
 
