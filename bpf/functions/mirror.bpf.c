@@ -124,6 +124,16 @@ static __always_inline int may_copy(struct outcome *o)
 	return 0;
 }
 
+/* Takes the headers off. Before Linux 6.3 the kernel cannot be told that an IPv6 packet comes out of
+ * IPv4 headers: these become IPv6's first, 20 bytes longer, then all of it goes. */
+static __always_inline int take_off(struct __sk_buff *skb, int v6)
+{
+	if (!bpf_skb_adjust_room(skb, -ROOM, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | (v6 ? DECAP_L3_IPV6 : 0)))
+		return 0;
+	return !v6 || bpf_skb_change_proto(skb, bpf_htons(0x86dd), 0) ||
+	       bpf_skb_adjust_room(skb, -ROOM - 20, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+}
+
 /* Puts the headers on, sends a clone, takes them off. Not 0: the packet is not what
  * it was. */
 static __always_inline int copy(struct __sk_buff *skb, const struct mz_function_packet *p, struct outcome *o)
@@ -151,8 +161,7 @@ static __always_inline int copy(struct __sk_buff *skb, const struct mz_function_
 	fill(&h, p, skb->len - ETH_LEN, (__u32)o->sequence++);
 	if (!bpf_skb_store_bytes(skb, 0, &h, sizeof(h), 0) && !bpf_clone_redirect(skb, fib.ifindex, 0))
 		o->copied++;
-	return bpf_skb_adjust_room(skb, -ROOM, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO | (p->v6 ? DECAP_L3_IPV6 : 0)) ||
-	       bpf_skb_store_bytes(skb, 0, h.inner, ETH_LEN, 0);
+	return take_off(skb, p->v6) || bpf_skb_store_bytes(skb, 0, h.inner, ETH_LEN, 0);
 }
 
 MZ_ENDPOINT_FUNCTION(mirror)(struct __sk_buff *skb, const struct mz_function_packet *p)
