@@ -205,6 +205,16 @@ static __always_inline void mz_wire(struct mz_shaping *s, const struct mz_shaper
 		s->wire = MZ_WIRE_MOST;
 }
 
+/* The classes before k are charged for the packet, too. */
+static __noinline int mz_take_before(struct mz_shaping *s, const struct mz_limit *l, struct mz_clocks *all, __u32 k)
+{
+	if (k > MZ_CLASS_PREMIUM)
+		mz_limit_take(s, l, &all->class_[MZ_CLASS_PREMIUM].whole);
+	if (k > MZ_CLASS_EXPEDITED)
+		mz_limit_take(s, l, &all->class_[MZ_CLASS_EXPEDITED].whole);
+	return 0;
+}
+
 int mz_shaper_take(__u32 at);
 
 /* Moves the clocks of one shaper on that is not plain, or of a class that others wait for: how
@@ -216,7 +226,7 @@ __noinline int mz_shaper_take(__u32 at)
 	struct mz_shaping *s = mz_shaping_now();
 	const struct mz_limit *l;
 	struct mz_class_clocks *c;
-	__u64 ahead = 0;
+	__u64 ahead = 0, sooner;
 	__u32 k;
 
 	if (!r || !all || !s)
@@ -234,8 +244,12 @@ __noinline int mz_shaper_take(__u32 at)
 			mz_limit_take(s, &r->whole, &all->class_[MZ_CLASS_EXPEDITED].whole);
 		if (k < MZ_CLASS_BEST_EFFORT)
 			mz_limit_take(s, &r->whole, &all->class_[MZ_CLASS_BEST_EFFORT].whole);
-		if (ahead && l->floor)
-			ahead = mz_floor_take(s, &c->floor, l->floor, ahead);
+		if (ahead && l->floor) {
+			sooner = mz_floor_take(s, &c->floor, l->floor, ahead);
+			if (sooner < ahead) /* those before it wait for what it has in front of them */
+				mz_take_before(s, &r->whole, all, k);
+			ahead = sooner;
+		}
 		if (s->waits && r->whole.floor)
 			s->waits = mz_floor_take(s, &all->floor, r->whole.floor, s->waits);
 	}

@@ -495,11 +495,21 @@ void test_qos_classes(void **state)
 
 	s.class_[2].floor = 2 * BYTE;
 	put_shaper(OF_ENDPOINT, s);
+	c.class_[2].floor = TICKS(T->ns() + 900 * MS);
+	put("mz_clocks", &slot, &c);
+	SEND("nor where its guarantee is later");
+	assert_int_equal(last.departure, best + 2 * COST(FRAME));
+	assert_int_equal((clocks(OF_ENDPOINT).class_[0].whole.bytes >> MZ_TICK_BITS), premium + COST(FRAME));
+	c = clocks(OF_ENDPOINT);
 	c.class_[2].floor = TICKS(T->ns() + 250 * MS);
 	put("mz_clocks", &slot, &c);
 	at = c.class_[2].floor >> MZ_TICK_BITS;
+	expedited = c.class_[1].whole.bytes >> MZ_TICK_BITS;
 	SEND("but no longer than what it is guaranteed");
 	assert_int_equal(last.departure, at);
+	c = clocks(OF_ENDPOINT);
+	assert_int_equal((c.class_[0].whole.bytes >> MZ_TICK_BITS), premium + 2 * COST(FRAME)); // which those before it wait for
+	assert_int_equal((c.class_[1].whole.bytes >> MZ_TICK_BITS), expedited + COST(FRAME));
 	SEND("... by a clock of its own");
 	assert_int_equal(last.departure, at + 2 * COST(FRAME));
 
