@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Sends UDP frames out of an interface without a sender's stack in front (XDP's live frames,
-// Linux 5.18), on one CPU, as fast as it can:
-//   live_frames IF GATEWAY_MAC SOURCE DESTINATION BYTES CPU SECONDS
-// To be run in the namespace of IF, with its address SOURCE; port 4000 to 5001. Prints "sent N".
+// Linux 5.18), on one CPU, as fast as it can, until SIGTERM:
+//   live_frames IF GATEWAY_MAC SOURCE DESTINATION BYTES CPU
+// To be run in the namespace of IF, with its address SOURCE; port 4000 to 5001. Prints "sending"
+// after its first frames, "sent N" at the end.
 // What follows the headers is whatever the page held.
 #define _GNU_SOURCE // sched_setaffinity
 #include <arpa/inet.h>
@@ -14,11 +15,11 @@
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "selftests/topo/live_frames.skel.h"
@@ -77,12 +78,12 @@ static void fill(unsigned char *frame, char **argv, int bytes)
 	memcpy(frame + 34, &udp, sizeof(udp));
 }
 
-static double now(void)
-{
-	struct timespec t;
+static volatile sig_atomic_t stopped;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+static void stop(int signal)
+{
+	(void)signal;
+	stopped = 1;
 }
 
 int main(int argc, char **argv)
@@ -91,13 +92,12 @@ int main(int argc, char **argv)
 	struct mz_live_frames *l;
 	struct xdp_md md = { 0 };
 	unsigned long sent = 0;
-	double end;
 	cpu_set_t cpu;
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = CHUNK,
 		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 
-	if (argc != 8) {
-		fprintf(stderr, "usage: live_frames IF GATEWAY_MAC SOURCE DESTINATION BYTES CPU SECONDS\n");
+	if (argc != 7) {
+		fprintf(stderr, "usage: live_frames IF GATEWAY_MAC SOURCE DESTINATION BYTES CPU\n");
 		return 2;
 	}
 	o.data_size_in = md.data_end = (unsigned int)atoi(argv[5]);
@@ -115,12 +115,18 @@ int main(int argc, char **argv)
 		die("program");
 	l->bss->live_frame.out = if_nametoindex(argv[1]);
 	memcpy(l->bss->live_frame.headers, frame, sizeof(l->bss->live_frame.headers));
-	end = now() + atof(argv[7]);
-	do {
-		if (bpf_prog_test_run_opts(bpf_program__fd(l->progs.send_frame), &o))
+	signal(SIGTERM, stop);
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	while (!stopped) {
+		if (bpf_prog_test_run_opts(bpf_program__fd(l->progs.send_frame), &o)) {
+			if (errno == EINTR)
+				break;
 			die("live frames");
+		}
+		if (!sent)
+			puts("sending");
 		sent += CHUNK;
-	} while (now() < end);
+	}
 	printf("sent %lu\n", sent);
 	return 0;
 }

@@ -176,6 +176,13 @@ class Daemon {
   Result<> make_qos_true();
   Result<> overlay_qos(const v1::StoredQos& stored, Goal& goal) const;
   [[nodiscard]] std::vector<std::string> qos_warnings(const Goal& goal) const;
+  // What a target's queues counted, and when: the middle of the look.
+  struct Counted {
+    std::vector<v1::QosQueue> queues;
+    std::uint64_t time_ns = 0, took_ns = 0;
+  };
+  Result<Counted> counted_once(Qos::Kind kind, const std::string& name);
+  Result<Counted> counted_of(Qos::Kind kind, const std::string& name);
   void ensure_hops();
   // Asks members, looks after the tables and tells bouncers; `now`: else only when it is
   // time, or something changed.

@@ -43,7 +43,7 @@ bool Daemon::uplink_is_wire() const {
 // answered, and before anything is delivered to them.
 Result<RowChanges> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
   MZ_CHECK(ensure_qos());
-  const bool wire = uplink_is_wire();
+  const bool wire = fresh.empty() || uplink_is_wire();
   auto counts = apply_tables([&] {
     for (const EndpointSpec* e : fresh) {
       report(object_key(e->vpc, e->name),

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/transitd/interfaces.h"
 
-#include "userspace/net/offload.h"
-#include "userspace/net/queueing.h"
-
 #include <arpa/inet.h>
 
 #include <cerrno>
@@ -13,6 +10,8 @@
 #include "bpf/abi/local.h"
 #include "bpf/abi/wire.h"
 #include "userspace/net/netns.h"
+#include "userspace/net/offload.h"
+#include "userspace/net/queueing.h"
 #include "userspace/net/tap.h"
 
 namespace mizar {
@@ -70,6 +69,22 @@ Result<> configure6(net::Netlink& inside, unsigned ifindex, const Addr& ip, cons
   return {};
 }
 
+// An endpoint's own end of its veth.
+struct InnerEnd {
+  net::Netlink inside;
+  net::Link link;
+};
+
+Result<InnerEnd> inner_end(const NetnsSpec& where) {
+  auto ns = net::NetnsRef::open(where.name);
+  if (!ns) return tl::unexpected(ns.error());
+  auto inside = net::Netlink::open_in(*ns);
+  if (!inside) return tl::unexpected(inside.error());
+  auto link = inside->link(where.interface);
+  if (!link) return tl::unexpected(link.error());
+  return InnerEnd{std::move(*inside), std::move(*link)};
+}
+
 }  // namespace
 
 std::string Interfaces::host_name(const EndpointSpec& e) {
@@ -90,9 +105,8 @@ Result<LocalPort> Interfaces::make_veth(const EndpointSpec& e, const NetnsSpec& 
   if (!ns) return tl::unexpected(ns.error());
   const std::string host = host_name(e);
   if (const auto old = netlink_.link(host)) {
-    auto inside = net::Netlink::open_in(*ns);
-    const auto inner = inside ? inside->link(where.interface) : Result<net::Link>(tl::unexpected(inside.error()));
-    if (inner && inner->index == old->peer_index && inner->mac == e.mac)
+    const auto inner = inner_end(where);
+    if (inner && inner->link.index == old->peer_index && inner->link.mac == e.mac)
       return LocalPort{old->index, true, mtu};
     MZ_CHECK(netlink_.delete_link(old->index));  // of an earlier namespace of that name
   }
@@ -132,21 +146,17 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
   MZ_CHECK(netlink_.set_link(port.ifindex, up));
   const auto* where = std::get_if<NetnsSpec>(&e.attach);
   if (!where) return {};
-
-  auto ns = net::NetnsRef::open(where->name);
-  if (!ns) return tl::unexpected(ns.error());
-  auto inside = net::Netlink::open_in(*ns);
-  if (!inside) return tl::unexpected(inside.error());
-  const auto inner = inside->link(where->interface);
+  auto inner = inner_end(*where);
   if (!inner) return tl::unexpected(inner.error());
   up.mtu = port.mtu;
-  MZ_CHECK(inside->set_link(inner->index, up));
-  if (e.address.v4) MZ_CHECK(configure4(*inside, inner->index, *e.address.v4, *network.cidr.v4));
+  auto& [inside, link] = *inner;
+  MZ_CHECK(inside.set_link(link.index, up));
+  if (e.address.v4) MZ_CHECK(configure4(inside, link.index, *e.address.v4, *network.cidr.v4));
   if (e.address.v6) {
     if (port.mtu < kLeastMtu6)
       return fail(Code::failed_precondition, "MTU {} is too small for IPv6, which needs {}: raise the uplink's",
                   port.mtu, kLeastMtu6);
-    MZ_CHECK(configure6(*inside, inner->index, *e.address.v6, *network.cidr.v6));
+    MZ_CHECK(configure6(inside, link.index, *e.address.v6, *network.cidr.v6));
   }
   return {};
 }
@@ -154,13 +164,9 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
 Result<> Interfaces::set_superpacket(const EndpointSpec& e, unsigned bytes) {
   const auto* where = std::get_if<NetnsSpec>(&e.attach);
   if (!where) return {};
-  auto ns = net::NetnsRef::open(where->name);
-  if (!ns) return tl::unexpected(ns.error());
-  auto inside = net::Netlink::open_in(*ns);
-  if (!inside) return tl::unexpected(inside.error());
-  const auto inner = inside->link(where->interface);
+  auto inner = inner_end(*where);
   if (!inner) return tl::unexpected(inner.error());
-  return net::set_gso_max(*inside, inner->index, bytes);
+  return net::set_gso_max(inner->inside, inner->link.index, bytes);
 }
 
 Result<> Interfaces::set_udp_superpackets(const EndpointSpec& e, bool on) {
