@@ -3,11 +3,15 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
 #include "bpf/abi/tables.h"
+#include "selftests/bpf/bpffs.h"
 
 struct program_object {
 	const char *file, *program;
@@ -59,4 +63,39 @@ static inline int set_constants(struct bpf_object *obj, unsigned flags)
 		}
 	}
 	return 0;
+}
+
+// Loads o of FOLDER and takes it away again, and what libbpf pinned for it, also where the kernel
+// refuses it; `log`, of `bytes`: what the verifier says of its work (BPF_LOG_STATS), NULL: not asked.
+// -1: it does not load.
+static inline int load_program(const char *folder, const struct program_object *o, unsigned flags, char *log, size_t bytes,
+			       struct bpf_prog_info *info)
+{
+	char path[512], pins[64];
+	__u32 len = sizeof(*info);
+	struct bpf_program *prog;
+	struct bpf_object *obj;
+	struct bpf_map *m;
+	int rc = -1;
+
+	snprintf(path, sizeof(path), "%s/%s.bpf.o", folder, o->file);
+	snprintf(pins, sizeof(pins), BPFFS "/mz-load-%d", getpid());
+	LIBBPF_OPTS(bpf_object_open_opts, opts, .pin_root_path = pins);
+	obj = bpf_object__open_file(path, &opts);
+	if (!obj)
+		return -1;
+	memset(info, 0, sizeof(*info));
+	prog = bpf_object__find_program_by_name(obj, o->program);
+	if (prog && log) {
+		bpf_program__set_log_level(prog, 4);
+		bpf_program__set_log_buf(prog, log, bytes);
+	}
+	if (prog && !set_constants(obj, flags) && !bpf_object__load(obj))
+		rc = bpf_obj_get_info_by_fd(bpf_program__fd(prog), info, &len);
+	bpf_object__for_each_map(m, obj)
+		if (bpf_map__is_pinned(m))
+			bpf_map__unpin(m, NULL);
+	rmdir(pins);
+	bpf_object__close(obj);
+	return rc ? -1 : 0;
 }

@@ -28,20 +28,23 @@ void test_qos_departure(void **state);
 void test_qos_sparse(void **state);
 void test_qos_burst(void **state);
 void test_qos_clock_wrong(void **state);
-void test_qos_drops(void **state);
-void test_qos_ceiling_drops(void **state);
-void test_qos_first_drops(void **state);
-void test_qos_absurd(void **state);
 void test_qos_packets(void **state);
 void test_qos_superpackets(void **state);
 void test_qos_latest(void **state);
 void test_qos_classes(void **state);
 void test_qos_guarantee(void **state);
+// rows_qos_drops.c
+void test_qos_drops(void **state);
+void test_qos_ceiling_drops(void **state);
+void test_qos_first_drops(void **state);
+void test_qos_absurd(void **state);
+// rows_qos_ways.c
 void test_qos_ingress(void **state);
 void test_qos_rule(void **state);
 void test_qos_local(void **state);
 void test_qos_group(void **state);
 void test_qos_levels(void **state);
+// rows_conversation.c
 void test_level_rule(void **state);
 void test_level_lists(void **state);
 void test_level_heard(void **state);
