@@ -2,19 +2,18 @@
 """qos_report.py OUTDIR: rows 16 to 19 as JSON and tables, and a plot of the round trips (gnuplot,
 SVG), on the hosts of perf/qos."""
 import json
-import os
 import pathlib
 import statistics
 import subprocess
 import sys
 
 from rows import machine, table
-from shaping import RATE, ROUNDS, qos, shaping_rows, trips_beside_bulk
+from shaping import RATE, ROUNDS, WANTED, qos, shaping_rows, trips_beside_bulk
 
 out = pathlib.Path(sys.argv[1])
 qos("set", "uplink", f"egress={RATE}M")
 queueing = json.loads(qos("status", "-o", "json"))["queueing"]
-trips = trips_beside_bulk() if "18" in os.environ.get("ROWS", "18").split() else {}
+trips = trips_beside_bulk() if "18" in WANTED else {}
 rows = [r.as_json() for r in shaping_rows(trips)]
 beside = [{"case": name, **{k: statistics.median(v) for k, v in zip(("rtt_p50_us", "rtt_p99_us", "bulk_bits_per_second"), zip(*got))},
            "rounds": got} for name, got in trips.items()]

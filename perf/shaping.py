@@ -18,6 +18,7 @@ SINK, HOST = "10.0.1.6", "q-h1"
 RATE, MOST = (int(os.environ.get(name, usual)) for name, usual in (("RATE", "100"), ("MOST", "1000")))
 ROUNDS = int(os.environ.get("ROUNDS", "1" if QUICK else "3"))
 PINGS = int(os.environ.get("PINGS", "100" if QUICK else "200"))
+WANTED = os.environ.get("ROWS", "16 17 18 19").split()
 WINDOW = float(os.environ.get("WINDOW", "1" if QUICK else "2"))
 LAST = os.cpu_count() - 1
 TUNNEL = 1500 - int(os.environ["MTU"])  # an uplink's MTU less an endpoint's
@@ -327,9 +328,9 @@ def weight_rows():
 # ---- all --------------------------------------------------------------------------------
 
 def shaping_rows(trips=None):
-    """Those of ROWS, if it names some; rows of spacing and weights only where fq keeps packets."""
-    fq, wanted = has_fq(), os.environ.get("ROWS", "16 17 18 19").split()
+    """Those of WANTED; rows of spacing and weights only where fq keeps packets."""
+    fq = has_fq()
     parts = [("16", lambda: rate_rows(fq)), ("18", lambda: trip_rows(trips or trips_beside_bulk())), ("19", fairness_rows)]
     if fq:
         parts += [("17", spacing_rows), ("19", weight_rows)]
-    return [row for name, part in parts if name in wanted for row in part()]
+    return [row for name, part in parts if name in WANTED for row in part()]

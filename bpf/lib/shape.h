@@ -205,13 +205,13 @@ static __always_inline void mz_wire(struct mz_shaping *s, const struct mz_shaper
 		s->wire = MZ_WIRE_MOST;
 }
 
-/* The classes before k are charged for the packet, too. */
-static __noinline int mz_take_before(struct mz_shaping *s, const struct mz_limit *l, struct mz_clocks *all, __u32 k)
+/* Classes from `from` to before `to` are charged for the packet, too. */
+static __noinline int mz_take_others(struct mz_shaping *s, const struct mz_limit *l, struct mz_clocks *all, __u32 from,
+				     __u32 to)
 {
-	if (k > MZ_CLASS_PREMIUM)
-		mz_limit_take(s, l, &all->class_[MZ_CLASS_PREMIUM].whole);
-	if (k > MZ_CLASS_EXPEDITED)
-		mz_limit_take(s, l, &all->class_[MZ_CLASS_EXPEDITED].whole);
+	for (__u32 k = 0; k < MZ_CLASSES; k++)
+		if (k >= from && k < to)
+			mz_limit_take(s, l, &all->class_[k].whole);
 	return 0;
 }
 
@@ -239,15 +239,11 @@ __noinline int mz_shaper_take(__u32 at)
 	mz_wire(s, r);
 	if (r->flags & MZ_SHAPER_F_WHOLE) {
 		ahead = mz_limit_take(s, &r->whole, &c->whole);
-		/* Classes behind this one wait for it, too. */
-		if (k < MZ_CLASS_EXPEDITED)
-			mz_limit_take(s, &r->whole, &all->class_[MZ_CLASS_EXPEDITED].whole);
-		if (k < MZ_CLASS_BEST_EFFORT)
-			mz_limit_take(s, &r->whole, &all->class_[MZ_CLASS_BEST_EFFORT].whole);
+		mz_take_others(s, &r->whole, all, k + 1, MZ_CLASSES); /* those behind it wait for it */
 		if (ahead && l->floor) {
 			sooner = mz_floor_take(s, &c->floor, l->floor, ahead);
 			if (sooner < ahead) /* those before it wait for what it has in front of them */
-				mz_take_before(s, &r->whole, all, k);
+				mz_take_others(s, &r->whole, all, 0, k);
 			ahead = sooner;
 		}
 		if (s->waits && r->whole.floor)

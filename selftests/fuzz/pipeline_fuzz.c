@@ -44,7 +44,7 @@ static void put_functions(int on)
 	for (uint32_t i = 0; i < MZ_FUNCTION_SLOTS; i++)
 		put("mz_function_slots", &i, &slot);
 	port = mz_native_lookup(mz_native_table("mz_ports"), &one);
-	port->flags = on ? MZ_EP_F_EGRESS | MZ_EP_F_INGRESS : MZ_EP_F_SHAPED | MZ_EP_F_TRUST;
+	port->flags = on ? MZ_EP_F_EGRESS | MZ_EP_F_INGRESS : 0; /* each input says whether it is shaped */
 	for (size_t i = 0; i < 2; i++) {
 		e = mz_native_lookup(mz_native_table("mz_endpoints"), &a[i]);
 		e->flags = on ? MZ_EP_F_PEER | MZ_EP_F_INGRESS : MZ_EP_F_PEER | MZ_EP_F_SHAPED;
