@@ -40,6 +40,9 @@ MZ_ABI_ASSERT(sizeof(struct mz_level) == 8);
 #define MZ_LEVEL_SLOTS   (MZ_LEVEL_OF_DSCP + 64u)
 #define MZ_LEVEL_F_PACED 0x1 /* the uplink's qdisc keeps packets until skb->tstamp */
 #define MZ_LEVEL_F_INNER 0x2
+#define MZ_LEVEL_F_SPREAD 0x4 /* the level has MZ_LEVEL_QUEUES queues of equal parts: an endpoint's
+			       * interface index, modulo that, is added to `priority` */
+#define MZ_LEVEL_QUEUES 32u
 
 /* One limit. Queues are virtual: how far its clock is ahead of now. */
 struct mz_limit {

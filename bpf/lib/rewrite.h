@@ -121,12 +121,15 @@ static __always_inline void mz_dress(struct mz_pkt *p)
 {
 	__u32 at = p->qos_class & ~MZ_LEVEL_TOLD, slot = at < MZ_LEVELS ? at : 0;
 	const struct mz_level *level = mz_lookup(mz_levels, &slot);
+	__u32 queue = 0;
 
 	p->outer_tos = p->tos & MZ_ECN_MASK;
 	if (!level)
 		return;
 	p->outer_tos |= (__u8)(level->outer << 2);
-	mz_set_priority(p, level->priority);
+	if (level->flags & MZ_LEVEL_F_SPREAD)
+		queue = mz_in_ifindex(p) & (MZ_LEVEL_QUEUES - 1);
+	mz_set_priority(p, level->priority + queue);
 	if (MZ_HAS_QOS && mz_unlikely(level->flags & MZ_LEVEL_F_INNER)) {
 		mz_set_tos(p->ctx, p->l2 + ETH_HLEN, p->v6, (__u32)level->inner << 2 | (p->tos & MZ_ECN_MASK));
 		mz_reload(p);

@@ -156,6 +156,9 @@ void test_qos_levels(void **state)
 	if (!T->ns)
 		return;
 	assert_int_equal(last.priority, 12);
+	put_level(9, (struct mz_level){ .priority = 64, .flags = MZ_LEVEL_F_SPREAD });
+	SEND("a queue of its endpoint's");
+	assert_int_equal(last.priority, 64 + T->ifindex % MZ_LEVEL_QUEUES);
 	put_level(9, (struct mz_level){ .outer = 46, .inner = 10, .flags = MZ_LEVEL_F_INNER });
 	SEND("inside: written anew, with its checksum", .tos = 0x49);
 	assert_int_equal(last.frame.b[MZ_OUTER_LEN4 + 14 + 1], 10 << 2 | 1);

@@ -249,14 +249,16 @@ echo "# uplink: $(field w1 queueing)"
 qos w1 qos set endpoint red/a class=best-effort priority=medium
 qos w1 qos set endpoint red/c class=premium priority=high
 start b "$TOPO_DIR/sink.log" "$PACE" receive 5003 1000 30 "$FAMILY"
-on a "$PACE" send $B 5003 10000000 $SIZE 8 > /dev/null &
+on a "$PACE" send $B 5003 10000000 $SIZE 10 > /dev/null &
 bulk=$!
 let_flow 1
 premium=$(median c)
-wait $bulk
-echo "# round trips, us: idle $idle, premium beside bulk $premium"
-ok "premium does not wait for best effort" test "$premium" -lt $((2 * idle + 5000))
 qos w1 qos clear endpoint red/c
+same=$(median c)
+wait $bulk
+echo "# round trips, us: idle $idle, beside bulk premium $premium, of the bulk's class $same"
+ok "premium does not wait for best effort" test "$premium" -lt $((2 * idle + 5000))
+ok "an endpoint does not wait for another one of its class" test "$same" -lt $((2 * idle + 25000))
 
 # ---- DSCPs ------------------------------------------------------------------------------------
 outside() { # the outer TOS of the next large tunnel packet from a; INNER TOS

@@ -95,6 +95,7 @@ TEST_F(DaemonQosTest, TheQdiscComesAndGoes) {
   if (kind != net::Queueing::none) {
     EXPECT_EQ(dp_.levels().get(1)->priority, net::queue_priority(kind, 0));
     EXPECT_EQ((dp_.levels().get(1)->flags & MZ_LEVEL_F_PACED) != 0, kind != net::Queueing::htb);
+    EXPECT_EQ((dp_.levels().get(1)->flags & MZ_LEVEL_F_SPREAD) != 0, kind == net::Queueing::htb);
   }
   ASSERT_OK(set("{uplink: true}"));
   EXPECT_FALSE(must(net::queueing(*here_, uplink_)).ours);

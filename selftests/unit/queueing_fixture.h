@@ -16,6 +16,7 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <map>
 #include <memory>
 
 #include "selftests/unit/net_fixture.h"
@@ -111,6 +112,7 @@ class QueueingTest : public NetTest {
   void send_from(const UniqueFd& from, std::uint32_t priority, int count, milliseconds delay) {
     option(from.get(), SO_PRIORITY, priority);
     std::array<char, kPayload> body{};
+    std::memcpy(body.data(), &priority, sizeof priority);
     iovec v{.iov_base = body.data(), .iov_len = body.size()};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(std::uint64_t))] = {};
     msghdr m{};
@@ -146,7 +148,8 @@ class QueueingTest : public NetTest {
     ASSERT_EQ(::ioctl(out_.get(), SIOCETHTOOL, &req), 0) << std::strerror(errno);
   }
 
-  // Datagrams that came, `wanted` or what came within ten seconds.
+  // Datagrams that came, `wanted` or what came within ten seconds; came_ has how many of each
+  // priority.
   int receive(int wanted) {
     const auto limit = steady_clock::now() + std::chrono::seconds(10);
     std::array<char, 2 * kPayload> body;
@@ -154,7 +157,10 @@ class QueueingTest : public NetTest {
     while (got < wanted && steady_clock::now() < limit) {
       pollfd p{.fd = in_.get(), .events = POLLIN, .revents = 0};
       (void)::poll(&p, 1, 100);
-      while (::recv(in_.get(), body.data(), body.size(), 0) > 0) got++;
+      for (std::uint32_t priority; got < wanted && ::recv(in_.get(), body.data(), body.size(), 0) > 0; got++) {
+        std::memcpy(&priority, body.data(), sizeof priority);
+        came_[priority]++;
+      }
     }
     return got;
   }
@@ -178,6 +184,7 @@ class QueueingTest : public NetTest {
 
   unsigned i_ = 0;
   UniqueFd out_, in_;
+  std::map<std::uint32_t, int> came_;
   sockaddr_in to_{.sin_family = AF_INET,
                   .sin_port = htons(kPort),
                   .sin_addr = {.s_addr = htonl(0xc0000202)},

@@ -29,8 +29,8 @@ TEST(QueueingNumbers, PriorityOfALevel) {
       {Queueing::prio_fq, {8, 9, 10, 11, 12, 13, 14, 0, 15, 0}},
       {Queueing::none, {8, 9, 10, 11, 12, 13, 14, 0, 15, 0}},
       {Queueing::htb,
-       {0x4d5a0010, 0x4d5a0011, 0x4d5a0012, 0x4d5a0013, 0x4d5a0014, 0x4d5a0015, 0x4d5a0016,
-        0x4d5a0017, 0x4d5a0018, 0x4d5a0017}},
+       {0x4d5a0100, 0x4d5a0120, 0x4d5a0140, 0x4d5a0160, 0x4d5a0180, 0x4d5a01a0, 0x4d5a01c0,
+        0x4d5a01e0, 0x4d5a0200, 0x4d5a01e0}},
   };
   for (const auto& row : rows)
     for (unsigned l = 0; l <= kLevels; l++)
@@ -137,7 +137,7 @@ TEST_P(TreeTest, SetReadBackClear) {
     const std::string said = tc("qdisc show dev h0");
     EXPECT_TRUE(contains(said, "qdisc " + s.root + " 4d5a: root")) << said;
     EXPECT_EQ(times(said, "qdisc fq "), fqs_of(kind)) << said;
-    EXPECT_EQ(times(said, "qdisc bfifo "), kind == Queueing::htb ? kLevels + 1 : 0) << said;
+    EXPECT_EQ(times(said, "qdisc bfifo "), kind == Queueing::htb ? kLevels * kLevelQueues + 1 : 0) << said;
     EXPECT_EQ(s.fq.has_value(), kind != Queueing::htb);
     const bool banded = kind == Queueing::fq_bands || kind == Queueing::mqprio_fq;
     EXPECT_EQ(s.leaves.size(), banded ? 3 : kind == Queueing::htb ? kLevels + 1 : kLevels);
@@ -334,13 +334,20 @@ TEST_F(QueueingTest, HtbClasses) {
     const char* says;
   } rows[] = {
       {"4d5a:1 root", "rate 100Gbit ceil 100Gbit"},
-      {"4d5a:2 parent 4d5a:1", "prio 0 quantum 125000 rate 1Gbit ceil 100Gbit"},
-      {"4d5a:10 parent 4d5a:1", "prio 0 quantum 200000 rate 40Gbit ceil 100Gbit"},
-      {"4d5a:11 parent 4d5a:1", "prio 1 quantum 125000 rate 1Gbit ceil 100Gbit"},
-      {"4d5a:15 parent 4d5a:1", "prio 5 quantum 125000 rate 1Gbit ceil 100Gbit"},
-      {"4d5a:16 parent 4d5a:1", "prio 6 quantum 125000 rate 1Gbit ceil 100Gbit"},
-      {"4d5a:17 parent 4d5a:1", "prio 6 quantum 65536 rate 10Mbit ceil 100Gbit"},
-      {"4d5a:18 parent 4d5a:1", "prio 7 quantum 125000 rate 1Gbit ceil 100Gbit"},
+      {"4d5a:2 parent 4d5a:1", "prio 0 quantum 200000 rate 1Gbit ceil 100Gbit"},
+      {"4d5a:10 parent 4d5a:1", "rate 40Gbit ceil 100Gbit"},
+      {"4d5a:11 parent 4d5a:1", "rate 1Gbit ceil 100Gbit"},
+      {"4d5a:15 parent 4d5a:1", "rate 1Gbit ceil 100Gbit"},
+      {"4d5a:16 parent 4d5a:1", "rate 1Gbit ceil 100Gbit"},
+      {"4d5a:17 parent 4d5a:1", "rate 10Mbit ceil 100Gbit"},
+      {"4d5a:18 parent 4d5a:1", "rate 1Gbit ceil 100Gbit"},
+      {"4d5a:100 parent 4d5a:10", "prio 0 quantum 200000 rate 8Kbit ceil 100Gbit"},
+      {"4d5a:11f parent 4d5a:10", "prio 0 quantum 200000 rate 8Kbit ceil 100Gbit"},
+      {"4d5a:1a0 parent 4d5a:15", "prio 5 quantum 200000 rate 8Kbit ceil 100Gbit"},
+      {"4d5a:1c0 parent 4d5a:16", "prio 6 quantum 200000 rate 8Kbit ceil 100Gbit"},
+      {"4d5a:1e0 parent 4d5a:17", "prio 6 quantum 200000 rate 8Kbit ceil 100Gbit"},
+      {"4d5a:200 parent 4d5a:18", "prio 7 quantum 200000 rate 8Kbit ceil 100Gbit"},
+      {"4d5a:21f parent 4d5a:18", "prio 7 quantum 200000 rate 8Kbit ceil 100Gbit"},
   };
   for (const auto& row : rows) {
     const auto at = classes.find(std::string("class htb ") + row.id);
@@ -363,6 +370,19 @@ TEST_F(QueueingTest, HtbShapes) {
   const auto took = steady_clock::now() - start;
   EXPECT_GE(took, milliseconds(300));
   EXPECT_EQ(state().total.drops, 0u);
+}
+
+// What one sender has waiting is nothing to another of the same level.
+TEST_F(QueueingTest, HtbQueuesShareALevel) {
+  set(spec_of(Queueing::htb, 400 * 1000));  // the burst, 125 datagrams, and 48 a second
+  const std::uint32_t first = queue_priority(Queueing::htb, 7), second = first + 1;
+  send(first, 300);
+  send(second, 20);
+  EXPECT_EQ(receive(175), 175);
+  EXPECT_EQ(came_[second], 20) << "of 50 beside " << came_[first] << " of the first";
+  const auto leaves = state().leaves;
+  EXPECT_GE(leaves.at(7).packets, 175u) << "both queues are the level's";
+  EXPECT_GT(leaves.at(7).backlog_packets, 20u);
 }
 
 // A root of an older version of ours, with another default class, is made anew.

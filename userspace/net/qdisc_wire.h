@@ -24,6 +24,7 @@ constexpr unsigned kBands = 3;             // of fq and mqprio
 constexpr unsigned kHtbTop = 1;            // the link
 constexpr unsigned kHtbHost = 2;           // the host's own packets: HTB's default class
 constexpr unsigned kHtbLevel = 16;         // level 0
+constexpr unsigned kHtbQueue = 256;        // its first queue; kLevelQueues further on the next level's
 constexpr unsigned kMqprioClass = 0xffe0;  // TC_H_MIN_PRIORITY: class of the first band
 
 // Linux 6.7; the headers of Debian 12 end at TCA_FQ_HORIZON_DROP.

@@ -67,20 +67,21 @@ void put_fq(Message& m, const QueueingSpec& spec) {
 // Below, a burst would last longer than the kernel's ticks can count.
 constexpr std::uint64_t kMinRate = 8000;
 constexpr std::uint64_t kSuperpacket = 64 * 1024;
+constexpr std::uint64_t kPacket = 1600;
 constexpr std::uint64_t kTenMilliseconds = 100;  // of a second
-constexpr std::uint32_t kMaxQuantum = 200000;    // HTB's own advice
+constexpr std::uint64_t kMaxQuantum = 200000;    // HTB's own advice
 
 std::uint64_t small_part(std::uint64_t rate) { return std::max(kMinRate, rate / 100); }
 
 std::uint64_t bytes_in_10ms(std::uint64_t rate) { return rate / 8 / kTenMilliseconds; }
 
-// Ticks of the kernel's packet scheduler that a burst at `rate` takes: 10 ms, for a timer
-// that fires HZ times a second, or two superpackets.
-std::uint32_t burst_ticks(std::uint64_t rate) {
-  const std::uint64_t bytes = std::max(bytes_in_10ms(rate), 2 * kSuperpacket);
-  const auto us = static_cast<double>(bytes) * 8e6 / static_cast<double>(rate);
-  return nl_us2ticks(static_cast<std::uint32_t>(us));
+// Ticks of the kernel's packet scheduler that `bytes` take at `rate`.
+std::uint32_t ticks_of(std::uint64_t bytes, std::uint64_t rate) {
+  return nl_us2ticks(static_cast<std::uint32_t>(static_cast<double>(bytes) * 8e6 / static_cast<double>(rate)));
 }
+
+// What goes at once: 10 ms, for a timer that fires HZ times a second, or two superpackets.
+std::uint32_t burst_ticks(std::uint64_t rate) { return ticks_of(std::max(bytes_in_10ms(rate), 2 * kSuperpacket), rate); }
 
 tc_ratespec ratespec(std::uint64_t rate) {
   tc_ratespec out{};
@@ -90,27 +91,32 @@ tc_ratespec ratespec(std::uint64_t rate) {
 }
 
 struct HtbClass {
-  unsigned minor;
+  unsigned minor, parent;
   std::uint64_t rate, ceil;  // bits a second
   std::uint32_t prio;
 };
+
+// Bytes that a queue sends before others of its prio have their turn: 2 ms of the link, which is
+// what one waits for another. With less than a superpacket they would share by packets; TCP makes
+// superpackets of 1 ms of its own rate.
+std::uint32_t quantum_of(const HtbClass& c) {
+  return static_cast<std::uint32_t>(std::clamp(c.ceil / 8 / 500, 2 * kPacket, kMaxQuantum));
+}
 
 Message class_message(unsigned ifindex, const HtbClass& c) {
   tcmsg h{};
   h.tcm_ifindex = static_cast<int>(ifindex);
   h.tcm_handle = wire::our_class(c.minor);
-  h.tcm_parent = c.minor == wire::kHtbTop ? wire::kOurRoot : wire::our_class(wire::kHtbTop);
+  h.tcm_parent = wire::our_class(c.parent);
   Message m(RTM_NEWTCLASS, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, h);
   m.put_text(TCA_KIND, "htb");
   m.nest(TCA_OPTIONS, [&] {
     tc_htb_opt o{};
     o.rate = ratespec(c.rate);
     o.ceil = ratespec(c.ceil);
-    o.buffer = burst_ticks(c.rate);
+    o.buffer = c.minor >= wire::kHtbQueue ? ticks_of(kPacket, c.rate) : burst_ticks(c.rate);
     o.cbuffer = burst_ticks(c.ceil);
-    // A superpacket at least: with less, classes of one prio would share by packets.
-    o.quantum = static_cast<std::uint32_t>(
-        std::clamp<std::uint64_t>(c.rate / 8 / 1000, kSuperpacket, kMaxQuantum));
+    o.quantum = quantum_of(c);
     o.prio = c.prio;
     m.put(TCA_HTB_PARMS, &o, sizeof o);
     const std::uint64_t rate = c.rate / 8, ceil = c.ceil / 8;
@@ -120,17 +126,25 @@ Message class_message(unsigned ifindex, const HtbClass& c) {
   return m;
 }
 
-std::vector<HtbClass> leaves_of(const QueueingSpec& spec) {
+// The link, the host's own packets, levels, and each one's queues, which share what it gets.
+// With a rate of its own a queue goes before all that borrow: it is as small as may be, and its
+// burst a packet.
+std::vector<HtbClass> classes_of(const QueueingSpec& spec) {
   // Eight prios for nine levels: best effort high and medium share one.
   constexpr std::uint32_t kPrio[kLevels] = {0, 1, 2, 3, 4, 5, 6, 6, 7};
-  std::vector<HtbClass> out = {{wire::kHtbHost, small_part(spec.rate), spec.rate, 0}};
+  std::vector<HtbClass> out = {{wire::kHtbTop, 0, spec.rate, spec.rate, 0},
+                               {wire::kHtbHost, wire::kHtbTop, small_part(spec.rate), spec.rate, 0}};
   for (unsigned l = 0; l < kLevels; l++) {
     const std::uint64_t given = spec.guaranteed[l];
-    out.push_back(
-        {wire::kHtbLevel + l, given != 0 ? given : small_part(spec.rate), spec.rate, kPrio[l]});
+    const unsigned level = wire::kHtbLevel + l;
+    out.push_back({level, wire::kHtbTop, given != 0 ? given : small_part(spec.rate), spec.rate, kPrio[l]});
+    for (unsigned q = 0; q < kLevelQueues; q++)
+      out.push_back({wire::kHtbQueue + l * kLevelQueues + q, level, kMinRate, spec.rate, kPrio[l]});
   }
   return out;
 }
+
+bool is_queue(const HtbClass& c) { return c.minor == wire::kHtbHost || c.minor >= wire::kHtbQueue; }
 
 Result<> check_rates(const QueueingSpec& spec) {
   if (spec.kind != Queueing::htb) return {};
@@ -275,14 +289,13 @@ Result<> Tree::put_fqs(unsigned count) {
 }
 
 Result<> Tree::put_classes() {
-  Message top = class_message(ifindex_, {wire::kHtbTop, spec_.rate, spec_.rate, 0});
-  MZ_CHECK(wire::exchange(nl_.socket(), top, what()));
   const std::uint64_t bytes = std::max(bytes_in_10ms(spec_.rate), 3 * kSuperpacket);
   const tc_fifo_qopt limit{
       .limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, UINT32_MAX))};
-  for (const HtbClass& c : leaves_of(spec_)) {
+  for (const HtbClass& c : classes_of(spec_)) {
     Message m = class_message(ifindex_, c);
     MZ_CHECK(wire::exchange(nl_.socket(), m, what()));
+    if (!is_queue(c)) continue;
     MZ_CHECK(put_qdisc(wire::our_class(c.minor), 0, "bfifo",
                        [&](Message& q) { q.put(TCA_OPTIONS, &limit, sizeof limit); }));
   }
@@ -416,7 +429,7 @@ Queueing choose_queueing(const QueueingSupport& support, unsigned queues) {
 
 std::uint32_t queue_priority(Queueing kind, unsigned level) {
   if (level >= kLevels) level = kBestEffortMedium;
-  if (kind == Queueing::htb) return wire::our_class(wire::kHtbLevel + level);
+  if (kind == Queueing::htb) return wire::our_class(wire::kHtbQueue + level * kLevelQueues);
   constexpr std::uint32_t kPriority[kLevels] = {8, 9, 10, 11, 12, 13, 14, 0, 15};
   return kPriority[level];
 }

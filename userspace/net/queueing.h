@@ -22,7 +22,7 @@ enum class Queueing {
   fq_bands,   // one fq of three bands (Linux 6.7)
   mqprio_fq,  // three groups of tx queues, an fq on each queue
   prio_fq,    // nine strict bands, an fq in each
-  htb,        // nine classes with a rate; times on packets mean nothing
+  htb,        // nine classes with a rate, of 32 queues; times on packets mean nothing
   none,       // the kernel's default
 };
 const char* name_of(Queueing kind);  // "fq-bands", "mqprio-fq", "prio-fq", "htb", "none"
@@ -61,8 +61,13 @@ Result<unsigned> tx_queues(Netlink& nl, unsigned ifindex);
 constexpr unsigned kLevels = 9;
 // skb->priority that BPF gives a packet of `level`; of best effort medium for a level that
 // is none. Where not HTB: 8..14, 0, 15; 0..7 are the host's own TC_PRIO_*. With HTB: the
-// class, which it takes straight from skb->priority.
+// class of the level's first queue, which it takes straight from skb->priority; the others
+// follow it.
 std::uint32_t queue_priority(Queueing kind, unsigned level);
+
+// With HTB a level is so many queues, each of which has an equal part: for as many senders.
+// fq keeps each flow by itself.
+constexpr unsigned kLevelQueues = 32;
 
 struct QueueingSpec {
   Queueing kind = Queueing::none;

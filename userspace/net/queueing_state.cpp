@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 
 #include "userspace/net/qdisc_wire.h"
 #include "userspace/net/queueing.h"
@@ -137,7 +138,7 @@ void add_fq(const Qdisc& q, std::optional<QueueingState::Fq>& sum) {
   sum->late_nanoseconds = std::max(sum->late_nanoseconds, s.unthrottle_latency_ns);
 }
 
-// Which level or band a class of ours is; none of what stands between.
+// Which level or band a class of ours is of; none of what stands between.
 std::optional<unsigned> place_of(Queueing kind, std::uint32_t classid) {
   const unsigned minor = TC_H_MIN(classid);
   const auto from = [&](unsigned first, unsigned count) -> std::optional<unsigned> {
@@ -146,7 +147,9 @@ std::optional<unsigned> place_of(Queueing kind, std::uint32_t classid) {
   };
   switch (kind) {
     case Queueing::htb:
-      return minor == wire::kHtbHost ? std::optional(kLevels) : from(wire::kHtbLevel, kLevels);
+      if (minor == wire::kHtbHost) return kLevels;
+      if (const auto queue = from(wire::kHtbQueue, kLevels * kLevelQueues)) return *queue / kLevelQueues;
+      return std::nullopt;
     case Queueing::prio_fq:
       return from(1, kLevels);
     case Queueing::mqprio_fq:
@@ -156,7 +159,16 @@ std::optional<unsigned> place_of(Queueing kind, std::uint32_t classid) {
   }
 }
 
+void add(const QueueingState::Leaf& queue, QueueingState::Leaf& sum) {
+  sum.packets += queue.packets;
+  sum.bytes += queue.bytes;
+  sum.drops += queue.drops;
+  sum.backlog_bytes += queue.backlog_bytes;
+  sum.backlog_packets += queue.backlog_packets;
+}
+
 Result<> read_classes(Netlink& nl, unsigned ifindex, QueueingState& s) {
+  std::map<unsigned, QueueingState::Leaf> at_place;
   Message m(RTM_GETTCLASS, NLM_F_DUMP, wire::header_of(ifindex, wire::kOurRoot));
   MZ_CHECK(wire::exchange(nl.socket(), m, fmt::format("link {}: read queueing classes", ifindex),
                           [&](const nlmsghdr& h) {
@@ -165,10 +177,13 @@ Result<> read_classes(Netlink& nl, unsigned ifindex, QueueingState& s) {
                               return;
                             const auto place = place_of(s.kind, at.header().tcm_handle);
                             if (!place) return;
-                            s.leaves.push_back({.level_or_band = *place});
-                            wire::read_counts(at[TCA_STATS2], s.leaves.back(), nullptr);
+                            QueueingState::Leaf one;
+                            wire::read_counts(at[TCA_STATS2], one, nullptr);
+                            auto& sum = at_place[*place];
+                            sum.level_or_band = *place;
+                            add(one, sum);
                           }));
-  std::ranges::sort(s.leaves, {}, &QueueingState::Leaf::level_or_band);
+  for (const auto& [place, sum] : at_place) s.leaves.push_back(sum);
   return {};
 }
 

@@ -13,6 +13,7 @@ namespace mizar {
 namespace {
 
 constexpr const char* kQos = "qos";  // in the store
+static_assert(net::kLevelQueues == MZ_LEVEL_QUEUES);
 constexpr std::array<const char*, 2> kDirections = {"egress", "ingress"};
 
 // What a packet of class k would wait now at a shaper, ns.

@@ -85,6 +85,7 @@ Result<> Qos::put_levels(const Goal& goal) {
     if (at < MZ_LEVELS) {
       row.priority = around_.priority[at];
       if (around_.paced) row.flags |= MZ_LEVEL_F_PACED;
+      if (around_.queued) row.flags |= MZ_LEVEL_F_SPREAD;
     }
     const auto stands = levels_.find(at);
     if (stands != levels_.end() && same_bytes(stands->second, row)) continue;
