@@ -117,6 +117,19 @@ static __always_inline void mz_set_priority(struct mz_pkt *p, __u32 priority)
 	p->ctx->priority = priority;
 }
 
+/* What came out of a tunnel, or had a mirror's headers on and off, has the kernel's word that there
+ * is a tunnel, with the same frame inside: it cannot be said twice (-EALREADY). The kernel has to
+ * know the outer family all the same, and learns it by a header that is translated. A superpacket's
+ * would be lost. */
+static __noinline __attribute__((unused)) int mz_push_again(mz_ctx_t *ctx, __s32 len, int v6, int inner6)
+{
+	if (!v6 == !inner6)
+		return (int)bpf_skb_adjust_room(ctx, len, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO);
+	if (ctx->gso_size || bpf_skb_adjust_room(ctx, v6 ? len - 20 : len + 20, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+		return -1;
+	return (int)bpf_skb_change_proto(ctx, v6 ? mz_htons(ETH_P_IPV6) : mz_htons(ETH_P_IP), 0);
+}
+
 /* Opens the outer headers in front of the whole frame, of the family `v6` says.
  * The L2 length handed to the kernel is the inner Ethernet header alone; FIXED_GSO
  * keeps the segment size that the sender chose. */
@@ -126,12 +139,8 @@ static __always_inline int mz_push_outer(struct mz_pkt *p, int v6)
 		      BPF_F_ADJ_ROOM_ENCAP_L2(ETH_HLEN) |
 		      (v6 ? BPF_F_ADJ_ROOM_ENCAP_L3_IPV6 : BPF_F_ADJ_ROOM_ENCAP_L3_IPV4);
 
-	/* A function that has put headers on and taken them off (a mirror) leaves the
-	 * kernel's word that there is a tunnel, with the same frame inside; it cannot be
-	 * said twice (-EALREADY). A superpacket's family would be the other one's. */
 	if (bpf_skb_adjust_room(p->ctx, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, flags) &&
-	    ((p->ctx->gso_size && p->v6 != v6) ||
-	     bpf_skb_adjust_room(p->ctx, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO)))
+	    mz_push_again(p->ctx, v6 ? MZ_OUTER_LEN6 : MZ_OUTER_LEN4, v6, p->v6))
 		return -1;
 	mz_reload(p);
 	return 0;
