@@ -148,13 +148,17 @@ static __always_inline int copy(struct __sk_buff *skb, const struct mz_function_
 		o->no_way++;
 		return 0;
 	}
-	/* What came through a tunnel just now is one to the kernel already (-EALREADY), with
-	 * the same frame inside. */
 	if (bpf_skb_adjust_room(skb, ROOM, BPF_ADJ_ROOM_MAC,
 				BPF_F_ADJ_ROOM_FIXED_GSO | BPF_F_ADJ_ROOM_ENCAP_L3_IPV4 | l4 |
-					BPF_F_ADJ_ROOM_ENCAP_L2_ETH | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_LEN)) &&
-	    bpf_skb_adjust_room(skb, ROOM, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
-		return 0;
+					BPF_F_ADJ_ROOM_ENCAP_L2_ETH | BPF_F_ADJ_ROOM_ENCAP_L2(ETH_LEN))) {
+		/* What came through a tunnel just now is one to the kernel already (-EALREADY), with
+		 * the same frame inside; that it is IPv4's now, it learns by an IPv6 header that is
+		 * translated. */
+		if (bpf_skb_adjust_room(skb, p->v6 ? ROOM + 20 : ROOM, BPF_ADJ_ROOM_MAC, BPF_F_ADJ_ROOM_FIXED_GSO))
+			return 0;
+		if (p->v6 && bpf_skb_change_proto(skb, bpf_htons(0x0800), 0))
+			return -1;
+	}
 	__builtin_memcpy(h.eth, fib.dmac, 6);
 	__builtin_memcpy(h.eth + 6, fib.smac, 6);
 	h.eth[12] = 0x08;
