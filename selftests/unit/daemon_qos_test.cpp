@@ -202,7 +202,14 @@ TEST_F(DaemonQosTest, SuperpacketsOfAnEndpointAreShort) {
   EXPECT_TRUE(is("65536"));
   ASSERT_OK(set("{endpoint: red/a, qos: {egress: {whole: {rate: 80000000}}}}"));
   EXPECT_TRUE(is("10000"));
+  ASSERT_OK(set("{vpc: red, qos: {egress: {whole: {rate: 40000000}}}}"));
+  EXPECT_TRUE(is("5000")) << "or at its VPC's, or the uplink's: the slowest";
+  ASSERT_OK(set("{uplink: true, qos: {egress: {whole: {rate: 160000000}}}}"));
+  ASSERT_OK(set("{vpc: red}"));
+  EXPECT_TRUE(is("10000"));
   ASSERT_OK(set("{endpoint: red/a}"));
+  EXPECT_TRUE(is("20000"));
+  ASSERT_OK(set("{uplink: true}"));
   EXPECT_TRUE(is("65536"));
 }
 

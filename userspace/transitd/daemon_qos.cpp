@@ -32,6 +32,16 @@ std::uint64_t queue_ns(const mz_clocks& c, const mz_shaper& r, unsigned k, std::
   return most >> MZ_TICK_BITS;
 }
 
+// Bits a second, of all that what the endpoint sends is kept to; 0 = nothing.
+std::uint64_t slowest_of(const Goal& goal, const EndpointSpec& e, std::uint64_t uplink) {
+  std::uint64_t slowest = 0;
+  const auto vpc = goal.vpcs.find(e.vpc);
+  for (const std::uint64_t rate : {e.qos.shaper[MZ_DIR_EGRESS].whole.rate, uplink,
+                                   vpc == goal.vpcs.end() ? 0 : vpc->second.qos.shaper[MZ_DIR_EGRESS].whole.rate})
+    if (rate != 0 && (slowest == 0 || rate < slowest)) slowest = rate;
+  return slowest;
+}
+
 std::uint64_t monotonic_ns() {
   return static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
 }
@@ -145,7 +155,8 @@ void Daemon::ensure_uplink_queueing() {
 }
 
 // What an endpoint receives waits on its interface, where fq can keep it. Its own superpackets
-// are no longer than a millisecond of its rate: a shorter queue, and even spacing.
+// are no longer than a millisecond of the slowest rate that they are kept to: a shorter queue, even
+// spacing, and turns of equal length where several wait.
 void Daemon::ensure_endpoint_queueing() {
   const bool wanted = Qos::in_use(goal_) && queueing_support_ && queueing_support_->fq && options_.queueing != "none" &&
                       options_.queueing != "htb";
@@ -166,7 +177,7 @@ void Daemon::ensure_endpoint_queueing() {
         endpoint_queueing_[port.ifindex] = kind;
       }
     }
-    const unsigned bytes = superpacket_of(e->second.qos.shaper[MZ_DIR_EGRESS].whole.rate);
+    const unsigned bytes = superpacket_of(slowest_of(goal_, e->second, uplink_rate(goal_)));
     const auto before = superpackets_.find(key);
     if ((before == superpackets_.end() ? kSuperpacket : before->second) == bytes) continue;
     if (auto rc = Interfaces::set_superpacket(e->second, bytes == kSuperpacket ? 0 : bytes); !rc)
