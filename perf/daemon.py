@@ -86,10 +86,10 @@ def empty_server():
 
 
 def call(server, what, *endpoints):
-    """Calls one after the other: (a second of the server's CPU, a second)."""
+    """Calls one after the other, in thousands: (a second of the server's CPU, a second)."""
     socket, pid = server
     t = json.loads(run(["taskset", "-c", CPU, f"{PERF}/rpc", "call", socket, str(pid), str(CALL_SECONDS), "1", what, *endpoints]))
-    return t["calls"] / t["server_cpu"], t["calls"] / t["seconds"]
+    return t["calls"] / 1e3 / t["server_cpu"], t["calls"] / 1e3 / t["seconds"]
 
 
 def call_rows():
@@ -100,15 +100,15 @@ def call_rows():
         with many(IN_BULK) as names:
             bulk = interleave((names[:1], names), lambda some: call(servers["ours"], "change", *some)[0] * len(some), CALL_ROUNDS)
 
-    def row(id, what, case, by=0, unit="a CPU second"):
+    def row(id, what, case, by=0, unit="K a CPU second"):
         ours, floor = ([x[by] for x in v[who, case]] for who in servers)
         return Row(id, what, unit, "higher", ours, floor, {}, {"floor": 0.8})
 
     return [row("26", "calls: one endpoint is read (ListEndpoints)", "read"),
             row("26u", "calls: nothing changed (GetLocal)", "unchanged"),
-            row("26w", "the same, client and server on one CPU", "unchanged", 1, "a second"),
+            row("26w", "the same, client and server on one CPU", "unchanged", 1, "K a second"),
             row("26c", "calls: one endpoint is changed (SetLabels)", "change"),
-            Row("26b", f"endpoints changed, {IN_BULK} a call", "a CPU second", "higher", bulk[names], bulk[names[:1]], {}, {"floor": 10},
+            Row("26b", f"endpoints changed, {IN_BULK} a call", "K a CPU second", "higher", bulk[names], bulk[names[:1]], {}, {"floor": 10},
                 note="the service has no stream of updates: what comes in bulk comes in one call")]
 
 
@@ -209,21 +209,21 @@ def plain_veths(names):
 
 
 def endpoint_costs():
-    """Bytes an endpoint: (in the kernel, in transitd, in the kernel of a plain veth pair)."""
+    """KiB an endpoint: (in the kernel, in transitd, in the kernel of a plain veth pair)."""
     with namespaces("plain", MANY) as plain, many(0), namespaces("many", MANY):
         restart(HOST)  # what it once had allocated it would use again
         before, daemon = settled(), resident(pid_of(HOST))
         have(HOST, MANY, ns("many"))
         made, daemon = settled(), resident(pid_of(HOST)) - daemon
         plain_veths(plain)
-        return [x / MANY for x in (made - before, daemon, settled() - made)]
+        return [x / 1024 / MANY for x in (made - before, daemon, settled() - made)]
 
 
 def endpoint_row():
     kernels, daemons, plain = zip(*(endpoint_costs() for _ in range(1 if QUICK else 3)))
     over = [k + d - p for k, d, p in zip(kernels, daemons, plain)]
-    return Bounded("27h", f"an endpoint, of {MANY}, over a veth pair", "B", over, statistics.median(plain),
-                   {"all of it in the kernel": kernels, "in transitd": daemons}, 0, 4096, quoted={"mizar": 3e6})
+    return Bounded("27h", f"an endpoint, of {MANY}, over a veth pair", "KiB", over, statistics.median(plain),
+                   {"all of it in the kernel": kernels, "in transitd": daemons}, 0, 4, quoted={"mizar": 3e6 / 1024})
 
 
 def idle_row():

@@ -95,6 +95,15 @@ int serve_empty(const std::string& socket, const std::string& directory) {
 
 // ---- calls ------------------------------------------------------------------------
 
+bool listens(const std::string& socket) {
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  if (socket.size() >= sizeof at.sun_path) die("socket " + socket + ": its path is too long; choose a shorter one");
+  socket.copy(at.sun_path, socket.size());
+  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
+}
+
 std::unique_ptr<Stub> stub_of(const std::string& socket) {
   return v1::Transit::NewStub(grpc::CreateChannel("unix:" + socket, grpc::InsecureChannelCredentials()));
 }
@@ -140,6 +149,7 @@ double cpu_of(pid_t pid) {
 
 int call_for(const std::string& socket, pid_t pid, double seconds, int callers, const std::string& call,
              const std::vector<std::string>& endpoints) {
+  if (!listens(socket)) die("socket " + socket + ": nobody listens; start transitd");
   const auto stub = stub_of(socket);
   caller(*stub, call, endpoints)();  // the connection's first call pays for it
   std::atomic<unsigned> calls = 0;
@@ -157,15 +167,6 @@ int call_for(const std::string& socket, pid_t pid, double seconds, int callers, 
 }
 
 // ---- a start ------------------------------------------------------------------------
-
-bool listens(const std::string& socket) {
-  sockaddr_un at{};
-  at.sun_family = AF_UNIX;
-  if (socket.size() >= sizeof at.sun_path) die("socket " + socket + ": its path is too long; choose a shorter one");
-  socket.copy(at.sun_path, socket.size());
-  const UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  return connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0;
-}
 
 pid_t spawn(const char* log, char** command) {
   const pid_t pid = fork();
@@ -199,7 +200,8 @@ int main(int argc, char** argv) {
   const std::string mode = argc > 1 ? argv[1] : "";
   const std::string call = argc > 6 ? argv[6] : "";
   if (mode == "serve" && argc == 4) return serve_empty(argv[2], argv[3]);
-  if (mode == "call" && (call == "unchanged" || call == "read" || (call == "change" && argc > 7)))
+  const bool known = call == "unchanged" || call == "read" || (call == "change" && argc > 7);
+  if (mode == "call" && known && std::atoi(argv[3]) > 0)
     return call_for(argv[2], std::atoi(argv[3]), std::atof(argv[4]), std::atoi(argv[5]), call, {argv + 7, argv + argc});
   if (mode == "start" && argc > 4) return start(argv[2], argv[3], argv + 4);
   std::fprintf(stderr,
