@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from daemon import call_rows, memory_rows, restart_rows
 from rows import (BIN, CPU, FLOOR_MOVED, PERF, QUICK, ROOT, ROUNDS, SECONDS, Bounded, Row, inside, interleave, machine, ns, run,
                   server, steal, table)
 from packets import packet_rows
@@ -245,6 +246,9 @@ GROUPS = {
     "14": cpu_rows,
     "23": attach_rows,
     "29": program_rows,
+    "26": call_rows,
+    "27": memory_rows,
+    "28": restart_rows,
 }
 
 
@@ -252,7 +256,8 @@ def settings():
     return {"mtu": {"underlay": 1500, "endpoint": int(os.environ["MTU"])}, "congestion_control": "cubic",
             "offloads": "TSO, GSO, GRO and checksum on; ovs-geneve: checksum, TSO off at the endpoints "
                         "(packet sockets); row 8: tx checksum off, GRO on",
-            "pinned": "sender, softirq, receiver and ovs-vswitchd on one CPU; rows 16 to 23 not pinned"}
+            "pinned": "sender, softirq, receiver and ovs-vswitchd on one CPU; rows 16 to 23, 27 and 28 not pinned",
+            "state": "rows 26 and 27: in memory; row 28: on disk"}
 
 
 def known_rows():

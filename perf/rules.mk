@@ -25,9 +25,10 @@ $(PERF_C): %: %.o $(O)/selftests/bpf/frame.o
 $(PERF_PLAIN): %: %.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -lbpf -lelf -lz -o $@
-$(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels: %: %.o $(LIBS)
+PERF_CPP := $(addprefix $(O)/perf/,attach goal policy_compile rpc set_labels)
+$(PERF_CPP): %: %.o $(LIBS)
 	$(call link)
-ALL += $(PERF_C) $(PERF_PLAIN) $(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels
+ALL += $(PERF_C) $(PERF_PLAIN) $(PERF_CPP)
 
 .PHONY: bench
 bench: ## install what is missing, build, measure: build/bench/results.json (root)
