@@ -26,7 +26,7 @@ static inline __u32 mz_be32_value(__be32 v)
 #endif
 }
 
-static inline __u32 mz_addr_hash(const struct mz_addr *a)
+static inline __attribute__((always_inline)) __u32 mz_addr_hash(const struct mz_addr *a)
 {
 	__u32 h;
 
@@ -43,7 +43,7 @@ static inline __u32 mz_addr_hash(const struct mz_addr *a)
  * names the hop that knows it. MZ_BUCKETS rows a table, a power of two. */
 #define MZ_BUCKETS 128u
 
-static inline __u32 mz_bucket(const struct mz_addr *dst)
+static inline __attribute__((always_inline)) __u32 mz_bucket(const struct mz_addr *dst)
 {
 	return mz_addr_hash(dst) & (MZ_BUCKETS - 1);
 }

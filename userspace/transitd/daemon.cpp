@@ -388,14 +388,17 @@ v1::GoalState Daemon::state() const {
   v1::GoalState all = applied_;
   merge_into(all, added_);
   all.mutable_label_sets()->MergeFrom(newer_.sets());
-  for (const auto& l : newer_.endpoints())
-    for (auto& e : *all.mutable_endpoints()) {
-      if (object_key(e.vpc(), e.name()) != l.endpoint()) continue;
-      e.set_namespace_(l.namespace_());
-      *e.mutable_labels() = l.labels();
-      *e.mutable_ports() = l.ports();
-      *e.mutable_security_groups() = l.security_groups();
-    }
+  if (newer_.endpoints().empty()) return all;
+  std::unordered_map<std::string, v1::Endpoint*> by_key;
+  for (auto& e : *all.mutable_endpoints()) by_key.emplace(object_key(e.vpc(), e.name()), &e);
+  for (const auto& l : newer_.endpoints()) {
+    const auto e = by_key.find(l.endpoint());
+    if (e == by_key.end()) continue;
+    e->second->set_namespace_(l.namespace_());
+    *e->second->mutable_labels() = l.labels();
+    *e->second->mutable_ports() = l.ports();
+    *e->second->mutable_security_groups() = l.security_groups();
+  }
   return all;
 }
 

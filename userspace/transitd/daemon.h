@@ -10,6 +10,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "userspace/base/event_loop.h"
@@ -244,7 +246,15 @@ class Daemon {
   // A rule of a list, as a packet met it.
   [[nodiscard]] std::string describe_rule(std::uint32_t list, std::uint32_t rule) const;
   [[nodiscard]] std::string host_label(std::uint32_t id) const;
+  // What plans and callers have said of endpoints, by key: read once for all of them.
+  struct Said {
+    v1::GoalState all;
+    std::unordered_map<std::string, const v1::Endpoint*> endpoints;  // of `all`
+    std::unordered_set<std::string> added;                           // here, by AddEndpoint
+  };
+  [[nodiscard]] Said said() const;
   Result<v1::EndpointStatus> endpoint_status(const std::string& key) const;
+  [[nodiscard]] v1::EndpointStatus status_of(const std::string& key, const EndpointSpec& e, const Said& said) const;
 
   // A caller who waits for the second look.
   struct PendingTop {

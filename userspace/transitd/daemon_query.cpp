@@ -20,16 +20,26 @@ std::string Daemon::endpoint_by_ifindex(unsigned ifindex) const {
   return fmt::format("interface {}", ifindex);
 }
 
+Daemon::Said Daemon::said() const {
+  Said out;
+  out.all = state();
+  for (auto& m : *out.all.mutable_endpoints()) out.endpoints[object_key(m.vpc(), m.name())] = &m;
+  for (const auto& m : added_.endpoints()) out.added.insert(object_key(m.vpc(), m.name()));
+  return out;
+}
+
 Result<v1::EndpointStatus> Daemon::endpoint_status(const std::string& key) const {
   const auto e = goal_.endpoints.find(key);
   if (e == goal_.endpoints.end()) return fail(Code::not_found, "endpoint {}: there is none", key);
+  return status_of(key, e->second, said());
+}
+
+v1::EndpointStatus Daemon::status_of(const std::string& key, const EndpointSpec& e, const Said& said) const {
   v1::EndpointStatus s;
-  const v1::GoalState all = state();
-  for (const auto& m : all.endpoints())
-    if (object_key(m.vpc(), m.name()) == key) *s.mutable_endpoint() = m;
-  s.mutable_endpoint()->set_mac(mac_text(e->second.mac));
-  s.set_local(goal_.local(e->second));
-  if (const auto& l = e->second.labels; goal_.local(e->second)) {
+  if (const auto m = said.endpoints.find(key); m != said.endpoints.end()) *s.mutable_endpoint() = *m->second;
+  s.mutable_endpoint()->set_mac(mac_text(e.mac));
+  s.set_local(goal_.local(e));
+  if (const auto& l = e.labels; goal_.local(e)) {
     s.mutable_endpoint()->clear_labels();
     s.mutable_endpoint()->clear_ports();
     s.mutable_endpoint()->clear_security_groups();
@@ -40,30 +50,29 @@ Result<v1::EndpointStatus> Daemon::endpoint_status(const std::string& key) const
   s.set_ready(port != ports_.end() && problem == problems_.end());
   if (problem != problems_.end())
     s.set_problem(problem->second);
-  else if (const auto set = policies_.label_set(e->second);
-           goal_.local(e->second) && set && policies_.place(e->second).label == MZ_LABEL_UNKNOWN)
+  else if (const auto set = policies_.label_set(e);
+           goal_.local(e) && set && policies_.place(e).label == MZ_LABEL_UNKNOWN)
     s.set_problem(fmt::format("its label set, {}, has no number: where policy judges, others refuse what it begins; make a plan with it",
                               set->text()));
   if (port != ports_.end()) {
-    s.set_interface(Interfaces::host_name(e->second));
+    s.set_interface(Interfaces::host_name(e));
     s.set_ifindex(port->second.ifindex);
     s.set_mtu(port->second.mtu);
     if (host_ != 0) {
       const std::uint32_t slot = port->second.ifindex % MZ_PORTS;
-      const Addrs& at = e->second.address;
+      const Addrs& at = e.address;
       if (at.v4) s.set_host_address(client_address(Family::v4, slot).text());
       if (at.v6) s.set_host_address6(client_address(Family::v6, slot).text());
     }
   }
-  s.set_added_locally(std::any_of(added_.endpoints().begin(), added_.endpoints().end(),
-                                  [&](const auto& m) { return object_key(m.vpc(), m.name()) == key; }));
+  s.set_added_locally(said.added.contains(key));
   return s;
 }
 
 v1::ListEndpointsReply Daemon::endpoints() const {
   v1::ListEndpointsReply reply;
-  for (const auto& [key, e] : goal_.endpoints)
-    if (auto s = endpoint_status(key)) *reply.add_endpoints() = *s;
+  const Said all = said();
+  for (const auto& [key, e] : goal_.endpoints) *reply.add_endpoints() = status_of(key, e, all);
   return reply;
 }
 
