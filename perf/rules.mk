@@ -11,7 +11,7 @@ $(O)/perf/%.skel.h: $(O)/perf/%.bpf.o
 
 PERF_C := $(O)/perf/micro $(O)/perf/live
 PERF_PLAIN := $(O)/perf/connect $(O)/perf/soak $(O)/perf/programs
-$(PERF_C:=.o): | $(PERF_SKEL)
+$(PERF_C:=.o): | $(PERF_SKEL) $(LR_SKEL)
 $(PERF_C): %: %.o $(O)/selftests/bpf/frame.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -lbpf -lelf -lz -o $@

@@ -79,8 +79,6 @@ Result<> Receiver::attach(unsigned ifindex, bool reflect, const std::string& wha
 }
 
 Result<std::unique_ptr<Receiver>> Receiver::open(const ReceiverSpec& spec) {
-  auto ns = spec.netns.empty() ? mizar::net::NetnsRef::current() : mizar::net::NetnsRef::open(spec.netns);
-  if (!ns) return tl::unexpected(ns.error());
   const std::string what = "interface " + spec.interface;
   std::unique_ptr<Receiver> made(new Receiver);
   const auto put = [&]() -> Result<> {
@@ -90,6 +88,12 @@ Result<std::unique_ptr<Receiver>> Receiver::open(const ReceiverSpec& spec) {
     MZ_CHECK(made->attach(ifindex, spec.reflect, what));
     return wait_for_carrier(spec.interface, what);
   };
+  if (spec.netns.empty()) {
+    MZ_CHECK(put());
+    return made;
+  }
+  auto ns = mizar::net::NetnsRef::open(spec.netns);
+  if (!ns) return tl::unexpected(ns.error());
   MZ_CHECK(mizar::net::run_in(*ns, put));
   return made;
 }

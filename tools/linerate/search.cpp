@@ -38,7 +38,8 @@ namespace {
 // Rates between what passed and what did not.
 class RateSearch {
  public:
-  RateSearch(double high, double precision, const TryRate& try_rate) : try_(try_rate), high_(high), step_(precision * high) {}
+  RateSearch(double high, double precision, const TryRate& try_rate)
+      : try_(try_rate), high_(high), precision_(precision) {}
 
   // Whether the rate passes; remembers why not.
   Result<bool> passes(double rate, bool full) {
@@ -51,15 +52,17 @@ class RateSearch {
       low_ = rate;
       return true;
     }
+    found_.limit = o->generated() ? Limit::loss : Limit::generator;
+    high_ = rate;
     // What the generator did not reach needs no trial.
-    found_.limit = o->clean() ? Limit::generator : Limit::loss;
-    high_ = o->clean() ? std::min(rate, std::max(low_, o->rate())) : rate;
+    if (!o->generated()) high_ = std::min(rate, std::max(low_, o->rate()));
     return false;
   }
 
   Result<> search() {
     auto top = passes(high_, false);
     if (!top) return tl::unexpected(top.error());
+    step_ = precision_ * high_;  // where the line is far beyond the generator
     while (!*top && high_ - low_ > step_) {
       auto rc = passes((low_ + high_) / 2, false);
       if (!rc) return tl::unexpected(rc.error());
@@ -89,7 +92,7 @@ class RateSearch {
 
  private:
   const TryRate& try_;
-  double low_ = 0, high_, step_;
+  double low_ = 0, high_, precision_, step_ = 0;
   Throughput found_;
 };
 

@@ -32,7 +32,7 @@ struct Outcome {
   std::uint64_t received = 0;           // once each
   std::uint64_t duplicates = 0, reordered = 0, late = 0, wrong_length = 0, corrupted = 0;
   bool interrupted = false;
-  Latency latency;
+  Latency latency = {};
 
   [[nodiscard]] std::uint64_t left() const { return sent - refused; }
   [[nodiscard]] double rate() const { return seconds > 0 ? static_cast<double>(left()) / seconds : 0; }
