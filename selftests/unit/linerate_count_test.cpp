@@ -93,7 +93,8 @@ TEST_F(LinerateCount, SequenceNumbersInAnyOrder) {
       {"behind a later one", {0, 2, 1, 3}, 4, 0, 1, 0, 4},
       {"behind, and twice", {0, 2, 1, 1}, 3, 1, 1, 0, 3},
       {"round the window", {0, w, w + 1, w}, 3, 1, 0, 0, w + 2},
-      {"a round behind, never seen", {w + 40, 41}, 2, 0, 1, 0, w + 41},
+      {"a round behind, never seen", {w + 40, 100}, 2, 0, 1, 0, w + 41},
+      {"just too far behind", {w + 40, 41}, 1, 0, 0, 1, w + 41},
       {"too far behind", {2 * w, 0}, 1, 0, 0, 1, 2 * w + 1},
       {"round 32 bits", {0x7fffffff, 0xfffffffe, 0xffffffff, 0, 1, 0xffffffff}, 5, 1, 0, 0, 2},
   };
@@ -117,11 +118,14 @@ TEST_F(LinerateCount, TrialsAreKeptApart) {
   receive(0, frame_of(64), {}, 0);
   EXPECT_EQ(stream().received, 1u);
   EXPECT_EQ(program_->bss->receiver.stale, 2u);
-  // The same place, four trials later: its sequence numbers are new.
+  // The same place, four trials later, where any trial counts: all is new.
   program_->bss->receiver.trial = 0;
+  receive(1);
   receive(0, frame_of(64), {}, kTrial + MZ_LR_TRIALS);
-  EXPECT_EQ(stream().received, 2u);
+  EXPECT_EQ(stream().trial, kTrial + MZ_LR_TRIALS);
+  EXPECT_EQ(stream().received, 1u);
   EXPECT_EQ(stream().duplicates, 0u);
+  EXPECT_EQ(stream().next, 1u);
 }
 
 TEST_F(LinerateCount, FramesOfAllSizesAreIntact) {

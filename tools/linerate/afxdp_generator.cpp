@@ -22,6 +22,7 @@ using mizar::fail;
 constexpr std::uint32_t kRing = 2048;          // descriptors, a power of two
 constexpr std::uint32_t kPlace = 4096;         // bytes of a frame's buffer
 constexpr std::uint64_t kBatch = 64;           // frames between two looks at the clock
+constexpr std::uint64_t kPatience = 1'000'000'000;  // ns without a frame that leaves
 constexpr std::uint16_t kUseSeveral = 1 << 4;  // XDP_USE_SG, Linux 6.6
 constexpr std::uint32_t kContinued = 1 << 0;   // XDP_PKT_CONTD
 
@@ -81,14 +82,19 @@ class AfxdpGenerator : public Generator {
     Sent out;
     const std::uint64_t start = now_ns();
     Pacer pacer(load.rate, load.frames, start);
+    std::uint64_t last = start;  // when a frame went
     while (out.frames < load.frames && !stop) {
-      const std::uint64_t n = pacer.due(now_ns(), out.frames, kBatch);
-      if (n == 0) {
+      const std::uint64_t now = now_ns(), due = pacer.due(now, out.frames, kBatch);
+      if (due == 0) {
         wait_until(pacer.next(out.frames));
+        last = now_ns();
         continue;
       }
-      out.frames += put(s, n);
+      const std::uint64_t went = put(s, due, now);
       MZ_CHECK(kick());
+      out.frames += went;
+      if (went != 0) last = now;
+      if (now > last + kPatience) return stuck();
     }
     MZ_CHECK(drain());
     out.seconds = static_cast<double>(now_ns() - start) / kSecond;
@@ -111,13 +117,12 @@ class AfxdpGenerator : public Generator {
   [[nodiscard]] std::uint64_t at(std::uint64_t frame) const { return frame % frames_ * pieces_ * kPlace; }
 
   // Hands over up to so many frames; returns how many.
-  std::uint64_t put(mz_lr_sender& s, std::uint64_t frames) {
+  std::uint64_t put(mz_lr_sender& s, std::uint64_t frames, std::uint64_t now) {
     reap();
     frames = std::min<std::uint64_t>(frames, (frames_ * pieces_ - in_flight_) / pieces_);
     std::uint32_t at_ring = 0;
     const auto slots = static_cast<std::uint32_t>(frames * pieces_);
     if (slots == 0 || xsk_ring_prod__reserve(&tx_, slots, &at_ring) != slots) return 0;
-    const std::uint64_t now = now_ns();
     for (std::uint64_t i = 0; i < frames; i++) {
       const std::uint64_t from = at(next_++);
       stamp_frame({place(from), frame_.bytes.size()}, frame_.layout, s, now);
@@ -153,12 +158,17 @@ class AfxdpGenerator : public Generator {
 
   // What was handed over leaves before the trial ends.
   Result<> drain() {
-    const std::uint64_t end = now_ns() + 1'000'000'000;
+    const std::uint64_t end = now_ns() + kPatience;
     for (reap(); in_flight_ != 0; reap()) {
       MZ_CHECK(kick());
-      if (now_ns() > end) return fail(Code::failed_precondition, "{}: {} frames do not leave (is it up?)", what_, in_flight_ / pieces_);
+      if (now_ns() > end) return stuck();
     }
     return {};
+  }
+
+  mizar::Failure stuck() const {
+    return fail(Code::failed_precondition, "{}: {} frames do not leave: is it up, does its driver still send?", what_,
+                in_flight_ / pieces_);
   }
 
   std::string interface_, what_;
@@ -175,12 +185,17 @@ class AfxdpGenerator : public Generator {
 
 }  // namespace
 
-Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue, Frame frame) {
+Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue, const Frame& frame) {
   if (if_nametoindex(interface.c_str()) == 0)
     return fail(Code::not_found, "interface {}: there is none: see ip link", interface);
-  auto made = std::make_unique<AfxdpGenerator>(interface, std::move(frame));
-  MZ_CHECK(made->open(queue));
-  return std::unique_ptr<Generator>(std::move(made));
+  // The kernel gives a queue back some time after the socket of the trial before was closed.
+  for (const std::uint64_t end = now_ns() + 2 * kPatience;;) {
+    auto made = std::make_unique<AfxdpGenerator>(interface, frame);
+    const auto done = made->open(queue);
+    if (done) return std::unique_ptr<Generator>(std::move(made));
+    if (done.error().sys != EBUSY || now_ns() > end) return tl::unexpected(done.error());
+    wait_until(now_ns() + kPatience / 100);
+  }
 }
 
 }  // namespace linerate

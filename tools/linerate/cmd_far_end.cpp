@@ -61,8 +61,7 @@ struct Row {
   Outcome counts;
 };
 
-// Streams of trials whose counts stand; older ones of the same place are told and forgotten, as soon as
-// a newer one is seen.
+// Of the last trials, as many as are kept.
 std::vector<Row> rows_of(const Receiver& r) {
   std::vector<Row> out;
   for (std::uint32_t slot = 0; slot < MZ_LR_TRIALS; slot++) {
@@ -122,7 +121,7 @@ void add_reflect(CLI::App& app, Context& ctx) {
 }
 
 void add_receive(CLI::App& app, Context& ctx) {
-  auto* cmd = app.add_subcommand("receive", "Count our frames by trial, stream and sequence number");
+  auto* cmd = app.add_subcommand("receive", "Count our frames of the last four trials by stream and sequence number");
   auto o = add_far_options(*cmd);
   cmd->add_flag("--verify", o->spec.verify, "Look at every byte of the payload");
   cmd->callback([&ctx, o] { ctx.action = [&ctx, o] { return receive(ctx, *o); }; });

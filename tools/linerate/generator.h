@@ -43,8 +43,8 @@ enum class Kind { live, afxdp };
 // `queue`: afxdp's; live frames take the CPU's.
 // Errors: not_found, permission_denied, failed_precondition (the driver cannot), invalid_argument (the frame
 // is too long for this kind).
-Result<std::unique_ptr<Generator>> make_live(const std::string& interface, Frame frame);
-Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue, Frame frame);
+Result<std::unique_ptr<Generator>> make_live(const std::string& interface, const Frame& frame);
+Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue, const Frame& frame);
 
 std::uint64_t now_ns();  // CLOCK_MONOTONIC
 // Waits until then: sleeps while there is time, then spins.

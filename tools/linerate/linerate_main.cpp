@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // transit-linerate: RFC 2544 measurements of network interfaces, and of what lies between them.
 #include <bpf/libbpf.h>
+#include <xdp/libxdp.h>
 
 #include "tools/linerate/commands.h"
 #include "tools/transit/program.h"
@@ -45,6 +46,7 @@ int main(int argc, char** argv) {
   add_run(app, ctx);
   app.footer(kFooter);
   libbpf_set_print(nullptr);  // errors are told in one line
+  libxdp_set_print(nullptr);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

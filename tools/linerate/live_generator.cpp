@@ -89,10 +89,10 @@ class LiveGenerator : public Generator {
 
 }  // namespace
 
-Result<std::unique_ptr<Generator>> make_live(const std::string& interface, Frame frame) {
+Result<std::unique_ptr<Generator>> make_live(const std::string& interface, const Frame& frame) {
   const unsigned ifindex = if_nametoindex(interface.c_str());
   if (ifindex == 0) return fail(Code::not_found, "interface {}: there is none: see ip link", interface);
-  auto made = std::make_unique<LiveGenerator>(interface, std::move(frame));
+  auto made = std::make_unique<LiveGenerator>(interface, frame);
   MZ_CHECK(made->load(ifindex));
   return std::unique_ptr<Generator>(std::move(made));
 }

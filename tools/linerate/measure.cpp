@@ -40,11 +40,15 @@ Result<> check_link(const RunSpec& spec, const Facts& sender) {
   return {};
 }
 
-// Sizes that were asked for have to fit, before anything is measured.
 Result<> check_sizes(const RunSpec& spec, const Facts& sender) {
   for (const unsigned size : spec.sizes)
     if (const std::string why = unfit(spec, sender, size); !why.empty())
       return fail(Code::invalid_argument, "interface {}: {}", sender.link.name, why);
+  return {};
+}
+
+// Tries the largest that was asked for: what its frames need only the kernel knows.
+Result<> check_largest(const RunSpec& spec) {
   SenderSpec largest = spec.sender;
   largest.frame.size = spec.sizes.empty() ? smallest_size(tunnelled(spec)) : *std::max_element(spec.sizes.begin(), spec.sizes.end());
   auto made = Senders::make(largest);
@@ -186,8 +190,9 @@ Result<SizeReport> measure_size(const RunSpec& spec, const Facts& facts, Receive
 }  // namespace
 
 Result<> check_sender(const RunSpec& spec, const Facts& sender) {
+  MZ_CHECK(check_sizes(spec, sender));
   MZ_CHECK(check_link(spec, sender));
-  return check_sizes(spec, sender);
+  return check_largest(spec);
 }
 
 double wire_bits(unsigned size) { return 8.0 * (size + kWireExtra); }
@@ -197,10 +202,13 @@ Result<RunReport> measure(const RunSpec& spec, const std::function<void(const st
   report.spec = spec;
   auto receiving = facts_of(spec.receiver.interface, spec.receiver.netns);
   if (!receiving) return tl::unexpected(receiving.error());
+  auto sending = facts_of(spec.sender.interface);
+  if (!sending) return tl::unexpected(sending.error());
+  MZ_CHECK(check_sizes(spec, *sending));
   auto receiver = Receiver::open(spec.receiver);
   if (!receiver) return tl::unexpected(receiver.error());
-  // After the receiver: an XDP program on one end of a veth changes what the other can do.
-  auto sending = facts_of(spec.sender.interface);
+  // Once more: an XDP program on one end of a veth changes what the other can do.
+  sending = facts_of(spec.sender.interface);
   if (!sending) return tl::unexpected(sending.error());
   MZ_CHECK(check_sender(spec, *sending));
   report.sender = *sending;

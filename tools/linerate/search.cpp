@@ -41,14 +41,22 @@ class RateSearch {
   RateSearch(double high, double precision, const TryRate& try_rate)
       : try_(try_rate), high_(high), precision_(precision) {}
 
+  Result<bool> holds(double rate, unsigned repeat) {
+    for (unsigned i = 0; i < repeat; i++) {
+      auto rc = passes(rate, true);
+      if (!rc || !*rc) return rc;
+    }
+    return true;
+  }
+
   // Whether the rate passes; remembers why not.
   Result<bool> passes(double rate, bool full) {
     auto o = try_(rate, full);
     if (!o) return tl::unexpected(o.error());
     found_.trials++;
     if (o->interrupted) return mizar::fail(mizar::Code::internal, "interrupted");
-    if (full) found_.outcome = *o;
     if (o->clean() && o->generated()) {
+      if (full) found_.outcome = *o;
       low_ = rate;
       return true;
     }
@@ -70,23 +78,23 @@ class RateSearch {
     return {};
   }
 
-  // What passed for a moment has to pass for the full length.
+  // What passed for a moment has to pass for the full length, else some lower rate.
   Result<Throughput> hold(unsigned repeat) {
-    for (double down = step_; low_ > 0; down *= 2) {
-      unsigned held = 0;
-      const double rate = low_;
-      while (held < repeat) {
-        auto rc = passes(rate, true);
-        if (!rc) return tl::unexpected(rc.error());
-        if (!*rc) break;
-        held++;
-      }
-      if (held == repeat) {
-        found_.rate = rate;
-        return found_;
-      }
-      low_ = std::max(0.0, rate - down);
+    double good = low_, bad = 0;
+    for (double down = step_; good > 0; down *= 2) {
+      auto rc = holds(good, repeat);
+      if (!rc) return tl::unexpected(rc.error());
+      if (*rc) break;
+      bad = good;
+      good = std::max(0.0, good - down);
     }
+    while (good > 0 && bad - good > step_) {
+      const double middle = (good + bad) / 2;
+      auto rc = holds(middle, repeat);
+      if (!rc) return tl::unexpected(rc.error());
+      (*rc ? good : bad) = middle;
+    }
+    found_.rate = good;
     return found_;
   }
 
