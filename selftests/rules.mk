@@ -97,7 +97,7 @@ ALL += $(UNIT_TESTS)
 # What operators write is read by the command line's own code.
 $(O)/selftests/unit/qos_test: $(O)/tools/transit/qos_settings.o
 # What transit-linerate does without an interface.
-$(O)/selftests/unit/linerate_test $(O)/selftests/unit/linerate_count_test: $(patsubst %,$(O)/tools/linerate/%.o,frame search)
+$(O)/selftests/unit/linerate_test $(O)/selftests/unit/linerate_count_test: $(patsubst %,$(O)/tools/linerate/%.o,frame generator search)
 $(O)/selftests/unit/linerate_count_test.o: | $(LR_SKEL)
 # The tests' own code: compiling it well takes longer than running it.
 $(O)/selftests/unit/%.o: CXXFLAGS_ += -O0

@@ -216,6 +216,7 @@ TEST_F(LinerateCount, GeneratedFramesAreWhole) {
     g->rodata->frame = f.layout;
     ASSERT_EQ(mz_lr_generate__load(g.get()), 0);
     g->data->sender.trial = kTrial;
+    g->data->sender.frames = 3;
     mz_lr_sender same = g->data->sender;
     for (int i = 0; i < 3; i++) {
       std::vector<std::uint8_t> dirty = f.bytes, want = f.bytes;
@@ -224,6 +225,9 @@ TEST_F(LinerateCount, GeneratedFramesAreWhole) {
       stamp_frame(want, f.layout, same, 0);
       EXPECT_EQ(dirty, want) << tunnel << i;
     }
+    auto one_more = f.bytes;
+    EXPECT_EQ(run(one_more, g->progs.generate), std::uint32_t{XDP_DROP});
+    EXPECT_EQ(g->data->sender.seq, 3u);
   }
 }
 

@@ -6,8 +6,7 @@
 #include <cmath>
 
 #include "bpf/abi/wire.h"
-#include "tools/linerate/frame.h"
-#include "tools/linerate/pacer.h"
+#include "tools/linerate/generator.h"
 #include "tools/linerate/search.h"
 
 namespace linerate {
@@ -190,33 +189,39 @@ TEST(LinerateLatency, Quantiles) {
 
 constexpr std::uint64_t kMs = 1'000'000;
 
-TEST(LineratePacer, KeepsTheRate) {
-  for (const double rate : {100.0, 5'000.0, 1e6, 2e7}) {
+mz_lr_pace pace_of(double rate) {
+  mz_lr_sender s{};
+  Load{rate, 1, 1, 0}.begin(s);
+  return s.pace;
+}
+
+TEST(LineratePace, KeepsTheRate) {
+  for (const double rate : {100.0, 5'000.0, 1e6, 1.488e7}) {
+    mz_lr_pace p = pace_of(rate);
     const auto frames = static_cast<std::uint64_t>(rate / 10);
-    Pacer p(rate, frames, 5 * kMs);
     std::uint64_t now = 5 * kMs, sent = 0;
-    while (sent < frames) {
-      const std::uint64_t n = p.due(now, sent, 4096);
-      EXPECT_LE(static_cast<double>(sent + n), rate * static_cast<double>(now - 5 * kMs) / kSecond + 1);
-      sent += n;
-      if (n == 0) now = std::max(now + 1, p.next(sent));
+    for (; sent < frames; now += 37) {
+      sent += mz_lr_due(&p, now, sent);
+      ASSERT_LE(static_cast<double>(sent), rate * static_cast<double>(now - 5 * kMs) / kSecond * (1 + 1e-6) + 1);
     }
-    EXPECT_EQ(sent, frames);
-    EXPECT_NEAR(static_cast<double>(now - 5 * kMs), 1e8, 1e6) << rate;
+    EXPECT_NEAR(static_cast<double>(now - 5 * kMs), 1e8 - kSecond / rate, 1e4) << rate;
+    EXPECT_NEAR(seconds_of({rate, frames, 1, 0}, p), 0.1, 1e-4) << rate;
   }
 }
 
-TEST(LineratePacer, DoesNotMakeUpForLongGaps) {
-  Pacer p(1e6, 1'000'000, 0);
-  EXPECT_EQ(p.due(100 * kMs, 0, 1'000'000), 1'000u);  // a millisecond of the rate
-  EXPECT_EQ(p.due(100 * kMs, 1'000, 1'000'000), 0u);
-  EXPECT_EQ(p.due(101 * kMs, 1'000, 1'000'000), 1'000u);
+TEST(LineratePace, DoesNotMakeUpForLongGaps) {
+  mz_lr_pace p = pace_of(1e6);
+  EXPECT_EQ(mz_lr_due(&p, kMs, 0), 1u);
+  std::uint64_t sent = 1;
+  for (std::uint64_t n = 0; (n = mz_lr_due(&p, 100 * kMs, sent)) != 0;) sent += n;
+  EXPECT_EQ(sent, 1'001u);  // a millisecond of the rate
+  EXPECT_EQ(mz_lr_due(&p, 100 * kMs + 3'000, sent), 3u);
 }
 
-TEST(LineratePacer, WithoutARateAllAtOnce) {
-  Pacer p(0, 10'000, 0);
-  EXPECT_EQ(p.due(0, 0, 4'096), 4'096u);
-  EXPECT_EQ(p.due(0, 8'192, 4'096), 1'808u);
+TEST(LineratePace, WithoutARateAlways) {
+  mz_lr_pace p = pace_of(0);
+  EXPECT_EQ(mz_lr_due(&p, kMs, 1u << 30), std::uint64_t{MZ_LR_BATCH});
+  EXPECT_NEAR(seconds_of({0, 64, 1, 0}, p), 0, 1e-6);
 }
 
 // ---- frames ------------------------------------------------------------------------

@@ -9,7 +9,6 @@
 #include <cstring>
 
 #include "tools/linerate/generator.h"
-#include "tools/linerate/pacer.h"
 #include "userspace/net/device.h"
 
 namespace linerate {
@@ -21,7 +20,6 @@ using mizar::fail;
 
 constexpr std::uint32_t kRing = 2048;          // descriptors, a power of two
 constexpr std::uint32_t kPlace = 4096;         // bytes of a frame's buffer
-constexpr std::uint64_t kBatch = 64;           // frames between two looks at the clock
 constexpr std::uint64_t kPatience = 1'000'000'000;  // ns without a frame that leaves
 constexpr std::uint16_t kUseSeveral = 1 << 4;  // XDP_USE_SG, Linux 6.6
 constexpr std::uint32_t kContinued = 1 << 0;   // XDP_PKT_CONTD
@@ -80,14 +78,11 @@ class AfxdpGenerator : public Generator {
     const auto before = mizar::net::device_info(*netlink_, interface_);
     if (!before) return tl::unexpected(before.error());
     Sent out;
-    const std::uint64_t start = now_ns();
-    Pacer pacer(load.rate, load.frames, start);
-    std::uint64_t last = start;  // when a frame went
+    std::uint64_t last = now_ns();  // when a frame went
     while (out.frames < load.frames && !stop) {
-      const std::uint64_t now = now_ns(), due = pacer.due(now, out.frames, kBatch);
+      const std::uint64_t now = now_ns(), due = std::min<std::uint64_t>(mz_lr_due(&s.pace, now, out.frames), load.frames - out.frames);
       if (due == 0) {
-        wait_until(pacer.next(out.frames));
-        last = now_ns();
+        last = now;
         continue;
       }
       const std::uint64_t went = put(s, due, now);
@@ -97,7 +92,7 @@ class AfxdpGenerator : public Generator {
       if (now > last + kPatience) return stuck();
     }
     MZ_CHECK(drain());
-    out.seconds = static_cast<double>(now_ns() - start) / kSecond;
+    out.seconds = seconds_of(load, s.pace);
     const auto after = mizar::net::device_info(*netlink_, interface_);
     if (!after) return tl::unexpected(after.error());
     out.refused = after->tx_dropped - before->tx_dropped;

@@ -47,12 +47,28 @@ static __always_inline void set_stamp(struct mz_lr_stamp *stamp)
 	stamp->ns = !sender.timed || (seq & sender.time_mask) ? 0 : bpf_ktime_get_ns();
 }
 
+static __always_inline int is_due(void)
+{
+	if (sender.seq >= sender.frames)
+		return 0;
+	if (!sender.granted)
+		sender.granted = mz_lr_due(&sender.pace, bpf_ktime_get_ns(), sender.seq);
+	if (!sender.granted)
+		return 0;
+	sender.granted--;
+	return 1;
+}
+
+/* Runs until told to stop; a frame that is not due goes back to its pool. Without stamps
+ * every run sends. */
 SEC("xdp")
 int generate(struct xdp_md *ctx)
 {
 	__u8 *end = (void *)(long)ctx->data_end, *at = (void *)(long)ctx->data;
 	__u64 *w = (__u64 *)at;
 
+	if (frame.stamp_at && !is_due())
+		return XDP_DROP;
 	if ((__u8 *)(w + frame.words) > end)
 		return XDP_ABORTED;
 	for (__u32 i = 0; i < frame.words && i < MZ_LR_WORDS; i++)

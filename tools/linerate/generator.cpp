@@ -3,6 +3,7 @@
 
 #include <time.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace linerate {
@@ -17,6 +18,18 @@ void Load::begin(mz_lr_sender& s) const {
   s.refused = 0;
   s.timed = time_every != 0;
   s.time_mask = time_every - 1;
+  s.frames = frames;
+  s.granted = 0;
+  s.pace = {};
+  if (rate == 0) return;
+  s.pace.gap = static_cast<std::uint64_t>(kSecond / rate * (1 << MZ_LR_GAP_BITS));
+  s.pace.most = static_cast<std::uint64_t>(std::max(2.0, rate * 1e-3));
+}
+
+double seconds_of(const Load& load, const mz_lr_pace& pace) {
+  const double took = static_cast<double>(pace.last - pace.start) / kSecond;
+  // The last frame's own gap is part of its time.
+  return load.rate == 0 ? std::max(took, 1e-9) : std::max(took, static_cast<double>(load.frames) / load.rate);
 }
 
 std::uint64_t now_ns() {

@@ -2,6 +2,8 @@
 // One sender: a stream of frames from one CPU out of one interface.
 #pragma once
 
+#include <signal.h>
+
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -20,7 +22,7 @@ struct Load {
   std::uint32_t trial = 0;
   std::uint32_t time_every = 0;  // one frame in so many is timed, a power of two; 0: none
 
-  // Where the sender begins; of `seed` what it was.
+  // Where the sender begins; `seed` goes on.
   void begin(mz_lr_sender& s) const;
 };
 
@@ -36,7 +38,10 @@ class Generator {
   virtual ~Generator() = default;
   // Sequence numbers begin with 0. The calling thread is on the CPU that is to send.
   virtual Result<Sent> send(const Load& load, const std::atomic<bool>& stop) = 0;
+  // From another thread: whether send() waits for kWake to its thread, as all is sent.
+  [[nodiscard]] virtual bool waits() const { return false; }
 };
+inline constexpr int kWake = SIGUSR1;
 
 enum class Kind { live, afxdp };
 
@@ -46,7 +51,10 @@ enum class Kind { live, afxdp };
 Result<std::unique_ptr<Generator>> make_live(const std::string& interface, const Frame& frame);
 Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue, const Frame& frame);
 
+inline constexpr double kSecond = 1e9;  // ns
 std::uint64_t now_ns();  // CLOCK_MONOTONIC
+// Of frames that were paced so.
+double seconds_of(const Load& load, const mz_lr_pace& pace);
 // Waits until then: sleeps while there is time, then spins.
 void wait_until(std::uint64_t ns);
 

@@ -43,7 +43,43 @@ struct mz_lr_frame {
 	__u32 pad;
 };
 
-/* What a sender has sent. */
+/* When frames are due. In the generator's program too: each run of live frames costs a millisecond
+ * to set up, which no rate survives that is kept outside of it. */
+struct mz_lr_pace {
+	__u64 start; /* CLOCK_MONOTONIC; 0: with the first look at the clock */
+	__u64 gap;   /* between two frames, ns << MZ_LR_GAP_BITS; 0: none */
+	__u64 most;  /* frames that are made up for */
+	__u64 last;  /* when some were due */
+};
+
+#define MZ_LR_GAP_BITS 20
+#define MZ_LR_BATCH    64 /* frames between two looks at the clock */
+
+/* Frames to send now. Who was kept from sending for long does not make up for it: that would be a
+ * burst, which the rate does not say. */
+static inline __u64 mz_lr_due(struct mz_lr_pace *p, __u64 now, __u64 sent)
+{
+	__u64 owed;
+
+	if (!p->start)
+		p->start = now;
+	if (!p->gap) {
+		p->last = now;
+		return MZ_LR_BATCH;
+	}
+	owed = ((now - p->start) << MZ_LR_GAP_BITS) / p->gap + 1;
+	if (owed <= sent)
+		return 0;
+	owed -= sent;
+	if (owed > p->most) {
+		p->start += ((owed - p->most) * p->gap) >> MZ_LR_GAP_BITS;
+		owed = p->most;
+	}
+	p->last = now;
+	return owed < MZ_LR_BATCH ? owed : MZ_LR_BATCH;
+}
+
+/* What a sender has sent, and is to send. */
 struct mz_lr_sender {
 	__u32 seq;
 	__u32 trial;
@@ -51,7 +87,10 @@ struct mz_lr_sender {
 	__u32 thread;    /* whose frames `refused` counts */
 	__u32 timed;     /* some of the frames are */
 	__u32 time_mask; /* those whose sequence numbers have none of these bits */
-	__u64 refused; /* by the interface: never on the wire */
+	__u64 refused;   /* by the interface: never on the wire */
+	__u64 frames;    /* in all */
+	__u64 granted;   /* may be sent before the next look at the clock */
+	struct mz_lr_pace pace;
 };
 
 /* Latency: 32 buckets for each power of two, so 3 % wide; the last takes all above. */

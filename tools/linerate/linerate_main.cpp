@@ -15,8 +15,8 @@ wire a frame takes 20 bytes more. 100 % is the line's rate where there is a line
 there it is what the generator makes. Where the rate asked for could not be generated, the
 generator is the limit, and that is said. Frames are UDP to port 7 of RFC 2544's addresses.
 
-Latency is from the frame's making to its XDP program at the receiver, one clock: the
-batch it waited in (0.1 ms of the rate, 64 frames at most) is part of it.
+Latency is from the frame's making to its XDP program at the receiver, by one clock: what
+it waited for the others of its batch (64 frames at most) is part of it.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or input, 3 not found.
 

@@ -5,10 +5,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tools/linerate/generator.h"  // before the skeleton, which names its types
 #include "tools/linerate/generate.skel.h"
 #include "tools/linerate/live_frames.h"
-#include "tools/linerate/pacer.h"
 
 namespace linerate {
 
@@ -17,8 +18,7 @@ namespace {
 using mizar::Code;
 using mizar::fail;
 
-// Frames a call: that many are under way when somebody wants to stop.
-constexpr std::uint64_t kChunk = 1 << 12;
+constexpr std::uint64_t kForever = 0x7fffffff;  // as many runs as a call takes
 
 struct FreeProgram {
   void operator()(mz_lr_generate* p) const { mz_lr_generate__destroy(p); }
@@ -39,6 +39,7 @@ class LiveGenerator : public Generator {
     if (program_->links.count_refused == nullptr)
       return refused(errno, what_ + ": watch what it refuses (tracepoint xdp_devmap_xmit)");
     // One of no trial: whether the kernel takes frames of this size.
+    program_->data->sender.frames = 1;
     if (const int run_err = run(1); run_err != 0) return failed(-run_err);
     return {};
   }
@@ -47,25 +48,17 @@ class LiveGenerator : public Generator {
     mz_lr_sender& s = program_->data->sender;
     load.begin(s);
     s.thread = static_cast<std::uint32_t>(syscall(SYS_gettid));
-    Sent out;
-    const std::uint64_t start = now_ns();
-    Pacer pacer(load.rate, load.frames, start);
-    while (out.frames < load.frames && !stop) {
-      const auto n = static_cast<std::uint32_t>(pacer.due(now_ns(), out.frames, kChunk));
-      if (n == 0) {
-        wait_until(pacer.next(out.frames));
-        continue;
-      }
-      if (const int err = run(n); err == -EINTR)
-        break;
-      else if (err != 0)
-        return failed(-err);
-      out.frames += n;
+    while (s.seq < s.frames && !stop) {
+      // Paced runs end by kWake, which is EINTR here.
+      const std::uint64_t runs = load.rate == 0 ? s.frames - s.seq : kForever;
+      if (const int err = run(static_cast<std::uint32_t>(std::min(runs, kForever))); err != 0 && err != -EINTR) return failed(-err);
     }
-    out.seconds = static_cast<double>(now_ns() - start) / kSecond;
-    out.frames = s.seq;  // an interrupted call sent some
-    out.refused = s.refused;
-    return out;
+    return Sent{s.seq, s.refused, seconds_of(load, s.pace)};
+  }
+
+  [[nodiscard]] bool waits() const override {
+    const mz_lr_sender& s = program_->data->sender;
+    return __atomic_load_n(&s.seq, __ATOMIC_RELAXED) >= s.frames;
   }
 
  private:

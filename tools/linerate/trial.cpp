@@ -10,7 +10,6 @@
 #include <optional>
 #include <thread>
 
-#include "tools/linerate/pacer.h"
 #include "userspace/base/random.h"
 
 namespace linerate {
@@ -22,6 +21,9 @@ void stop_on_signals() {
   stop.sa_handler = [](int) { stopping = true; };
   sigaction(SIGTERM, &stop, nullptr);
   sigaction(SIGINT, &stop, nullptr);
+  struct sigaction wake {};  // no SA_RESTART: it is to interrupt
+  wake.sa_handler = [](int) {};
+  sigaction(kWake, &wake, nullptr);
 }
 
 std::uint32_t next_trial() {
@@ -40,6 +42,8 @@ Result<> pin(unsigned cpu) {
   if (err == 0) return {};
   return mizar::fail_errno(mizar::Code::invalid_argument, err, fmt::format("CPU {}: --cpus", cpu));
 }
+
+constexpr std::uint64_t kLook = 1'000'000;  // ns between two looks at who has sent all
 
 // The i-th of n parts of a whole.
 std::uint64_t part(std::uint64_t whole, std::size_t i, std::size_t n) { return whole / n + (i < whole % n ? 1 : 0); }
@@ -60,21 +64,23 @@ Result<Senders> Senders::make(const SenderSpec& spec) {
 
 Result<Sent> Senders::send(const Load& load) {
   std::vector<std::optional<Result<Sent>>> results(all_.size());
-  std::latch ready(static_cast<std::ptrdiff_t>(all_.size()));
+  std::latch ready(static_cast<std::ptrdiff_t>(all_.size())), done(static_cast<std::ptrdiff_t>(all_.size()));
   std::vector<std::jthread> threads;
   for (std::size_t i = 0; i < all_.size(); i++)
     threads.emplace_back([&, i] {
       const auto pinned = pin(all_[i].cpu);
-      ready.arrive_and_wait();
-      if (!pinned) {
-        results[i] = tl::unexpected(pinned.error());
-        return;
-      }
       Load mine = load;
       mine.rate = load.rate / static_cast<double>(all_.size());
       mine.frames = part(load.frames, i, all_.size());
-      results[i] = all_[i].generator->send(mine, stopping);
+      ready.arrive_and_wait();
+      results[i] = pinned ? all_[i].generator->send(mine, stopping) : Result<Sent>(tl::unexpected(pinned.error()));
+      done.count_down();
     });
+  while (!done.try_wait()) {
+    wait_until(now_ns() + kLook);
+    for (std::size_t i = 0; i < all_.size(); i++)
+      if (stopping || all_[i].generator->waits()) pthread_kill(threads[i].native_handle(), kWake);
+  }
   threads.clear();  // joins
   Sent sum;
   for (auto& r : results) {

@@ -14,7 +14,7 @@ namespace linerate {
 
 // Set by SIGINT and SIGTERM.
 extern std::atomic<bool> stopping;
-void stop_on_signals();
+void stop_on_signals();  // before anything is sent
 
 struct SenderSpec {
   std::string interface;
