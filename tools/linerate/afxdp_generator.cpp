@@ -18,11 +18,11 @@ namespace {
 using mizar::Code;
 using mizar::fail;
 
-constexpr std::uint32_t kRing = 2048;          // descriptors, a power of two
-constexpr std::uint32_t kPlace = 4096;         // bytes of a frame's buffer
+constexpr std::uint32_t kRing = 2048;               // descriptors, a power of two
+constexpr std::uint32_t kPlace = 4096;              // bytes of a frame's buffer
 constexpr std::uint64_t kPatience = 1'000'000'000;  // ns without a frame that leaves
-constexpr std::uint16_t kUseSeveral = 1 << 4;  // XDP_USE_SG, Linux 6.6
-constexpr std::uint32_t kContinued = 1 << 0;   // XDP_PKT_CONTD
+constexpr std::uint16_t kUseSeveral = 1 << 4;       // XDP_USE_SG, Linux 6.6
+constexpr std::uint32_t kContinued = 1 << 0;        // XDP_PKT_CONTD
 
 struct FreeUmem {
   void operator()(xsk_umem* u) const { xsk_umem__delete(u); }
@@ -42,7 +42,8 @@ class AfxdpGenerator : public Generator {
   }
 
   Result<> open(unsigned queue) {
-    void* memory = mmap(nullptr, std::size_t{kRing} * kPlace, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void* memory = mmap(nullptr, std::size_t{kRing} * kPlace, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return refused(errno, what_ + ": memory for frames");
     memory_.reset(memory);
     xsk_umem_config shared{};
@@ -61,8 +62,10 @@ class AfxdpGenerator : public Generator {
     err = xsk_socket__create(&socket, interface_.c_str(), queue, umem, nullptr, &tx_, &config);
     socket_.reset(socket);
     if (err == -EINVAL && pieces_ > 1)
-      return fail(Code::invalid_argument, "{}: a frame of {} bytes needs several buffers, which the driver or Linux before 6.6 has not",
-                  what_, frame_.bytes.size() + kFcs);
+      return fail(
+          Code::invalid_argument,
+          "{}: a frame of {} bytes needs several buffers, which the driver or Linux before 6.6 has not",
+          what_, frame_.bytes.size() + kFcs);
     if (err != 0) return refused(-err, fmt::format("{}: AF_XDP socket on queue {}", what_, queue));
     fill_places();
     auto nl = mizar::net::Netlink::open();
@@ -80,7 +83,8 @@ class AfxdpGenerator : public Generator {
     Sent out;
     std::uint64_t last = now_ns();  // when a frame went
     while (out.frames < load.frames && !stop) {
-      const std::uint64_t now = now_ns(), due = std::min<std::uint64_t>(mz_lr_due(&s.pace, now, out.frames), load.frames - out.frames);
+      const std::uint64_t now = now_ns(), due = std::min<std::uint64_t>(mz_lr_due(&s.pace, now, out.frames),
+                                                                        load.frames - out.frames);
       if (due == 0) {
         last = now;
         continue;
@@ -162,7 +166,8 @@ class AfxdpGenerator : public Generator {
   }
 
   mizar::Failure stuck() const {
-    return fail(Code::failed_precondition, "{}: {} frames do not leave: is it up, does its driver still send?", what_,
+    return fail(Code::failed_precondition,
+                "{}: {} frames do not leave: is it up, does its driver still send?", what_,
                 in_flight_ / pieces_);
   }
 
@@ -180,7 +185,8 @@ class AfxdpGenerator : public Generator {
 
 }  // namespace
 
-Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue, const Frame& frame) {
+Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue,
+                                              const Frame& frame) {
   if (if_nametoindex(interface.c_str()) == 0)
     return fail(Code::not_found, "interface {}: there is none: see ip link", interface);
   // The kernel gives a queue back some time after the socket of the trial before was closed.

@@ -83,12 +83,13 @@ void print_rows(const Context& ctx, const std::vector<Row>& rows) {
     transit::print_value(ctx.format, all);
     return;
   }
-  transit::Table table({">TRIAL", ">STREAM", ">SENT", ">RECEIVED", ">LOST", ">DUPLICATE", ">REORDERED", ">CUT", ">CHANGED"});
+  transit::Table table(
+      {">TRIAL", ">STREAM", ">SENT", ">RECEIVED", ">LOST", ">DUPLICATE", ">REORDERED", ">CUT", ">CHANGED"});
   const auto n = [](std::uint64_t v) { return std::to_string(v); };
   for (const Row& row : rows) {
     const Outcome& o = row.counts;
-    table.row({n(row.trial), n(row.stream), n(o.sent), n(o.received), n(o.lost()), n(o.duplicates + o.late), n(o.reordered),
-               n(o.wrong_length), n(o.corrupted)});
+    table.row({n(row.trial), n(row.stream), n(o.sent), n(o.received), n(o.lost()), n(o.duplicates + o.late),
+               n(o.reordered), n(o.wrong_length), n(o.corrupted)});
   }
   table.print();
 }
@@ -116,12 +117,14 @@ void add_reflect(CLI::App& app, Context& ctx) {
   auto* cmd = app.add_subcommand("reflect", "Send our frames back, addresses and ports swapped, by XDP");
   auto o = add_far_options(*cmd);
   o->spec.reflect = true;
-  cmd->add_option("--out", o->spec.out, "Send them out of another interface; default: where they came")->type_name("INTERFACE");
+  cmd->add_option("--out", o->spec.out, "Send them out of another interface; default: where they came")
+      ->type_name("INTERFACE");
   cmd->callback([&ctx, o] { ctx.action = [&ctx, o] { return reflect(ctx, *o); }; });
 }
 
 void add_receive(CLI::App& app, Context& ctx) {
-  auto* cmd = app.add_subcommand("receive", "Count our frames of the last four trials by stream and sequence number");
+  auto* cmd =
+      app.add_subcommand("receive", "Count our frames of the last four trials by stream and sequence number");
   auto o = add_far_options(*cmd);
   cmd->add_flag("--verify", o->spec.verify, "Look at every byte of the payload");
   cmd->callback([&ctx, o] { ctx.action = [&ctx, o] { return receive(ctx, *o); }; });

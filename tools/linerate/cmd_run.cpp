@@ -25,11 +25,17 @@ Result<Tests> tests_of(const std::vector<std::string>& words) {
   if (words.empty()) return Tests{};
   Tests t{false, false, false, false};
   for (const auto& w : words) {
-    if (w == "throughput") t.throughput = true;
-    else if (w == "latency") t.latency = true;
-    else if (w == "loss") t.loss = true;
-    else if (w == "back-to-back") t.back_to_back = true;
-    else return fail(Code::invalid_argument, "--tests: must be of throughput, latency, loss, back-to-back, not '{}'", w);
+    if (w == "throughput")
+      t.throughput = true;
+    else if (w == "latency")
+      t.latency = true;
+    else if (w == "loss")
+      t.loss = true;
+    else if (w == "back-to-back")
+      t.back_to_back = true;
+    else
+      return fail(Code::invalid_argument,
+                  "--tests: must be of throughput, latency, loss, back-to-back, not '{}'", w);
   }
   return t;
 }
@@ -37,7 +43,8 @@ Result<Tests> tests_of(const std::vector<std::string>& words) {
 // Where the frames come back, and whose MAC they go to if --to-mac does not say.
 Result<SenderSpec> ends_of(RunOptions& o) {
   if (o.reflected == !o.receive.empty())
-    return fail(Code::invalid_argument, "{}: say --receive INTERFACE or --reflected, one of them", o.send.interface);
+    return fail(Code::invalid_argument, "{}: say --receive INTERFACE or --reflected, one of them",
+                o.send.interface);
   if (o.reflected) {
     o.spec.receiver.interface = o.send.interface;
     return sender_of(o.send, nullptr);
@@ -76,7 +83,10 @@ Result<int> run(const Context& ctx, RunOptions o) {
 }
 
 void add_seconds(CLI::App& cmd, const std::string& name, double& target, const std::string& what) {
-  cmd.add_option(name, target, what)->check(CLI::Range(0.001, 86400.0).description(""))->type_name("SECONDS")->capture_default_str();
+  cmd.add_option(name, target, what)
+      ->check(CLI::Range(0.001, 14400.0).description(""))
+      ->type_name("SECONDS")
+      ->capture_default_str();
 }
 
 // ---- send --------------------------------------------------------------------------
@@ -91,7 +101,8 @@ struct OneOptions {
 Result<int> send(const Context& ctx, const OneOptions& o) {
   auto sender = sender_of(o.send, nullptr);
   if (!sender) return tl::unexpected(sender.error());
-  if (o.rate == 0 && o.frames == 0) return fail(Code::invalid_argument, "{}: say --rate, --frames or both", o.send.interface);
+  if (o.rate == 0 && o.frames == 0)
+    return fail(Code::invalid_argument, "{}: say --rate, --frames or both", o.send.interface);
   RunSpec spec;
   spec.sender = *sender;
   spec.sizes = {o.size};
@@ -107,9 +118,14 @@ Result<int> send(const Context& ctx, const OneOptions& o) {
   if (!sent) return tl::unexpected(sent.error());
   const double fps = static_cast<double>(sent->frames - sent->refused) / sent->seconds;
   if (ctx.format == transit::Format::table)
-    fmt::print("trial {}: {} frames sent, {} refused by {}, {:.4f} Mpps\n", load.trial, sent->frames, sent->refused, o.send.interface, fps / 1e6);
+    fmt::print("trial {}: {} frames sent, {} refused by {}, {:.4f} Mpps\n", load.trial, sent->frames,
+               sent->refused, o.send.interface, fps / 1e6);
   else
-    transit::print_value(ctx.format, {{"trial", load.trial}, {"sent", sent->frames}, {"refused", sent->refused}, {"seconds", sent->seconds}, {"mpps", fps / 1e6}});
+    transit::print_value(ctx.format, {{"trial", load.trial},
+                                      {"sent", sent->frames},
+                                      {"refused", sent->refused},
+                                      {"seconds", sent->seconds},
+                                      {"mpps", fps / 1e6}});
   return transit::kExitOk;
 }
 
@@ -119,8 +135,13 @@ void add_send(CLI::App& app, Context& ctx) {
   auto* cmd = app.add_subcommand("send", "One trial, for transit-linerate receive on another host");
   auto o = std::make_shared<OneOptions>();
   add_send_options(*cmd, o->send);
-  cmd->add_option("--size", o->size, "Bytes of a frame with its checksum")->check(CLI::Range(64u, 65535u).description(""))->type_name("BYTES")->capture_default_str();
-  cmd->add_option("--rate", o->rate, "Frames a second; default: as fast as it goes")->check(CLI::Range(0.001, 1e9).description(""))->type_name("FPS");
+  cmd->add_option("--size", o->size, "Bytes of a frame with its checksum")
+      ->check(CLI::Range(64u, 65535u).description(""))
+      ->type_name("BYTES")
+      ->capture_default_str();
+  cmd->add_option("--rate", o->rate, "Frames a second; default: as fast as it goes")
+      ->check(CLI::Range(0.01, 1e9).description(""))
+      ->type_name("FPS");
   cmd->add_option("--frames", o->frames, "So many; default: --rate for --seconds")->type_name("N");
   add_seconds(*cmd, "--seconds", o->seconds, "How long");
   cmd->callback([&ctx, o] { ctx.action = [&ctx, o] { return send(ctx, *o); }; });
@@ -133,19 +154,35 @@ void add_run(CLI::App& app, Context& ctx) {
   add_send_options(*cmd, o->send);
   cmd->add_option("--receive", o->receive, "Where frames arrive")->type_name("INTERFACE");
   cmd->add_option("--receive-netns", o->receive_netns, "... in that namespace")->type_name("NAME");
-  cmd->add_flag("--reflected", o->reflected, "They come back to the sender: transit-linerate reflect, or a device that does so");
-  cmd->add_option("--sizes", s.sizes, "Bytes of frames with their checksum; default: RFC 2544's, 4096 and 9000 where they fit")
+  cmd->add_flag("--reflected", o->reflected,
+                "They come back to the sender: transit-linerate reflect, or a device that does so");
+  cmd->add_option("--sizes", s.sizes,
+                  "Bytes of frames with their checksum; default: RFC 2544's, 4096 and 9000 where they fit")
       ->delimiter(',')
       ->check(CLI::Range(64u, 65535u).description(""))
       ->type_name("BYTES,...");
-  cmd->add_option("--tests", o->tests, "throughput,latency,loss,back-to-back; default: all")->delimiter(',')->type_name("TEST,...");
+  cmd->add_option("--tests", o->tests, "throughput,latency,loss,back-to-back; default: all")
+      ->delimiter(',')
+      ->type_name("TEST,...");
   add_seconds(*cmd, "--seconds", s.seconds, "Length of a trial that counts; RFC 2544 wants 60");
   add_seconds(*cmd, "--search-seconds", s.search_seconds, "... of one that leads there");
-  cmd->add_option("--repeat", s.repeat, "Trials that count, of each kind")->check(CLI::Range(1u, 1000u).description(""))->type_name("N")->capture_default_str();
+  cmd->add_option("--repeat", s.repeat, "Trials that count, of each kind")
+      ->check(CLI::Range(1u, 1000u).description(""))
+      ->type_name("N")
+      ->capture_default_str();
   add_seconds(*cmd, "--settle", s.settle, "Silence after which nothing more is expected");
-  cmd->add_option("--precision", o->precision, "Of the throughput, percent of the highest rate")->check(CLI::Range(0.001, 50.0).description(""))->type_name("PERCENT")->capture_default_str();
-  cmd->add_option("--max-rate", s.max_rate, "What 100 % is; default: the line's rate, or all that the generator makes")->check(CLI::Range(1.0, 1e9).description(""))->type_name("FPS");
-  cmd->add_option("--time-every", s.time_every, "Latency: one frame in so many, a power of two")->check(CLI::Range(1u, 1u << 20).description(""))->type_name("N")->capture_default_str();
+  cmd->add_option("--precision", o->precision, "Of the throughput, percent of the highest rate")
+      ->check(CLI::Range(0.001, 50.0).description(""))
+      ->type_name("PERCENT")
+      ->capture_default_str();
+  cmd->add_option("--max-rate", s.max_rate,
+                  "What 100 % is; default: the line's rate, or all that the generator makes")
+      ->check(CLI::Range(1.0, 1e9).description(""))
+      ->type_name("FPS");
+  cmd->add_option("--time-every", s.time_every, "Latency: one frame in so many, a power of two")
+      ->check(CLI::Range(1u, 1u << 20).description(""))
+      ->type_name("N")
+      ->capture_default_str();
   cmd->add_flag("--verify", s.receiver.verify, "Look at every byte of the payload");
   cmd->callback([&ctx, o] { ctx.action = [&ctx, o] { return run(ctx, *o); }; });
 }

@@ -113,14 +113,18 @@ void print_facts(const Facts& f) {
   using F = mizar::net::XdpFeatures;
   transit::Table table({"PROPERTY", "FOUND"});
   const auto say = [&](const char* name, bool F::*field) {
-    table.row({name, !f.features ? "unknown: Linux before 6.3 does not say" : (*f.features).*field ? "yes" : "no"});
+    table.row({name, !f.features            ? "unknown: Linux before 6.3 does not say"
+                     : (*f.features).*field ? "yes"
+                                            : "no"});
   };
   table.row({"interface", f.link.name + (f.link.running ? "" : f.link.up ? ", no carrier" : ", down")});
   table.row({"driver", f.driver.empty() ? "unknown" : f.driver});
   table.row({"line", line_text(f)});
   table.row({"queues", fmt::format("{} receive, {} transmit", f.device.rx_queues, f.device.tx_queues)});
-  table.row({"MTU", f.device.max_mtu ? fmt::format("{}, at most {}", f.link.mtu, f.device.max_mtu) : std::to_string(f.link.mtu)});
-  table.row({"XDP attached", f.device.xdp_program ? fmt::format("{}, program {}", mode_text(f.device.xdp), f.device.xdp_program)
+  table.row({"MTU", f.device.max_mtu ? fmt::format("{}, at most {}", f.link.mtu, f.device.max_mtu)
+                                     : std::to_string(f.link.mtu)});
+  table.row({"XDP attached", f.device.xdp_program ? fmt::format("{}, program {}", mode_text(f.device.xdp),
+                                                                f.device.xdp_program)
                                                   : mode_text(f.device.xdp)});
   say("native XDP (driver mode)", &F::basic);
   say("XDP redirects from it", &F::redirect);

@@ -15,10 +15,10 @@ using mizar::Result;
 struct Facts {
   mizar::net::Link link;
   mizar::net::DeviceInfo device;
-  std::string driver;                                 // empty: it does not say
-  std::uint64_t line = 0;                             // bits a second, 0: none
-  std::string no_line;                                // why
-  std::optional<mizar::net::XdpFeatures> features;    // Linux 6.3
+  std::string driver;                               // empty: it does not say
+  std::uint64_t line = 0;                           // bits a second, 0: none
+  std::string no_line;                              // why
+  std::optional<mizar::net::XdpFeatures> features;  // Linux 6.3
 };
 
 // Of the process's namespace, or the named one. Errors: not_found.

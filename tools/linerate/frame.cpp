@@ -141,8 +141,9 @@ void set_destination(std::uint8_t* at, const mz_lr_frame& layout, mz_lr_sender& 
 
 }  // namespace
 
-void stamp_frame(std::span<std::uint8_t> bytes, const mz_lr_frame& layout, mz_lr_sender& sender, std::uint64_t now_ns) {
-  const std::uint32_t seq = sender.seq++;
+void stamp_frame(std::span<std::uint8_t> bytes, const mz_lr_frame& layout, mz_lr_sender& sender,
+                 std::uint64_t now_ns) {
+  const auto seq = static_cast<std::uint32_t>(sender.seq++);
   if (layout.inner_at) set_destination(bytes.data() + layout.inner_at, layout, sender);
   mz_lr_stamp s{};
   s.magic = htons(MZ_LR_MAGIC);

@@ -45,6 +45,7 @@ unsigned mtu_needed(unsigned size);
 Frame make_frame(const FrameSpec& spec);
 
 // What the generator's program does to live frames, for those in our own memory.
-void stamp_frame(std::span<std::uint8_t> bytes, const mz_lr_frame& layout, mz_lr_sender& sender, std::uint64_t now_ns);
+void stamp_frame(std::span<std::uint8_t> bytes, const mz_lr_frame& layout, mz_lr_sender& sender,
+                 std::uint64_t now_ns);
 
 }  // namespace linerate

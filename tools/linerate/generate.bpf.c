@@ -38,7 +38,7 @@ static __always_inline void set_destination(struct iphdr *ip)
 
 static __always_inline void set_stamp(struct mz_lr_stamp *stamp)
 {
-	__u32 seq = sender.seq++;
+	__u32 seq = (__u32)sender.seq++;
 
 	stamp->magic = bpf_htons(MZ_LR_MAGIC);
 	stamp->trial = bpf_htons((__u16)sender.trial);

@@ -51,7 +51,8 @@ void wait_until(std::uint64_t ns) {
 mizar::Failure refused(int err, const std::string& what) {
   using mizar::Code;
   if (err == EPERM || err == EACCES)
-    return mizar::fail_errno(Code::permission_denied, err, what + ": needs root (CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW)");
+    return mizar::fail_errno(Code::permission_denied, err,
+                             what + ": needs root (CAP_BPF, CAP_NET_ADMIN, CAP_NET_RAW)");
   return mizar::fail_errno(Code::failed_precondition, err, what);
 }
 

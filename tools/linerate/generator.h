@@ -49,10 +49,11 @@ enum class Kind { live, afxdp };
 // Errors: not_found, permission_denied, failed_precondition (the driver cannot), invalid_argument (the frame
 // is too long for this kind).
 Result<std::unique_ptr<Generator>> make_live(const std::string& interface, const Frame& frame);
-Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue, const Frame& frame);
+Result<std::unique_ptr<Generator>> make_afxdp(const std::string& interface, unsigned queue,
+                                              const Frame& frame);
 
 inline constexpr double kSecond = 1e9;  // ns
-std::uint64_t now_ns();  // CLOCK_MONOTONIC
+std::uint64_t now_ns();                 // CLOCK_MONOTONIC
 // Of frames that were paced so.
 double seconds_of(const Load& load, const mz_lr_pace& pace);
 // Waits until then: sleeps while there is time, then spins.

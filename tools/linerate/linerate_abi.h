@@ -47,7 +47,7 @@ struct mz_lr_frame {
  * to set up, which no rate survives that is kept outside of it. */
 struct mz_lr_pace {
 	__u64 start; /* CLOCK_MONOTONIC; 0: with the first look at the clock */
-	__u64 gap;   /* between two frames, ns << MZ_LR_GAP_BITS; 0: none */
+	__u64 gap;   /* between two frames, ns << MZ_LR_GAP_BITS, which leaves room for four hours; 0: none */
 	__u64 most;  /* frames that are made up for */
 	__u64 last;  /* when some were due */
 };
@@ -81,12 +81,13 @@ static inline __u64 mz_lr_due(struct mz_lr_pace *p, __u64 now, __u64 sent)
 
 /* What a sender has sent, and is to send. */
 struct mz_lr_sender {
-	__u32 seq;
+	__u64 seq; /* stamps have its lower half */
 	__u32 trial;
 	__u32 seed;
 	__u32 thread;    /* whose frames `refused` counts */
 	__u32 timed;     /* some of the frames are */
 	__u32 time_mask; /* those whose sequence numbers have none of these bits */
+	__u32 pad;
 	__u64 refused;   /* by the interface: never on the wire */
 	__u64 frames;    /* in all */
 	__u64 granted;   /* may be sent before the next look at the clock */

@@ -30,13 +30,15 @@ Examples:
 
 int main(int argc, char** argv) {
   Context ctx;
-  CLI::App app("Measures network interfaces, and what lies between them, as RFC 2544 says.", "transit-linerate");
+  CLI::App app("Measures network interfaces, and what lies between them, as RFC 2544 says.",
+               "transit-linerate");
   app.fallthrough();
   app.require_subcommand(1);
   app.get_formatter()->column_width(30);
-  transit::add_choice<transit::Format>(app, "-o,--output", ctx.format,
-                                       {{"table", transit::Format::table}, {"json", transit::Format::json}, {"yaml", transit::Format::yaml}},
-                                       "table for people, json or yaml for programs")
+  transit::add_choice<transit::Format>(
+      app, "-o,--output", ctx.format,
+      {{"table", transit::Format::table}, {"json", transit::Format::json}, {"yaml", transit::Format::yaml}},
+      "table for people, json or yaml for programs")
       ->default_str("table");
   app.set_version_flag("--version", std::string("transit-linerate ") + MZ_VERSION);
   add_probe(app, ctx);

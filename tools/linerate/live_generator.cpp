@@ -26,7 +26,8 @@ struct FreeProgram {
 
 class LiveGenerator : public Generator {
  public:
-  LiveGenerator(std::string interface, Frame frame) : what_("interface " + interface), frame_(std::move(frame)) {}
+  LiveGenerator(std::string interface, Frame frame)
+      : what_("interface " + interface), frame_(std::move(frame)) {}
 
   Result<> load(unsigned ifindex) {
     program_.reset(mz_lr_generate__open());
@@ -51,7 +52,9 @@ class LiveGenerator : public Generator {
     while (s.seq < s.frames && !stop) {
       // Paced runs end by kWake, which is EINTR here.
       const std::uint64_t runs = load.rate == 0 ? s.frames - s.seq : kForever;
-      if (const int err = run(static_cast<std::uint32_t>(std::min(runs, kForever))); err != 0 && err != -EINTR) return failed(-err);
+      if (const int err = run(static_cast<std::uint32_t>(std::min(runs, kForever)));
+          err != 0 && err != -EINTR)
+        return failed(-err);
     }
     return Sent{s.seq, s.refused, seconds_of(load, s.pace)};
   }
@@ -70,7 +73,8 @@ class LiveGenerator : public Generator {
   mizar::Failure failed(int err) const {
     if (err == EINVAL)
       return fail(Code::invalid_argument,
-                  "{}: a frame of {} bytes is no live frame (a page is too short, or Linux before 5.18): use --generator afxdp",
+                  "{}: a frame of {} bytes is no live frame (a page is too short, or Linux before 5.18): use "
+                  "--generator afxdp",
                   what_, frame_.bytes.size() + kFcs);
     return refused(err, what_ + ": send live frames");
   }

@@ -22,21 +22,23 @@ std::string unfit(const RunSpec& spec, const Facts& sender, unsigned size) {
   if (const unsigned least = smallest_size(tunnelled(spec)); size < least)
     return fmt::format("{} bytes have no room for headers and stamp: at least {}", size, least);
   if (mtu_needed(size) > sender.link.mtu)
-    return fmt::format("MTU {} is too small for frames of {} bytes: ip link set {} mtu {}", sender.link.mtu, size,
-                       sender.link.name, mtu_needed(size));
+    return fmt::format("MTU {} is too small for frames of {} bytes: ip link set {} mtu {}", sender.link.mtu,
+                       size, sender.link.name, mtu_needed(size));
   return {};
 }
 
 Result<> check_link(const RunSpec& spec, const Facts& sender) {
   const std::string what = "interface " + sender.link.name;
-  if (!sender.link.up) return fail(Code::failed_precondition, "{}: is down: ip link set {} up", what, sender.link.name);
+  if (!sender.link.up)
+    return fail(Code::failed_precondition, "{}: is down: ip link set {} up", what, sender.link.name);
   if (spec.sender.kind == Kind::live && sender.features && !sender.features->xmit)
     return fail(Code::failed_precondition,
-                "{}: {} takes no XDP frames now: on a veth turn gro on at its other end, or attach XDP there; else --generator afxdp",
+                "{}: {} takes no XDP frames now: on a veth turn gro on at its other end, or attach XDP "
+                "there; else --generator afxdp",
                 what, sender.driver.empty() ? "its driver" : sender.driver);
   if (spec.sender.kind == Kind::afxdp && spec.sender.cpus.size() > sender.device.tx_queues)
-    return fail(Code::invalid_argument, "{}: --cpus: {} streams for {} transmit queues", what, spec.sender.cpus.size(),
-                sender.device.tx_queues);
+    return fail(Code::invalid_argument, "{}: --cpus: {} streams for {} transmit queues", what,
+                spec.sender.cpus.size(), sender.device.tx_queues);
   return {};
 }
 
@@ -50,7 +52,8 @@ Result<> check_sizes(const RunSpec& spec, const Facts& sender) {
 // Tries the largest that was asked for: what its frames need only the kernel knows.
 Result<> check_largest(const RunSpec& spec) {
   SenderSpec largest = spec.sender;
-  largest.frame.size = spec.sizes.empty() ? smallest_size(tunnelled(spec)) : *std::max_element(spec.sizes.begin(), spec.sizes.end());
+  largest.frame.size = spec.sizes.empty() ? smallest_size(tunnelled(spec))
+                                          : *std::max_element(spec.sizes.begin(), spec.sizes.end());
   auto made = Senders::make(largest);
   if (!made) return tl::unexpected(made.error());
   return {};
@@ -80,7 +83,9 @@ class SizeRun {
   }
 
   TryRate by_rate() {
-    return [this](double rate, bool full) { return trial(rate, rate * (full ? spec_.seconds : spec_.search_seconds)); };
+    return [this](double rate, bool full) {
+      return trial(rate, rate * (full ? spec_.seconds : spec_.search_seconds));
+    };
   }
 
   // What 100 % is: the line, --max-rate, else what the generator makes.
@@ -97,11 +102,14 @@ class SizeRun {
     auto o = trial(rate, frames);
     if (!o) return tl::unexpected(o.error());
     if (o->left() == 0)
-      return fail(Code::failed_precondition, "interface {}: refused all of {} frames: is the other end up, and its XDP or GRO on?",
+      return fail(Code::failed_precondition,
+                  "interface {}: refused all of {} frames: is the other end up, and its XDP or GRO on?",
                   facts_.link.name, o->sent);
     if (o->received == 0)
-      return fail(Code::failed_precondition, "interface {}: none of {} frames arrived: see --to-mac, and whether what lies between forwards",
-                  spec_.receiver.interface, o->left());
+      return fail(
+          Code::failed_precondition,
+          "interface {}: none of {} frames arrived: see --to-mac, and whether what lies between forwards",
+          spec_.receiver.interface, o->left());
     report_.reach = *o;
     report_.high = rate > 0 ? rate : o->rate();
     return {};
@@ -144,7 +152,8 @@ class SizeRun {
     // Without a line nothing but the generator says how close frames follow each other.
     const double rate = facts_.line || spec_.max_rate > 0 ? report_.high : 0;
     const auto most = static_cast<std::uint64_t>(std::max(1.0, report_.high * spec_.seconds));
-    auto b = back_to_back(most, spec_.repeat, [&](std::uint64_t n) { return trial(rate, static_cast<double>(n)); });
+    auto b = back_to_back(most, spec_.repeat,
+                          [&](std::uint64_t n) { return trial(rate, static_cast<double>(n)); });
     if (!b) return tl::unexpected(b.error());
     report_.burst = *b;
     return {};
@@ -158,14 +167,19 @@ class SizeRun {
 };
 
 void warn(RunReport& report, const SizeReport& s) {
-  const auto add = [&](const std::string& text) { report.warnings.push_back(fmt::format("{} bytes: {}", s.size, text)); };
+  const auto add = [&](const std::string& text) {
+    report.warnings.push_back(fmt::format("{} bytes: {}", s.size, text));
+  };
   if (!s.reach.generated())
-    add(fmt::format("{:.4g} Mpps were asked for and {:.4g} generated: the generator is the limit, not the device under test",
+    add(
+        fmt::format("{:.4g} Mpps were asked for and {:.4g} generated: the generator is the limit, not the "
+                    "device under test",
                     s.reach.asked / 1e6, s.reach.rate() / 1e6));
   else if (s.throughput && s.throughput->limit == Limit::generator)
     add("the generator is the limit, not the device under test");
   if (s.throughput && s.throughput->rate == 0) add("no rate is without loss");
-  if (s.reach.duplicates || s.reach.late) add(fmt::format("{} duplicates", s.reach.duplicates + s.reach.late));
+  if (s.reach.duplicates || s.reach.late)
+    add(fmt::format("{} duplicates", s.reach.duplicates + s.reach.late));
   if (s.reach.wrong_length || s.reach.corrupted)
     add(fmt::format("{} frames arrived cut or changed", s.reach.wrong_length + s.reach.corrupted));
 }
@@ -215,8 +229,10 @@ Result<RunReport> measure(const RunSpec& spec, const std::function<void(const st
   report.receiver = *receiving;
   report.native = (*receiver)->native();
   if (!report.native)
-    report.warnings.push_back(fmt::format("interface {}: no native XDP: counted by generic XDP, which is slower", spec.receiver.interface));
-  const std::vector<unsigned> sizes = spec.sizes.empty() ? std::vector<unsigned>(std::begin(kSizes), std::end(kSizes)) : spec.sizes;
+    report.warnings.push_back(fmt::format(
+        "interface {}: no native XDP: counted by generic XDP, which is slower", spec.receiver.interface));
+  const std::vector<unsigned> sizes =
+      spec.sizes.empty() ? std::vector<unsigned>(std::begin(kSizes), std::end(kSizes)) : spec.sizes;
   for (const unsigned size : sizes) {
     progress(fmt::format("{} bytes", size));
     auto s = measure_size(spec, report.sender, **receiver, size);

@@ -33,7 +33,8 @@ Result<> wait_for_carrier(const std::string& interface, const std::string& what)
     if (!link) return tl::unexpected(link.error());
     if (link->running) return {};
     if (!link->up) return fail(Code::failed_precondition, "{}: is down: ip link set {} up", what, interface);
-    if (now_ns() > end) return fail(Code::failed_precondition, "{}: no carrier: is the cable in, the other end up?", what);
+    if (now_ns() > end)
+      return fail(Code::failed_precondition, "{}: no carrier: is the cable in, the other end up?", what);
     wait_until(now_ns() + 10'000'000);
   }
 }
@@ -51,11 +52,13 @@ Result<> Receiver::load(const ReceiverSpec& spec, const std::string& what) {
   program_->bss->receiver.verify = spec.verify;
   if (!spec.out.empty()) {
     program_->bss->receiver.out = if_nametoindex(spec.out.c_str());
-    if (program_->bss->receiver.out == 0) return fail(Code::not_found, "interface {}: there is none: see ip link", spec.out);
+    if (program_->bss->receiver.out == 0)
+      return fail(Code::not_found, "interface {}: there is none: see ip link", spec.out);
   }
   if (const int err = mz_lr_receive__load(program_.get()); err != 0)
     return refused(-err, what + ": load the receiver's program");
-  void* at = mmap(nullptr, kStreamBytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(program_->maps.streams), 0);
+  void* at =
+      mmap(nullptr, kStreamBytes, PROT_READ | PROT_WRITE, MAP_SHARED, bpf_map__fd(program_->maps.streams), 0);
   if (at == MAP_FAILED) return refused(errno, what + ": counts");
   streams_.reset(at);
   return {};
@@ -73,7 +76,8 @@ Result<> Receiver::attach(unsigned ifindex, bool reflect, const std::string& wha
     if (link_.valid()) return {};
     if (native || err == 0) err = errno;
     if (errno == EBUSY || errno == EEXIST)
-      return fail(Code::failed_precondition, "{}: another XDP program is there: see ip link; ip link set dev INTERFACE xdp off", what);
+      return fail(Code::failed_precondition,
+                  "{}: another XDP program is there: see ip link; ip link set dev INTERFACE xdp off", what);
   }
   return refused(err, what + ": attach XDP");
 }

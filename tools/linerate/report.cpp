@@ -50,7 +50,10 @@ Json throughput_value(const SizeReport& s, std::uint64_t line) {
 
 Json size_value(const SizeReport& s, std::uint64_t line) {
   if (!s.skipped.empty()) return {{"size", s.size}, {"skipped", s.skipped}};
-  Json out{{"size", s.size}, {"skipped", nullptr}, {"full_rate_mpps", s.high / 1e6}, {"full_rate", trial_value(s.reach, s.size, line)}};
+  Json out{{"size", s.size},
+           {"skipped", nullptr},
+           {"full_rate_mpps", s.high / 1e6},
+           {"full_rate", trial_value(s.reach, s.size, line)}};
   if (s.throughput) out["throughput"] = throughput_value(s, line);
   if (s.latency) {
     out["latency"] = latency_value(s.latency->latency);
@@ -66,10 +69,13 @@ Json size_value(const SizeReport& s, std::uint64_t line) {
   return out;
 }
 
-std::string share(double part, double whole) { return whole > 0 ? fmt::format("{:.1f} %", 100 * part / whole) : "-"; }
+std::string share(double part, double whole) {
+  return whole > 0 ? fmt::format("{:.1f} %", 100 * part / whole) : "-";
+}
 
 void print_summary(const RunReport& report) {
-  transit::Table table({">SIZE", ">MPPS", ">WIRE Gbit/s", ">LINE", "LIMIT", ">P50", ">P99", ">MAX", ">BURST"});
+  transit::Table table(
+      {">SIZE", ">MPPS", ">WIRE Gbit/s", ">LINE", "LIMIT", ">P50", ">P99", ">MAX", ">BURST"});
   const double line = static_cast<double>(report.sender.line);
   for (const auto& s : report.sizes) {
     if (!s.skipped.empty()) continue;
@@ -100,7 +106,8 @@ void print_loss(const RunReport& report) {
     if (s.loss.empty()) continue;
     std::vector<std::string> row{std::to_string(s.size), fmt::format("{:.4f}", s.high / 1e6)};
     // A star: the generator did not reach it.
-    for (const Outcome& o : s.loss) row.push_back(fmt::format("{:.3g} %{}", 100 * o.loss(), o.generated() ? "" : "*"));
+    for (const Outcome& o : s.loss)
+      row.push_back(fmt::format("{:.3g} %{}", 100 * o.loss(), o.generated() ? "" : "*"));
     table.row(std::move(row));
   }
   transit::print_line("");
@@ -110,9 +117,9 @@ void print_loss(const RunReport& report) {
 }  // namespace
 
 Json counts_value(const Outcome& o) {
-  return {{"sent", o.sent},           {"refused", o.refused},     {"received", o.received},         {"lost", o.lost()},
-          {"duplicates", o.duplicates}, {"reordered", o.reordered}, {"late", o.late},
-          {"wrong_length", o.wrong_length}, {"corrupted", o.corrupted}};
+  return {{"sent", o.sent},   {"refused", o.refused},           {"received", o.received},
+          {"lost", o.lost()}, {"duplicates", o.duplicates},     {"reordered", o.reordered},
+          {"late", o.late},   {"wrong_length", o.wrong_length}, {"corrupted", o.corrupted}};
 }
 
 std::string time_text(std::uint64_t ns) {
@@ -140,7 +147,8 @@ Json report_value(const RunReport& report) {
 
 void print_report(const RunReport& report) {
   fmt::print("{} -> {}: {}, {}\n\n", report.sender.link.name, report.receiver.link.name,
-             report.sender.driver.empty() ? "unknown driver" : report.sender.driver, line_text(report.sender));
+             report.sender.driver.empty() ? "unknown driver" : report.sender.driver,
+             line_text(report.sender));
   print_summary(report);
   if (report.spec.tests.loss) print_loss(report);
   for (const auto& s : report.sizes)

@@ -129,7 +129,8 @@ namespace {
 
 Result<std::uint64_t> longest_burst(std::uint64_t most, const TryBurst& try_burst) {
   std::uint64_t low = 0, high = most + 1;
-  for (std::uint64_t n = most; high - low > std::max<std::uint64_t>(1, high / 100); n = low + (high - low) / 2) {
+  for (std::uint64_t n = most; high - low > std::max<std::uint64_t>(1, high / 100);
+       n = low + (high - low) / 2) {
     auto o = try_burst(n);
     if (!o) return tl::unexpected(o.error());
     if (o->interrupted) return mizar::fail(mizar::Code::internal, "interrupted");

@@ -70,8 +70,8 @@ Result<std::vector<Outcome>> loss_curve(double high, const TryRate& try_rate);
 using TryBurst = std::function<Result<Outcome>(std::uint64_t frames)>;
 
 struct Burst {
-  double frames = 0;   // mean of the repetitions
-  bool all = false;    // each passed whole: the device's limit is beyond
+  double frames = 0;  // mean of the repetitions
+  bool all = false;   // each passed whole: the device's limit is beyond
 };
 
 // 26.4: the longest burst without loss, up to `most`, within 1 %.

@@ -26,9 +26,11 @@ Result<Tunnel> tunnel_of(const SendOptions& o) {
   if (!from) return tl::unexpected(from.error());
   t.inner_from = *from;
   if (o.inner_to.empty())
-    return fail(Code::invalid_argument, "--geneve: --inner-to PREFIX says which endpoints the packets are for");
+    return fail(Code::invalid_argument,
+                "--geneve: --inner-to PREFIX says which endpoints the packets are for");
   auto to = mizar::Prefix::parse(o.inner_to.find('/') == std::string::npos ? o.inner_to + "/32" : o.inner_to);
-  if (!to || !to->ip.is_v4()) return fail(Code::invalid_argument, "--inner-to: '{}' is no IPv4 block", o.inner_to);
+  if (!to || !to->ip.is_v4())
+    return fail(Code::invalid_argument, "--inner-to: '{}' is no IPv4 block", o.inner_to);
   t.inner_to = *to;
   return t;
 }
@@ -50,8 +52,10 @@ Result<std::vector<unsigned>> cpus_of(const SendOptions& o) {
   CPU_ZERO(&set);
   sched_getaffinity(0, sizeof set, &set);
   for (const unsigned cpu : o.cpus) {
-    if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &set)) return fail(Code::invalid_argument, "--cpus: CPU {}: there is none for us: see nproc, taskset", cpu);
-    if (std::count(o.cpus.begin(), o.cpus.end(), cpu) > 1) return fail(Code::invalid_argument, "--cpus: CPU {} is given twice", cpu);
+    if (cpu >= CPU_SETSIZE || !CPU_ISSET(cpu, &set))
+      return fail(Code::invalid_argument, "--cpus: CPU {}: there is none for us: see nproc, taskset", cpu);
+    if (std::count(o.cpus.begin(), o.cpus.end(), cpu) > 1)
+      return fail(Code::invalid_argument, "--cpus: CPU {} is given twice", cpu);
   }
   return o.cpus;
 }
@@ -60,8 +64,9 @@ Result<std::vector<unsigned>> cpus_of(const SendOptions& o) {
 
 void add_send_options(CLI::App& cmd, SendOptions& o) {
   cmd.add_option("interface", o.interface, "Where frames leave")->type_name("INTERFACE")->required();
-  transit::add_choice<Kind>(cmd, "--generator", o.kind, {{"live", Kind::live}, {"afxdp", Kind::afxdp}},
-                            "live: XDP live frames; afxdp: AF_XDP sockets, also for frames longer than a page")
+  transit::add_choice<Kind>(
+      cmd, "--generator", o.kind, {{"live", Kind::live}, {"afxdp", Kind::afxdp}},
+      "live: XDP live frames; afxdp: AF_XDP sockets, also for frames longer than a page")
       ->default_str("live");
   cmd.add_option("--cpus", o.cpus, "CPUs that send, a stream and with afxdp a queue each; default: one")
       ->delimiter(',')
@@ -69,15 +74,19 @@ void add_send_options(CLI::App& cmd, SendOptions& o) {
   cmd.add_option("--to-mac", o.to_mac, "Next hop; default: the --receive interface's")->type_name("MAC");
   cmd.add_option("--from", o.from, "Source address")->type_name("ADDRESS")->capture_default_str();
   cmd.add_option("--to", o.to, "Destination address")->type_name("ADDRESS")->capture_default_str();
-  o.geneve = cmd.add_option("--geneve", o.vni, "Tunnel packets of this VNI, for a hop under test; --from, --to: hosts")
+  o.geneve = cmd.add_option("--geneve", o.vni,
+                            "Tunnel packets of this VNI, for a hop under test; --from, --to: hosts")
                  ->check(CLI::Range(1u, MZ_VNI_MAX).description(""))
                  ->type_name("VNI");
   cmd.add_option("--host-id", o.host_id, "Region's id of the host that has --from")
       ->check(CLI::Range(1u, MZ_HOST_ID_MAX).description(""))
       ->type_name("ID")
       ->capture_default_str();
-  cmd.add_option("--inner-from", o.inner_from, "Source endpoint")->type_name("ADDRESS")->capture_default_str();
-  cmd.add_option("--inner-to", o.inner_to, "Destination endpoints: each frame is for one of the block")->type_name("PREFIX");
+  cmd.add_option("--inner-from", o.inner_from, "Source endpoint")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  cmd.add_option("--inner-to", o.inner_to, "Destination endpoints: each frame is for one of the block")
+      ->type_name("PREFIX");
 }
 
 Result<SenderSpec> sender_of(const SendOptions& o, const mizar::MacBytes* to_mac) {

@@ -46,7 +46,9 @@ Result<> pin(unsigned cpu) {
 constexpr std::uint64_t kLook = 1'000'000;  // ns between two looks at who has sent all
 
 // The i-th of n parts of a whole.
-std::uint64_t part(std::uint64_t whole, std::size_t i, std::size_t n) { return whole / n + (i < whole % n ? 1 : 0); }
+std::uint64_t part(std::uint64_t whole, std::size_t i, std::size_t n) {
+  return whole / n + (i < whole % n ? 1 : 0);
+}
 
 }  // namespace
 
@@ -55,7 +57,8 @@ Result<Senders> Senders::make(const SenderSpec& spec) {
   for (unsigned i = 0; i < spec.cpus.size(); i++) {
     FrameSpec f = spec.frame;
     f.stream = i;
-    auto made = spec.kind == Kind::live ? make_live(spec.interface, make_frame(f)) : make_afxdp(spec.interface, i, make_frame(f));
+    auto made = spec.kind == Kind::live ? make_live(spec.interface, make_frame(f))
+                                        : make_afxdp(spec.interface, i, make_frame(f));
     if (!made) return tl::unexpected(made.error());
     out.all_.push_back({spec.cpus[i], std::move(*made)});
   }
@@ -73,7 +76,8 @@ Result<Sent> Senders::send(const Load& load) {
       mine.rate = load.rate / static_cast<double>(all_.size());
       mine.frames = part(load.frames, i, all_.size());
       ready.arrive_and_wait();
-      results[i] = pinned ? all_[i].generator->send(mine, stopping) : Result<Sent>(tl::unexpected(pinned.error()));
+      results[i] =
+          pinned ? all_[i].generator->send(mine, stopping) : Result<Sent>(tl::unexpected(pinned.error()));
       done.count_down();
     });
   while (!done.try_wait()) {
