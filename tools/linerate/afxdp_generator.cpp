@@ -68,6 +68,7 @@ class AfxdpGenerator : public Generator {
           what_, frame_.bytes.size() + kFcs);
     if (err != 0) return refused(-err, fmt::format("{}: AF_XDP socket on queue {}", what_, queue));
     fill_places();
+    most_in_flight_ = zero_copy() ? frames_ : std::min<std::uint32_t>(frames_, MZ_LR_BATCH);
     auto nl = mizar::net::Netlink::open();
     if (!nl) return tl::unexpected(nl.error());
     netlink_ = std::make_unique<mizar::net::Netlink>(std::move(*nl));
@@ -106,6 +107,14 @@ class AfxdpGenerator : public Generator {
  private:
   std::uint8_t* place(std::uint64_t at) { return static_cast<std::uint8_t*>(memory_.get()) + at; }
 
+  // In copy mode what stands in the ring only waits for our own next call, and would be latency.
+  [[nodiscard]] bool zero_copy() const {
+    xdp_options o{};
+    socklen_t size = sizeof o;
+    return getsockopt(xsk_socket__fd(socket_.get()), SOL_XDP, XDP_OPTIONS, &o, &size) == 0 &&
+           (o.flags & XDP_OPTIONS_ZEROCOPY) != 0;
+  }
+
   // Each frame's places follow each other, and keep its bytes from trial to trial. One frame's worth
   // of places at a time is free or taken, so that they come back in the order they went.
   void fill_places() {
@@ -118,7 +127,7 @@ class AfxdpGenerator : public Generator {
   // Hands over up to so many frames; returns how many.
   std::uint64_t put(mz_lr_sender& s, std::uint64_t frames, std::uint64_t now) {
     reap();
-    frames = std::min<std::uint64_t>(frames, (frames_ * pieces_ - in_flight_) / pieces_);
+    frames = std::min<std::uint64_t>(frames, (most_in_flight_ * pieces_ - in_flight_) / pieces_);
     std::uint32_t at_ring = 0;
     const auto slots = static_cast<std::uint32_t>(frames * pieces_);
     if (slots == 0 || xsk_ring_prod__reserve(&tx_, slots, &at_ring) != slots) return 0;
@@ -173,7 +182,8 @@ class AfxdpGenerator : public Generator {
 
   std::string interface_, what_;
   Frame frame_;
-  std::uint32_t pieces_ = 1, frames_ = 0, in_flight_ = 0;  // in_flight_: places
+  std::uint32_t pieces_ = 1, frames_ = 0, most_in_flight_ = 0;
+  std::uint32_t in_flight_ = 0;  // places
   std::uint64_t next_ = 0;
   std::unique_ptr<void, Unmap> memory_;
   xsk_ring_prod fill_{}, tx_{};
