@@ -37,7 +37,7 @@ under_test_end() {
 	rm "$TOPO_DIR/dut"
 }
 measure() { # OPTIONS...: from a to c
-	on a "$L" run out --receive in --receive-netns "$(ns c)" --to-mac 02:00:00:00:00:01 --settle 0.2 -o json "$@" > "$R"
+	on a "$L" run out --receive in --receive-netns "$(ns c)" --to-mac 02:00:00:00:00:01 --settle "${SETTLE:-0.2}" -o json "$@" > "$R"
 }
 holds() { # EXPRESSION of r, the result
 	python3 -c "import json, sys
@@ -67,7 +67,7 @@ ok "each 7th frame cut by a byte" faulty cut 7 wrong_length --generator afxdp
 policed() {
 	under_test police 4
 	# A trial of 0.1 s meets at most 101 milliseconds of 4 frames.
-	measure --sizes 64 --tests throughput,back-to-back --max-rate 16000 --seconds 0.1 --search-seconds 0.05 --precision 3
+	SETTLE=0.05 measure --sizes 64 --tests throughput,back-to-back --max-rate 16000 --seconds 0.1 --search-seconds 0.05 --precision 3
 	under_test_end
 	[[ $HIT -gt 0 ]] && holds "0 < r['sizes'][0]['throughput']['mpps'] * 1e6 <= 4 * 101 / 0.1 and
 		r['sizes'][0]['throughput']['limit'] == 'loss' and r['sizes'][0]['throughput']['held']['lost'] == 0 and
