@@ -90,7 +90,7 @@ void mz_native_set_ns(uint64_t now)
 }
 
 static struct mz_native_map *const tables[] = {
-	&mz_ports, &mz_endpoints, &mz_paths, &mz_networks, &mz_vpcs, &mz_shards, &mz_hosts,
+	&mz_ports, &mz_endpoints, &mz_homes, &mz_paths, &mz_networks, &mz_vpcs, &mz_shards, &mz_hosts,
 	&mz_host_ids, &mz_counters, &mz_flows, &mz_flow_use, &mz_frags, &mz_flow_stats,
 	&mz_answered, &mz_links6, &mz_trace, &mz_vips, &mz_vip_rows, &mz_backends, &mz_stickies, &mz_entries,
 	&mz_insides, &mz_outsides, &mz_pools, &mz_mappings,

@@ -77,6 +77,22 @@ BENCH_OP(endpoint)
 	return BENCH_DONE;
 }
 
+/* The same where the next key waits for what was found, as a packet's way does: else the misses of
+ * one hide behind the next one's. */
+BENCH_OP(endpoint_waits)
+{
+	__u32 r = bench_random(), nothing;
+	struct mz_ep_key key = { .vni = 7, .ip = mz_addr4(bench_dst(r)) };
+	struct mz_endpoint *e = mz_lookup(mz_endpoints, &key);
+
+	(void)ctx;
+	nothing = e ? e->host : 0;
+	asm volatile("%0 &= 0" : "+r"(nothing));
+	bench.seed ^= nothing;
+	bench.sink += bench_src(r);
+	return BENCH_DONE;
+}
+
 BENCH_OP(network)
 {
 	__u32 r = bench_random();
@@ -165,6 +181,69 @@ BENCH_OP(store)
 		w[i] = bench.frame[i];
 	bench.sink += bench_dst(r) + bench_src(r);
 	return BENCH_DONE;
+}
+
+/* ---- the floor of a path: one program of nothing but what the path cannot do without, each
+ * look-up by what the one before it found, as on the path. Alone, the misses of one packet's
+ * look-ups hide behind the next packet's. ---- */
+
+static __always_inline void bench_count(mz_ctx_t *ctx)
+{
+	__u32 slot = 1;
+	struct mz_count *c = mz_lookup(mz_counters, &slot);
+
+	if (c) {
+		c->packets++;
+		c->bytes += ctx->data_end - ctx->data;
+	}
+}
+
+static __always_inline __u32 bench_endpoint_host(__be32 ip)
+{
+	struct mz_ep_key key = { .vni = 7, .ip = mz_addr4(ip) };
+	struct mz_endpoint *e = mz_lookup(mz_endpoints, &key);
+
+	return e ? e->host : 0;
+}
+
+static __always_inline __u32 bench_path_host(__be32 ip)
+{
+	struct mz_ep_key key = { .vni = 7, .ip = mz_addr4(ip) };
+	struct mz_path *p = mz_lookup(mz_paths, &key);
+
+	return p ? p->host : 0;
+}
+
+/* Is the sender a known host? */
+static __always_inline __u32 bench_known(__u32 r)
+{
+	__u32 id = bench.host_base + (r & bench.host_mask);
+	struct mz_host *h = mz_lookup(mz_hosts, &id);
+
+	return h ? h->flags : 0;
+}
+
+/* `words` words of headers, with the host's addresses. */
+static __always_inline void bench_send(mz_ctx_t *ctx, __u32 host, int words)
+{
+	struct mz_host *h = mz_lookup(mz_hosts, &host);
+	__u64 *w = (void *)(long)ctx->data;
+	__u32 *mac;
+
+	if (!h || (void *)(w + words) > (void *)(long)ctx->data_end)
+		return;
+	mac = (__u32 *)h->dmac;
+	for (int i = 2; i < words; i++)
+		w[i] = bench.frame[i];
+	w[0] = mac[0] | (__u64)mac[1] << 32;
+	w[1] = mac[2] | (__u64)h->ip.w[3] << 32;
+}
+
+/* The clock of paths and flows. */
+BENCH_OP(clock)
+{
+	(void)ctx;
+	return (int)bpf_jiffies64();
 }
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";

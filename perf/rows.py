@@ -111,6 +111,8 @@ class Bounded(Row):
         self.low, self.high = low, high
 
     def ratio(self, name):
+        if name in self.quoted:
+            return super().ratio(name)
         floor = statistics.median(self.values[name])
         return statistics.median(self.values["ours"]) / floor if floor else 0.0
 

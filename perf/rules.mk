@@ -9,24 +9,36 @@ $(O)/perf/%.skel.h: $(O)/perf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name mz_$* > $@
 -include $(PERF_SKEL:.skel.h=.bpf.d)
 
-PERF_C := $(O)/perf/micro $(O)/perf/live
+PERF_C := $(O)/perf/micro $(O)/perf/live $(O)/perf/stages
+# By the native target: no kernel, and no libbpf.
+$(O)/perf/paths.o: CFLAGS_ += $(NATIVE_CFLAGS)
+$(O)/perf/paths: %: %.o $(O)/perf/fill.o $(O)/selftests/bpf/frame.o $(NATIVE_LIB)
+	$(call say,LINK,$@)
+	$(Q)$(CC) $(CFLAGS_) $^ -o $@
+ALL += $(O)/perf/paths
 PERF_PLAIN := $(O)/perf/connect $(O)/perf/soak $(O)/perf/programs
 $(PERF_C:=.o): | $(PERF_SKEL) $(LR_SKEL)
+$(O)/perf/micro $(O)/perf/stages: $(O)/perf/fill.o $(O)/perf/timed.o
 $(PERF_C): %: %.o $(O)/selftests/bpf/frame.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -lbpf -lelf -lz -o $@
 $(PERF_PLAIN): %: %.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -lbpf -lelf -lz -o $@
-$(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels: %: %.o $(LIBS)
+PERF_CPP := $(addprefix $(O)/perf/,attach goal policy_compile rpc set_labels)
+$(PERF_CPP): %: %.o $(LIBS)
 	$(call link)
-ALL += $(PERF_C) $(PERF_PLAIN) $(O)/perf/attach $(O)/perf/policy_compile $(O)/perf/set_labels
+ALL += $(PERF_C) $(PERF_PLAIN) $(PERF_CPP)
 
 .PHONY: bench
 bench: ## install what is missing, build, measure: build/bench/results.json (root)
 	$(Q)$(MAKE) --no-print-directory deps
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)BIN=$(abspath $(O))/bin PERF=$(abspath $(O))/perf perf/bench $(O)/bench
+
+.PHONY: profile
+profile: all ## where the time goes: ns by stage, instructions by file, sizes: build/profile/ (root)
+	$(Q)PERF=$(abspath $(O))/perf python3 perf/profile.py $(O)/profile
 
 .PHONY: bench-compare
 bench-compare: ## A=COMMIT B=COMMIT [ROWS="1 8"]: what changed between two commits, and what is noise (root)

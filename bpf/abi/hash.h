@@ -28,8 +28,12 @@ static inline __u32 mz_be32_value(__be32 v)
 
 static inline __u32 mz_addr_hash(const struct mz_addr *a)
 {
-	__u32 h = mz_mix32(mz_be32_value(a->w[0]) ^ 0x9e3779b9u);
+	__u32 h;
 
+	/* All of IPv4 have the same first words: a constant. */
+	if (!(a->w[0] | a->w[1]) && mz_be32_value(a->w[2]) == 0xffff)
+		return mz_mix32(mz_mix32(mz_mix32(mz_mix32(0x9e3779b9u)) ^ 0xffff) ^ mz_be32_value(a->w[3]));
+	h = mz_mix32(mz_be32_value(a->w[0]) ^ 0x9e3779b9u);
 	h = mz_mix32(h ^ mz_be32_value(a->w[1]));
 	h = mz_mix32(h ^ mz_be32_value(a->w[2]));
 	return mz_mix32(h ^ mz_be32_value(a->w[3]));

@@ -8,6 +8,7 @@
 #include "bpf/abi/flows.h"
 #include "bpf/abi/gateways.h"
 #include "bpf/abi/groups.h"
+#include "bpf/abi/homes.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/qos.h"
 #include "bpf/abi/types.h"
@@ -230,10 +231,11 @@ struct mz_cfg {
 	struct mz_addr outside_ip4; /* our addresses there; 0 = none of that family */
 	struct mz_addr outside_ip6;
 	__u32 host;               /* ifindex of the host's own veth, far end; 0 = none */
+	__u32 home_shift;         /* of mz_homes: 64 less its size in bits; 0 = not used */
 	__be16 host_ports[MZ_HOST_PORTS]; /* TCP ports of endpoints that the host may reach; 0 = no port */
 	__u32 flow_timeout[MZ_FLOW_TIMER_COUNT]; /* jiffies, by enum mz_flow_timer */
 };
-MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 132 + 4 * MZ_FLOW_TIMER_COUNT);
+MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 136 + 4 * MZ_FLOW_TIMER_COUNT);
 
 #define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
 #define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its

@@ -186,8 +186,7 @@ static __always_inline int mz_gateway_out_stages(struct mz_pkt *p)
 	eth = mz_at(p, 0, sizeof(*eth));
 	if (!eth)
 		return mz_drop(p, MZ_R_NO_ROOM);
-	mz_set_macs(eth, p->nh.dmac, p->nh.smac);
-	eth->proto = mz_ether_type(p);
+	mz_fill_eth(eth, &p->nh, mz_ether_type(p));
 	return mz_end(p, act, MZ_R_TO_OUTSIDE);
 }
 

@@ -13,6 +13,7 @@
 
 static __always_inline int mz_not_tunnel(struct mz_pkt *p)
 {
+	mz_measure(p, ~0u);
 	return mz_end(p, MZ_ACT_PASS, MZ_R_NOT_TUNNEL);
 }
 
@@ -48,6 +49,7 @@ static __always_inline int mz_outer_ip4(struct mz_pkt *p)
 		return mz_drop(p, MZ_R_OUTER_FRAGMENT);
 	if (ip->saddr == mz_cfg.self_ip4.w[3])
 		return mz_drop(p, MZ_R_OWN_SOURCE);
+	mz_measure(p, MZ_OFF_IP + mz_ntohs(ip->tot_len));
 	p->outer_src = mz_addr4(ip->saddr);
 	p->outer_tos = ip->tos;
 	p->outer_ttl = ip->ttl;
@@ -70,6 +72,7 @@ static __always_inline int mz_outer_ip6(struct mz_pkt *p)
 		return mz_not_tunnel(p);
 	if (mz_addr_eq(&ip->src, &ip->dst))
 		return mz_drop(p, MZ_R_OWN_SOURCE);
+	mz_measure(p, MZ_OFF_UDP6 + mz_ntohs(ip->payload));
 	p->outer_src = ip->src;
 	p->outer_tos = (__u8)(mz_ntohl(ip->flow) >> 20);
 	p->outer_ttl = ip->hops;

@@ -21,6 +21,11 @@ MZ_MAP(mz_ports, ARRAY, __u32, struct mz_port, MZ_PORTS, MZ_MAP_RDONLY);
  * table refuses the goal state. */
 MZ_MAP(mz_endpoints, HASH, struct mz_ep_key, struct mz_endpoint, 131072, MZ_MAP_RDONLY | MZ_MAP_SPARSE);
 
+/* (VNI, IPv4 address) -> host, of what stands in the table above: five to a line of 64 B. Writer:
+ * daemon. Reader: packets that look for another host. 32,768 x 64 B = 2 MiB, one
+ * line for three to six entries of the table above; what a full line does not hold is looked for above. */
+MZ_MAP(mz_homes, ARRAY, __u32, struct mz_home_line, 32768, MZ_MAP_MMAPABLE);
+
 /* (VNI, address) -> host a packet of that address last came from. Writers: the
  * data plane, and the daemon when an endpoint goes. Reader: packets to other
  * hosts. LRU: 65,536 x 104 B = 6.5 MiB; full means the longest unused path is

@@ -80,9 +80,15 @@ struct mz_pkt {
 
 	/* Tenant's side: the packet itself at egress, the inner one at ingress. */
 	__u32 l2; /* offset of the Ethernet header */
-	__u32 vni;
 	__u32 vpc; /* counter slot, 0 until known */
-	struct mz_addr src, dst;
+	union { /* where it goes, as tables' key: stored and read once */
+		struct mz_ep_key to;
+		struct {
+			__u32 vni;
+			struct mz_addr dst;
+		};
+	};
+	struct mz_addr src;
 	__u32 size; /* at egress: the largest IP packet the wire will see of it */
 	__u32 l4; /* bytes of IP header, with IPv6 extension headers */
 	__u32 ip_end; /* offset of the end of the IP packet */

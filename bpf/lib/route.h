@@ -3,6 +3,7 @@
 #ifndef MZ_LIB_ROUTE_H
 #define MZ_LIB_ROUTE_H
 
+#include "bpf/lib/home.h"
 #include "bpf/lib/learn.h"
 #include "bpf/lib/network.h"
 
@@ -62,9 +63,23 @@ static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_asker ask
 	enum mz_reason remote = asker == MZ_AT_SENDER	 ? MZ_R_DIRECT :
 				asker == MZ_AT_GATEWAY ? MZ_R_FROM_OUTSIDE :
 							 MZ_R_BOUNCED;
-	struct mz_ep_key key = { .vni = p->vni, .ip = p->dst };
-	const struct mz_endpoint *ep = mz_lookup(mz_endpoints, &key);
+	const int by_line = asker == MZ_AT_SENDER || (MZ_IS_HOP && asker == MZ_AT_UNDERLAY);
+	__u32 home = by_line ? mz_home_of(p) : MZ_HOME_ASK;
+	const struct mz_endpoint *ep;
 
+	if (home == MZ_HOME_NONE) {
+		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_MISS, 0, 0);
+		return MZ_NEXT;
+	}
+	if (home != MZ_HOME_ASK && (home & MZ_HOST_ID_MAX) != mz_cfg.self_id) {
+		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_HOST, home & MZ_HOST_ID_MAX, 0);
+		if (asker != MZ_AT_SENDER)
+			p->vpc = home >> 24;
+		p->to_host = home & MZ_HOST_ID_MAX;
+		p->why = (__u16)remote;
+		return MZ_NEXT;
+	}
+	ep = mz_lookup(mz_endpoints, &p->to);
 	if (!ep) {
 		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_MISS, 0, 0);
 		return MZ_NEXT;
@@ -91,8 +106,7 @@ static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_asker ask
 /* A learned direct path, if there is a fresh one. */
 static __always_inline int mz_route_path(struct mz_pkt *p)
 {
-	struct mz_ep_key key = { .vni = p->vni, .ip = p->dst };
-	const struct mz_path *path = mz_lookup(mz_paths, &key);
+	const struct mz_path *path = mz_lookup(mz_paths, &p->to);
 
 	if (!path || !mz_path_fresh(path)) {
 		mz_note(p, MZ_ST_PATHS, MZ_OBJ_MISS, 0, path != NULL);

@@ -21,6 +21,7 @@
 
 #define MZ_MAP_RDONLY BPF_F_RDONLY_PROG
 #define MZ_MAP_SPARSE BPF_F_NO_PREALLOC
+#define MZ_MAP_MMAPABLE BPF_F_MMAPABLE
 
 #define MZ_MAP(map, kind, ktype, vtype, entries, mflags)      \
 	struct {                                              \

@@ -48,6 +48,10 @@ static __always_inline void mz_open(struct mz_pkt *p)
 	p->trace = p->ctx->mark == MZ_TRACE_MARK;
 }
 
+/* The whole length costs nothing here. */
+#define mz_open_head(p)      mz_open(p)
+#define mz_measure(p, bytes) ((void)(bytes))
+
 /* Bytes of the packet as it is now. */
 static __always_inline __u32 mz_length(struct mz_pkt *p)
 {
@@ -56,6 +60,8 @@ static __always_inline __u32 mz_length(struct mz_pkt *p)
 
 #define MZ_HAS_ENDPOINT_FUNCTIONS 1
 #define MZ_HAS_HOP_FUNCTIONS      0 /* a hop is XDP */
+
+#define MZ_IS_HOP                 0 /* what comes from the underlay is for endpoints */
 
 #define MZ_HAS_GROUPS             1 /* packets can be copied */
 

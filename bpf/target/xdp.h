@@ -23,13 +23,27 @@ static __always_inline void mz_pull(struct mz_pkt *p, __u32 want)
 	(void)want;
 }
 
-static __always_inline void mz_open(struct mz_pkt *p)
+/* p->len is what can be read: mz_measure() before more of it is claimed. */
+static __always_inline void mz_open_head(struct mz_pkt *p)
 {
 	__u32 *meta = (void *)(long)p->ctx->data_meta;
 
 	mz_reload(p);
-	p->len = (__u32)bpf_xdp_get_buff_len(p->ctx);
+	p->len = p->ctx->data_end - p->ctx->data;
 	p->trace = (__u8 *)(meta + 1) <= p->data && *meta == MZ_TRACE_MARK;
+}
+
+/* A frame of several pages is longer than what can be read; to ask costs a call. */
+static __always_inline void mz_measure(struct mz_pkt *p, __u32 claimed)
+{
+	if (mz_unlikely(claimed > p->len))
+		p->len = (__u32)bpf_xdp_get_buff_len(p->ctx);
+}
+
+static __always_inline void mz_open(struct mz_pkt *p)
+{
+	mz_open_head(p);
+	mz_measure(p, ~0u);
 }
 
 /* Bytes of the packet as it is now. */
@@ -43,6 +57,8 @@ static __always_inline __u32 mz_length(struct mz_pkt *p)
 
 #define MZ_HAS_QOS                0 /* nothing keeps an XDP frame, and no endpoint's begins here */
 #define mz_set_priority(p, n)     ((void)(n))
+
+#define MZ_IS_HOP                 1 /* most packets are only sent on */
 
 #define MZ_HAS_GROUPS             0 /* TC's: XDP cannot copy */
 #define mz_jump_group(p, slot)

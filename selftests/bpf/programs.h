@@ -42,7 +42,8 @@ static inline int set_constants(struct bpf_object *obj, unsigned flags)
 	struct bpf_map *m;
 
 	bpf_object__for_each_map(m, obj) {
-		struct mz_cfg cfg = { .self_id = 1, .flags = flags, .services = 2, .outside = 3, .inner_mtu = 1434, .outside_mtu = 1500, .host = 5, .host_ports = { 80, 81 }, .second = 250, .answers = 100, .group_packets = 100 };
+		struct mz_cfg cfg = { .self_id = 1, .flags = flags, .services = 2, .outside = 3, .inner_mtu = 1434, .outside_mtu = 1500, .host = 5, .host_ports = { 80, 81 }, .second = 250, .answers = 100, .group_packets = 100,
+				      .home_shift = 49 };
 		size_t size = 0;
 		const void *old = bpf_map__initial_value(m, &size);
 		char data[256] = { 0 };

@@ -21,7 +21,10 @@ struct mz_cfg test_cfg(void)
 			    .path_ttl = PATH_TTL, .hint_interval = HINT_INTERVAL,
 			    .flags = MZ_CFG_F_XDP_DELIVER | MZ_CFG_F_HOP_FUNCTIONS, .services = 4, .second = 1u << 30, .host = 5,
 			    .answers = ANSWERS, .group_packets = GROUP_PACKETS, .outside = OUTSIDE, .inner_mtu = 1434,
-			    .outside_mtu = OUTSIDE_MTU, .outside_ip4 = addr4(OUT_GW), .outside_ip6 = addr6(OUT6_GW) };
+			    .outside_mtu = OUTSIDE_MTU, .outside_ip4 = addr4(OUT_GW), .outside_ip6 = addr6(OUT6_GW),
+			    .home_shift = 64 - 4 };
+
+	_Static_assert(TEST_HOME_LINES == 1 << 4, "home_shift");
 
 	for (uint32_t i = 0; i < MZ_FLOW_TIMER_COUNT; i++)
 		c.flow_timeout[i] = FLOW_TIMEOUT(i);
@@ -32,9 +35,26 @@ struct mz_cfg test_cfg(void)
 
 // ---- the world --------------------------------------------------------------
 
+// As the daemon does with each endpoint.
+static void put_home(const struct mz_ep_key *k, const struct mz_endpoint *e)
+{
+	const uint64_t key = mz_home_key(k->vni, k->ip.w[3]);
+	const uint32_t row = mz_home_row(key, test_cfg().home_shift);
+	struct mz_home_line line = { 0 };
+
+	if (k->ip.w[0] || k->ip.w[1] || k->ip.w[2] != htonl(0xffff))
+		return;
+	assert_int_equal(T->lookup("mz_homes", &row, &line), 0);
+	if (!mz_home_put(&line, key, mz_home(e->host, e->vpc)))
+		line.more++;
+	assert_int_equal(T->update("mz_homes", &row, &line), 0);
+}
+
 void put(const char *map, const void *key, const void *value)
 {
 	assert_int_equal(T->update(map, key, value), 0);
+	if (!strcmp(map, "mz_endpoints"))
+		put_home(key, value);
 }
 
 static void put_host(uint32_t id, uint32_t ip, uint32_t ip6, uint32_t world)
@@ -137,6 +157,18 @@ static void put_remote(struct mz_addr ip, uint32_t world)
 		put_path(ip, PEER, PATH_TTL + 1000, 0);
 }
 
+static void fill_lines(void)
+{
+	struct mz_home_line full;
+
+	for (uint32_t row = 0; row < TEST_HOME_LINES; row++) {
+		memset(&full, 0, sizeof(full));
+		for (uint32_t i = 0; i < MZ_HOMES; i++)
+			mz_home_put(&full, mz_home_key(VNI + 1 + i, htonl(row)), mz_home(BACKUP, VPC_SLOT));
+		assert_int_equal(T->update("mz_homes", &row, &full), 0);
+	}
+}
+
 void build_world(uint32_t world)
 {
 	uint32_t vni = VNI;
@@ -159,6 +191,8 @@ void build_world(uint32_t world)
 		put_network(world);
 	if (!(world & W_NO_VPC))
 		put("mz_vpcs", &vni, &vpc);
+	if (world & W_FULL_LINES)
+		fill_lines();
 	put_endpoint(addr4(EP_A), SELF, 2, MZ_EP_F_PEER, MAC_A);
 	put_endpoint(addr4(EP_B), SELF, 3, world & W_TAP ? 0 : MZ_EP_F_PEER, MAC_B);
 	put_endpoint(addr6(EP6_A), SELF, 2, MZ_EP_F_PEER, MAC_A);

@@ -62,6 +62,7 @@ enum {
 	W_LINK6 = 1 << 27,        // it asked for DHCPv6 from LL6_A
 	W_NO_IP4 = 1 << 28,       // the endpoint has no IPv4 address
 	W_BACKUP_DOWN = 1 << 29,
+	W_FULL_LINES = 1 << 30,   // another VPC's endpoints fill all lines of mz_homes
 };
 
 extern const struct target *T; // the target rows run on

@@ -10,6 +10,7 @@ void test_egress_ways(void **state)
 	const struct row rows[] = {
 		{ "same host, veth", 0, INNER(.dst = EP_B), DELIVERED, MZ_R_LOCAL,
 		  .out = as_delivered(INNER(.dst = EP_B), MAC_B) },
+		{ "same host, by the endpoints table alone", W_FULL_LINES, INNER(.dst = EP_B), DELIVERED, MZ_R_LOCAL },
 		{ "same host, tap", W_TAP, INNER(.dst = EP_B), DELIVERED, MZ_R_LOCAL,
 		  .out = as_delivered(INNER(.dst = EP_B), MAC_B) },
 		{ "no path: to the bouncer", 0, INNER(.dst = EP_R), SENT, MZ_R_TO_BOUNCER,
@@ -26,6 +27,7 @@ void test_egress_ways(void **state)
 		  .out = SENT_TO(PEER_IP, A_TO(EP_R)) },
 		{ "path too old: to the bouncer", W_OLD_PATH, INNER(.dst = EP_R), SENT,
 		  MZ_R_TO_BOUNCER, .out = SENT_TO(BOUNCE_IP, A_TO(EP_R)) },
+		{ "this host bounces, by the endpoints table alone", W_IS_BOUNCER | W_FULL_LINES, INNER(.dst = EP_R), SENT, MZ_R_DIRECT },
 		{ "this host bounces: direct", W_IS_BOUNCER, INNER(.dst = EP_R), SENT, MZ_R_DIRECT,
 		  .out = SENT_TO(PEER_IP, A_TO(EP_R)) },
 		{ "unknown network: to the divider", 0, INNER(.dst = EP_N), SENT, MZ_R_TO_DIVIDER,

@@ -53,6 +53,8 @@ void test_ingress_hops(void **state)
 	const struct row rows[] = {
 		{ "bouncer", W_IS_BOUNCER, TUNNEL(A_TO_R), SENT, MZ_R_BOUNCED,
 		  .out = HOP_TO(PEER_IP, 1, .src = EP_A, .dst = EP_R), .path = NO_PATH },
+		{ "bouncer, found in the endpoints table alone", W_IS_BOUNCER | W_FULL_LINES, TUNNEL(A_TO_R), SENT, MZ_R_BOUNCED,
+		  .out = HOP_TO(PEER_IP, 1, .src = EP_A, .dst = EP_R), .path = NO_PATH },
 		{ "bouncer, other interface", W_IS_BOUNCER | W_FAR, TUNNEL(A_TO_R), SENT,
 		  MZ_R_BOUNCED, .out = HOP_TO(PEER_IP, 1, .src = EP_A, .dst = EP_R), .far = true },
 		{ "bouncer, foreign packet", W_IS_BOUNCER, TUNNEL(A_TO_R, .no_option = 1), SENT,

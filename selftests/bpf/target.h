@@ -68,5 +68,6 @@ bool only_tc(void);
 
 // The configuration every target runs with.
 struct mz_cfg test_cfg(void);
+#define TEST_HOME_LINES 16u // of mz_homes: few, so that lines are shared
 
 struct mz_addr addr4(uint32_t host_order);

@@ -346,6 +346,7 @@ static void reset(void)
 	wipe("mz_shards", 4 * 128);
 	wipe("mz_trace", 1);
 	wipe("mz_endpoints", 0);
+	wipe("mz_homes", TEST_HOME_LINES);
 	wipe("mz_paths", 0);
 	wipe("mz_flows", 0);
 	wipe("mz_vips", 0);

@@ -209,25 +209,14 @@ if [[ $FAMILY == 4 && $(nproc) -gt 1 ]]; then
 		senders+=("$STARTED")
 		wait_for 5 grep -q sending "$TOPO_DIR/live-$1"
 	}
-	looks() { # at VPC red, two seconds apart: bits a second of the clock's, drops a second
-		transit w1 qos show -o json
-		sleep 2
-		transit w1 qos show -o json
-	}
-	passed() {
-		looks | python3 -c '
+	passed() { # of VPC red: bits a second of the clock's, drops a second, growth of the queue in ms
+		transit w1 qos top --interval 2 -o json | python3 -c '
 import json, sys
-text, decode, looks = sys.stdin.read(), json.JSONDecoder(), []
-while text:
-    targets, end = decode.raw_decode(text)
-    text = text[end:].lstrip()
-    look = next(t for t in targets if t["name"] == "red" and t["kind"] == "vpc")
-    n = {k: sum(int(q.get(k, 0)) for q in look["queues"] if q["direction"] == "egress") for k in ("bytes", "dropped")}
-    queue = max(int(q.get("queue_ns", 0)) for q in look["queues"] if q["direction"] == "egress")
-    looks.append((int(look["time_ns"]), queue, n))
-(t, queue, n), (t2, queue2, n2) = looks
-print(round((n2["bytes"] - n["bytes"]) * 8e9 / (t2 - t + queue2 - queue)), round((n2["dropped"] - n["dropped"]) * 1e9 / (t2 - t)),
-      round((queue2 - queue) / 1e6))'
+rows = [r for r in json.load(sys.stdin) if r["target"] == "vpc red" and r["direction"] == "egress"]
+took, queue, before = (max(r[k] for r in rows) for k in ("interval_ns", "queue_ns", "queue_before_ns"))
+grew = queue - before
+print(round(sum(r["bits_per_second"] for r in rows) * took / (took + grew)), round(sum(r["dropped_per_second"] for r in rows)),
+      round(grew / 1e6))'
 	}
 	senders=()
 	live a $A 0

@@ -2,6 +2,7 @@
 // The contract of Dataplane: the same questions to every implementation.
 #include "userspace/dataplane/dataplane.h"
 
+#include <bpf/bpf.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
 #include <time.h>
@@ -13,7 +14,9 @@
 #include <set>
 
 #include "userspace/base/addr.h"
+#include "userspace/base/unique_fd.h"
 #include "userspace/dataplane/fake_dataplane.h"
+#include "userspace/dataplane/homes.h"
 #include "userspace/dataplane/kernel_dataplane.h"
 #include "userspace/transitd/table_sync.h"
 
@@ -274,6 +277,54 @@ TEST(KernelDataplane, OtherSizesThanPinnedAreRefusedWithAdvice) {
   ASSERT_FALSE(rc);
   EXPECT_EQ(rc.error().code, Code::failed_precondition);
   EXPECT_NE(rc.error().what.find("--reset"), std::string::npos) << rc.error().what;
+  std::filesystem::remove_all("/sys/fs/bpf/mizar/" + instance);
+}
+
+// The lines by which packets find endpoints follow the table, and after a restart are made anew from it.
+TEST(KernelDataplane, HomesFollowTheTable) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root";
+  const std::string instance = "unit-homes-" + std::to_string(getpid());
+  KernelOptions o;
+  o.instance = instance;
+  o.sizes = small();
+  const auto open = [&] {
+    auto dp = open_kernel_dataplane(o);
+    EXPECT_TRUE(dp && (*dp)->load({}));
+    return std::move(*dp);
+  };
+  UniqueFd lines;
+  const auto home = [&](unsigned i) {
+    const std::uint64_t k = mz_home_key(7, key(i).ip.w[3]);
+    const std::uint32_t row = mz_home_row(k, home_shift(home_lines(o.sizes.endpoints)));
+    mz_home_line line{};
+    EXPECT_EQ(bpf_map_lookup_elem(lines.get(), &row, &line), 0);
+    std::uint32_t found = 0;
+    for (int at = 0; at < MZ_HOMES; at++)
+      if (line.key[at] == k) found = line.home[at];
+    return found;
+  };
+  mz_endpoint e{};
+  e.host = 3;
+  e.vpc = 2;
+  {
+    auto dp = open();
+    lines.reset(bpf_obj_get((pin_root(o.bpffs, instance) + "/maps/mz_homes").c_str()));
+    ASSERT_TRUE(dp->endpoints().put(key(1), e));
+    ASSERT_TRUE(dp->endpoints().put(key(2), e));
+    EXPECT_EQ(home(1), mz_home(3, 2));
+    ASSERT_TRUE(dp->load({}));  // another configuration: the same tables
+    ASSERT_TRUE(dp->endpoints().erase(key(1)));
+    EXPECT_EQ(home(1), 0u);
+    EXPECT_EQ(home(2), mz_home(3, 2));
+  }
+  // Killed before it wrote the line of one, and after it wrote that of another.
+  const UniqueFd table(bpf_obj_get((pin_root(o.bpffs, instance) + "/maps/mz_endpoints").c_str()));
+  const mz_ep_key gone = key(2), came = key(3);
+  ASSERT_EQ(bpf_map_delete_elem(table.get(), &gone), 0);
+  ASSERT_EQ(bpf_map_update_elem(table.get(), &came, &e, BPF_ANY), 0);
+  const auto dp = open();
+  EXPECT_EQ(home(2), 0u);
+  EXPECT_EQ(home(3), mz_home(3, 2));
   std::filesystem::remove_all("/sys/fs/bpf/mizar/" + instance);
 }
 

@@ -385,6 +385,45 @@ TEST_F(QueueingTest, HtbQueuesShareALevel) {
   EXPECT_GT(leaves.at(7).backlog_packets, 20u);
 }
 
+// Three hundred classes that stand are not written anew, and what somebody changed is.
+TEST_F(QueueingTest, HtbOnlyWritesWhatDiffers) {
+  UniqueFd told;
+  ASSERT_OK(run_in(*left_, [&]() -> Result<> {
+    told.reset(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE));
+    return {};
+  }));
+  const sockaddr_nl groups{.nl_family = AF_NETLINK, .nl_pad = 0, .nl_pid = 0, .nl_groups = RTMGRP_TC};
+  ASSERT_EQ(::bind(told.get(), reinterpret_cast<const sockaddr*>(&groups), sizeof groups), 0);
+  option(told.get(), SO_RCVBUFFORCE, kPlenty);
+  // Whoever asks for the root has that told to all, too.
+  const auto changes = [&] {
+    std::array<char, 8192> one;
+    int n = 0;
+    while (::recv(told.get(), one.data(), one.size(), 0) > 0) {
+      const auto* about = static_cast<const tcmsg*>(NLMSG_DATA(reinterpret_cast<const nlmsghdr*>(one.data())));
+      n += about->tcm_parent != TC_H_ROOT;
+    }
+    return n;
+  };
+  for (const std::uint64_t rate : {8 * kMbit, 100 * kGbit}) {
+    QueueingSpec s = spec_of(Queueing::htb, rate);
+    s.guaranteed[4] = rate / 4;
+    set(s);
+    EXPECT_GT(changes(), 500) << "classes and their queues";
+    set(s);
+    EXPECT_EQ(changes(), 0);
+    s.guaranteed[4] = rate / 2;
+    set(s);
+    EXPECT_EQ(changes(), 1) << "the level";
+  }
+  ASSERT_EQ(tc("class change dev h0 parent 4d5a:10 classid 4d5a:101 htb rate 1mbit prio 3"), "");
+  EXPECT_EQ(changes(), 1);
+  QueueingSpec s = spec_of(Queueing::htb, 100 * kGbit);
+  s.guaranteed[4] = 50 * kGbit;
+  set(s);
+  EXPECT_EQ(changes(), 2) << "the class, and its queue";
+}
+
 // A root of an older version of ours, with another default class, is made anew.
 TEST_F(QueueingTest, HtbOfAnotherShape) {
   ASSERT_EQ(tc("qdisc add dev h0 root handle 4d5a: htb default 99"), "");

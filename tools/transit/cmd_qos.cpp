@@ -173,7 +173,8 @@ Result<int> top(const Context& ctx, double interval) {
       const double marked = per_second(q.marked(), old.marked()), dropped = per_second(q.dropped(), old.dropped());
       if (q.packets() == 0 && q.dropped() == 0) continue;  // a class that nothing is of
       rows.push_back({{"target", words_of(t)}, {"direction", q.direction()}, {"class", q.class_()}, {"bits_per_second", bits},
-                      {"packets_per_second", packets}, {"queue_ns", q.queue_ns()}, {"mean_wait_ns", wait},
+                      {"packets_per_second", packets}, {"interval_ns", t.time_ns() - then_ns}, {"queue_ns", q.queue_ns()},
+                      {"queue_before_ns", old.queue_ns()}, {"mean_wait_ns", wait},
                       {"marked_per_second", marked}, {"dropped_per_second", dropped}});
       const auto shown = static_cast<std::uint64_t>(std::llround(bits));
       table.row({words_of(t), q.direction(), q.class_(), mizar::rate_text(shown >= 1000000 ? shown / 10000 * 10000 : shown / 10 * 10),

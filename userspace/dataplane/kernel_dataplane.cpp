@@ -29,6 +29,7 @@
 #include "bpf/uplink_hop.skel.h"
 #include "bpf/abi/hash.h"
 #include "userspace/base/log.h"
+#include "userspace/dataplane/endpoint_table.h"
 #include "userspace/dataplane/function_object.h"
 #include "userspace/dataplane/hooks.h"
 #include "userspace/dataplane/kernel_table.h"
@@ -195,6 +196,7 @@ class KernelDataplane final : public Dataplane {
 
  private:
   Result<> bind_tables();
+  Result<> bind_endpoints();
   Result<> put_own(const char* programs, std::uint32_t slot, const char* name);
   [[nodiscard]] int programs_fd(FunctionKind kind) const {
     return map_fd(kind == FunctionKind::hop ? "mz_function_xdp" : "mz_function_tc");
@@ -215,7 +217,7 @@ class KernelDataplane final : public Dataplane {
   const std::function<void(const mz_any_event&)>* take_ = nullptr;
 
   KernelTable<std::uint32_t, mz_port> ports_;
-  KernelTable<mz_ep_key, mz_endpoint> endpoints_;
+  EndpointTable endpoints_;
   KernelTable<mz_ep_key, mz_path> paths_;
   KernelTable<mz_net_key, mz_network> networks_;
   KernelTable<std::uint32_t, mz_vpc> vpcs_;
@@ -271,7 +273,8 @@ Result<> KernelDataplane::prepare() {
 // changes atomically, so every packet meets the old program or the new one. Those of
 // gateways only where there is an outside.
 Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) {
-  const ProgramOptions options{cfg, options_.sizes, root_ + "/maps", directory};
+  ProgramOptions options{cfg, options_.sizes, root_ + "/maps", directory};
+  options.cfg.home_shift = home_shift(home_lines(options_.sizes.endpoints));
   decltype(programs_) fresh;
   for (const ProgramImage& image : kPrograms) {
     if (is_gateway(image) && cfg.outside == 0) continue;
@@ -300,13 +303,19 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
   return {};
 }
 
+Result<> KernelDataplane::bind_endpoints() {
+  bpf_map* table = programs_.at(kDeliver).map("mz_endpoints");
+  bpf_map* lines = programs_.at(kDeliver).map("mz_homes");
+  return endpoints_.bind(bpf_map__fd(table), bpf_map__max_entries(table), bpf_map__fd(lines), bpf_map__max_entries(lines));
+}
+
 Result<> KernelDataplane::bind_tables() {
   const auto bind = [&](auto& table, const char* name, bool array) {
     bpf_map* m = programs_.at(kDeliver).map(name);
     table.bind(bpf_map__fd(m), name, bpf_map__max_entries(m), array);
   };
   bind(ports_, "mz_ports", true);
-  bind(endpoints_, "mz_endpoints", false);
+  MZ_CHECK(bind_endpoints());
   bind(paths_, "mz_paths", false);
   bind(networks_, "mz_networks", false);
   bind(vpcs_, "mz_vpcs", false);

@@ -11,6 +11,7 @@
 #include <iterator>
 
 #include "bpf/abi/hash.h"
+#include "userspace/dataplane/homes.h"
 
 namespace mizar {
 
@@ -35,6 +36,7 @@ Result<> set_cfg(bpf_object* object, const mz_cfg& cfg, const char* name) {
 void set_sizes(bpf_object* object, const TableSizes& s) {
   const std::pair<const char*, std::uint32_t> sizes[] = {
       {"mz_endpoints", s.endpoints},
+      {"mz_homes", home_lines(s.endpoints)},
       {"mz_paths", s.paths},
       {"mz_networks", s.networks},
       {"mz_vpcs", s.vpcs},

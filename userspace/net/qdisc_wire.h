@@ -61,4 +61,11 @@ struct Qdisc {
 // nothing, as of a link that was never up. Errors: not_found (link, class).
 Result<std::optional<Qdisc>> qdisc_at(Netlink& nl, unsigned ifindex, std::uint32_t parent);
 
+struct Class {
+  std::uint32_t id = 0;
+  Qdisc its;  // options and counters
+};
+// All classes of our root.
+Result<std::vector<Class>> classes_at(Netlink& nl, unsigned ifindex);
+
 }  // namespace mizar::net::wire

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 
 #include "userspace/net/qdisc_wire.h"
 
@@ -97,10 +98,35 @@ struct HtbClass {
 };
 
 // Bytes that a queue sends before others of its prio have their turn: 2 ms of the link, which is
-// what one waits for another. With less than a superpacket they would share by packets; TCP makes
-// superpackets of 1 ms of its own rate.
+// what one waits for another. With less than a superpacket they would share by packets: on slow
+// links the daemon keeps these to 1 ms.
 std::uint32_t quantum_of(const HtbClass& c) {
   return static_cast<std::uint32_t>(std::clamp(c.ceil / 8 / 500, 2 * kPacket, kMaxQuantum));
+}
+
+bool is_level_queue(const HtbClass& c) { return c.minor >= wire::kHtbQueue; }
+bool is_queue(const HtbClass& c) { return c.minor == wire::kHtbHost || is_level_queue(c); }
+
+tc_htb_opt options_of(const HtbClass& c) {
+  tc_htb_opt o{};
+  o.rate = ratespec(c.rate);
+  o.ceil = ratespec(c.ceil);
+  o.buffer = is_level_queue(c) ? ticks_of(kPacket, c.rate) : burst_ticks(c.rate);
+  o.cbuffer = burst_ticks(c.ceil);
+  o.quantum = quantum_of(c);
+  o.prio = c.prio;
+  return o;
+}
+
+// Whether the class stands as it is wanted. Turns are the queues' own: the kernel keeps others'
+// as they were made.
+bool stands(const HtbClass& c, const Qdisc& is) {
+  const auto o = is.option<tc_htb_opt>(TCA_HTB_PARMS);
+  if (!o) return false;
+  const tc_htb_opt want = options_of(c);
+  return is.option<std::uint64_t>(TCA_HTB_RATE64).value_or(o->rate.rate) == c.rate / 8 &&
+         is.option<std::uint64_t>(TCA_HTB_CEIL64).value_or(o->ceil.rate) == c.ceil / 8 && o->buffer == want.buffer &&
+         o->cbuffer == want.cbuffer && (!is_queue(c) || (o->quantum == want.quantum && o->prio == want.prio));
 }
 
 Message class_message(unsigned ifindex, const HtbClass& c) {
@@ -111,13 +137,7 @@ Message class_message(unsigned ifindex, const HtbClass& c) {
   Message m(RTM_NEWTCLASS, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, h);
   m.put_text(TCA_KIND, "htb");
   m.nest(TCA_OPTIONS, [&] {
-    tc_htb_opt o{};
-    o.rate = ratespec(c.rate);
-    o.ceil = ratespec(c.ceil);
-    o.buffer = c.minor >= wire::kHtbQueue ? ticks_of(kPacket, c.rate) : burst_ticks(c.rate);
-    o.cbuffer = burst_ticks(c.ceil);
-    o.quantum = quantum_of(c);
-    o.prio = c.prio;
+    const tc_htb_opt o = options_of(c);
     m.put(TCA_HTB_PARMS, &o, sizeof o);
     const std::uint64_t rate = c.rate / 8, ceil = c.ceil / 8;
     if (rate > UINT32_MAX) m.put(TCA_HTB_RATE64, &rate, sizeof rate);
@@ -143,8 +163,6 @@ std::vector<HtbClass> classes_of(const QueueingSpec& spec) {
   }
   return out;
 }
-
-bool is_queue(const HtbClass& c) { return c.minor == wire::kHtbHost || c.minor >= wire::kHtbQueue; }
 
 Result<> check_rates(const QueueingSpec& spec) {
   if (spec.kind != Queueing::htb) return {};
@@ -292,7 +310,14 @@ Result<> Tree::put_classes() {
   const std::uint64_t bytes = std::max(bytes_in_10ms(spec_.rate), 3 * kSuperpacket);
   const tc_fifo_qopt limit{
       .limit = static_cast<std::uint32_t>(std::min<std::uint64_t>(bytes, UINT32_MAX))};
+  // There are some 300, and this is asked for with each endpoint that comes: what stands stays.
+  auto classes = wire::classes_at(nl_, ifindex_);
+  if (!classes) return tl::unexpected(classes.error());
+  std::map<std::uint32_t, const Qdisc*> standing;
+  for (const auto& c : *classes) standing[c.id] = &c.its;
   for (const HtbClass& c : classes_of(spec_)) {
+    const auto at = standing.find(wire::our_class(c.minor));
+    if (at != standing.end() && stands(c, *at->second)) continue;
     Message m = class_message(ifindex_, c);
     MZ_CHECK(wire::exchange(nl_.socket(), m, what()));
     if (!is_queue(c)) continue;

@@ -107,6 +107,20 @@ Result<std::optional<Qdisc>> qdisc_at(Netlink& nl, unsigned ifindex, std::uint32
   return out;
 }
 
+Result<std::vector<Class>> classes_at(Netlink& nl, unsigned ifindex) {
+  std::vector<Class> out;
+  Message m(RTM_GETTCLASS, NLM_F_DUMP, header_of(ifindex, kOurRoot));
+  MZ_CHECK(exchange(nl.socket(), m, fmt::format("link {}: read queueing classes", ifindex), [&](const nlmsghdr& h) {
+    const Attributes<tcmsg, TCA_MAX> at(h);
+    if (!at.valid() || TC_H_MAJ(at.header().tcm_handle) != kOurRoot) return;
+    Class& c = out.emplace_back();
+    c.id = at.header().tcm_handle;
+    c.its.options = bytes_of(at[TCA_OPTIONS]);
+    read_counts(at[TCA_STATS2], c.its.counts, nullptr);
+  }));
+  return out;
+}
+
 }  // namespace wire
 
 namespace {
@@ -168,21 +182,16 @@ void add(const QueueingState::Leaf& queue, QueueingState::Leaf& sum) {
 }
 
 Result<> read_classes(Netlink& nl, unsigned ifindex, QueueingState& s) {
+  auto classes = wire::classes_at(nl, ifindex);
+  if (!classes) return tl::unexpected(classes.error());
   std::map<unsigned, QueueingState::Leaf> at_place;
-  Message m(RTM_GETTCLASS, NLM_F_DUMP, wire::header_of(ifindex, wire::kOurRoot));
-  MZ_CHECK(wire::exchange(nl.socket(), m, fmt::format("link {}: read queueing classes", ifindex),
-                          [&](const nlmsghdr& h) {
-                            const wire::Attributes<tcmsg, TCA_MAX> at(h);
-                            if (!at.valid() || TC_H_MAJ(at.header().tcm_handle) != wire::kOurRoot)
-                              return;
-                            const auto place = place_of(s.kind, at.header().tcm_handle);
-                            if (!place) return;
-                            QueueingState::Leaf one;
-                            wire::read_counts(at[TCA_STATS2], one, nullptr);
-                            auto& sum = at_place[*place];
-                            sum.level_or_band = *place;
-                            add(one, sum);
-                          }));
+  for (const auto& c : *classes) {
+    const auto place = place_of(s.kind, c.id);
+    if (!place) continue;
+    auto& sum = at_place[*place];
+    sum.level_or_band = *place;
+    add(c.its.counts, sum);
+  }
   for (const auto& [place, sum] : at_place) s.leaves.push_back(sum);
   return {};
 }

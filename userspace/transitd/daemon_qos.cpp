@@ -161,6 +161,7 @@ void Daemon::ensure_endpoint_queueing() {
   const bool wanted = Qos::in_use(goal_) && queueing_support_ && queueing_support_->fq && options_.queueing != "none" &&
                       options_.queueing != "htb";
   const net::Queueing kind = wanted ? net::choose_queueing(*queueing_support_, 1) : net::Queueing::none;
+  const std::uint64_t uplink = uplink_rate(goal_);
   for (const auto& [key, port] : ports_) {
     const auto e = goal_.endpoints.find(key);
     if (e == goal_.endpoints.end()) continue;
@@ -177,7 +178,7 @@ void Daemon::ensure_endpoint_queueing() {
         endpoint_queueing_[port.ifindex] = kind;
       }
     }
-    const unsigned bytes = superpacket_of(slowest_of(goal_, e->second, uplink_rate(goal_)));
+    const unsigned bytes = superpacket_of(slowest_of(goal_, e->second, uplink));
     const auto before = superpackets_.find(key);
     if ((before == superpackets_.end() ? kSuperpacket : before->second) == bytes) continue;
     if (auto rc = Interfaces::set_superpacket(e->second, bytes == kSuperpacket ? 0 : bytes); !rc)

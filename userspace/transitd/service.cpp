@@ -239,6 +239,8 @@ class UnixServer final : public Server {
   std::jthread acceptor_;
 };
 
+}  // namespace
+
 Result<std::unique_ptr<Server>> serve_at(EventLoop& loop, std::unique_ptr<grpc::Service> service,
                                          const std::string& path, const std::string& group) {
   const std::string what = fmt::format("socket {}", path);
@@ -264,8 +266,6 @@ Result<std::unique_ptr<Server>> serve_at(EventLoop& loop, std::unique_ptr<grpc::
   return std::unique_ptr<Server>(
       std::make_unique<UnixServer>(loop, std::move(service), std::move(listener), path, group));
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Server>> serve(EventLoop& loop, Daemon& daemon, const std::string& path,
                                       const std::string& group) {

@@ -9,6 +9,10 @@
 #include "userspace/base/event_loop.h"
 #include "userspace/transitd/daemon.h"
 
+namespace grpc {
+class Service;
+}
+
 namespace mizar {
 
 class Server {
@@ -20,6 +24,10 @@ class Server {
 // exists) and serves callers that are root or members of `group`; the kernel
 // vouches for them (SO_PEERCRED). Others are hung up on.
 // Errors: failed_precondition (the socket cannot be made).
+Result<std::unique_ptr<Server>> serve_at(EventLoop& loop, std::unique_ptr<grpc::Service> service,
+                                         const std::string& socket_path, const std::string& group);
+
+// The daemon's service there.
 Result<std::unique_ptr<Server>> serve(EventLoop& loop, Daemon& daemon,
                                       const std::string& socket_path, const std::string& group);
 

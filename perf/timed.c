@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "perf/timed.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "perf/fill.h"
+
+_Noreturn void die(const char *what)
+{
+	fprintf(stderr, "%s: %s: %s\n", program_invocation_short_name, what, strerror(errno));
+	exit(1);
+}
+
+int map_fd(struct bpf_object *obj, const char *name)
+{
+	return bpf_map__fd(bpf_object__find_map_by_name(obj, name));
+}
+
+void put(struct bpf_object *obj, const char *map, const void *key, const void *value)
+{
+	if (bpf_map_update_elem(map_fd(obj, map), key, value, BPF_ANY))
+		die(map);
+}
+
+void put_batch(struct bpf_object *obj, const char *map, const void *keys, const void *values, uint32_t n)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, o);
+
+	if (bpf_map_update_batch(map_fd(obj, map), keys, values, &n, &o))
+		die(map);
+}
+
+static struct timed cases[256];
+static int count;
+
+static uint64_t counted(struct timed *c)
+{
+	uint32_t slot = (1 * MZ_DIRS + c->dir) * MZ_REASON_SLOTS + c->reason;
+	struct mz_count each[64];
+	uint64_t sum = 0;
+
+	if (bpf_map_lookup_elem(map_fd(c->obj, "mz_counters"), &slot, each))
+		die("mz_counters");
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += each[i].packets;
+	return sum;
+}
+
+static double cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
+}
+
+static double time_one(struct timed *c, int repeat)
+{
+	uint32_t seed = c->bench->seed;
+	uint8_t out[1024];
+	uint64_t before = c->reason ? counted(c) : 0;
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = c->in.b, .data_size_in = c->in.len, .data_out = out,
+		    .data_size_out = sizeof(out), .repeat = repeat);
+	struct bpf_program *p = bpf_object__find_program_by_name(c->obj, c->program);
+	double start;
+
+	*c->bench = c->keys;
+	c->bench->seed = seed ? seed : 2463534242u;
+	start = cpu_ns();
+	if (!p || bpf_prog_test_run_opts(bpf_program__fd(p), &o))
+		die(c->program);
+	start = cpu_ns() - start;
+	if (c->bench->wrong) {
+		fprintf(stderr, "%s: %s: %llu verdicts are wrong\n", program_invocation_short_name, c->name, (unsigned long long)c->bench->wrong);
+		exit(1);
+	}
+	// One in many may meet a flow whose ports are its own (FLOW_CLASH).
+	if (c->reason && counted(c) - before < (uint64_t)(repeat - repeat / 50000)) {
+		fprintf(stderr, "%s: %s: %lu of %d packets ended as they should\n", program_invocation_short_name, c->name,
+			(unsigned long)(counted(c) - before), repeat);
+		exit(1);
+	}
+	return start / repeat;
+}
+
+struct timed *add(const char *name, const char *program, struct bpf_object *obj,
+			 struct mz_bench *bench, struct frame in, struct mz_bench keys)
+{
+	struct timed *c = &cases[count];
+
+	if (count++ == sizeof(cases) / sizeof(cases[0]))
+		die("too many cases");
+
+	*c = (struct timed){ .name = name, .program = program, .obj = obj, .bench = bench, .in = in,
+			     .keys = keys };
+	c->keys.host_base = PEER;
+	c->keys.host_mask = c->keys.host_mask ? c->keys.host_mask : HOSTS - 1;
+	return c;
+}
+
+struct mz_bench keys_of(uint32_t dst, uint32_t dsts, uint32_t src, uint32_t srcs, struct frame head)
+{
+	struct mz_bench b = { .dst_base = dst, .dst_mask = dsts - 1, .src_base = src, .src_mask = srcs - 1 };
+
+	memcpy(b.frame, head.b, head.len < sizeof(b.frame) ? head.len : sizeof(b.frame));
+	return b;
+}
+
+const char *joined3(const char *a, const char *b, const char *c)
+{
+	static char names[512][48];
+	static int used;
+
+	if (used == sizeof(names) / sizeof(names[0]))
+		die("too many names");
+	snprintf(names[used], sizeof(names[used]), "%s%s%s", a, b, c);
+	return names[used++];
+}
+
+const char *joined(const char *a, const char *b)
+{
+	return joined3(a, b, "");
+}
+
+static void print(int rounds)
+{
+	printf("{");
+	for (int i = 0; i < count; i++) {
+		printf("%s\"%s\": [", i ? ",\n " : "", cases[i].name);
+		for (int r = 0; r < rounds; r++)
+			printf("%s%.2f", r ? ", " : "", cases[i].ns[r]);
+		printf("]");
+	}
+	printf("}\n");
+}
+
+void run_cases(int rounds, int repeat)
+{
+	for (int r = -1; r < rounds; r++) // the first round warms up
+		for (int i = 0; i < count; i++)
+			cases[i].ns[r < 0 ? 0 : r] = time_one(&cases[i], repeat);
+	print(rounds);
+}
+
+int case_count(void)
+{
+	return count;
+}
