@@ -23,10 +23,9 @@ struct mz_bench {
 	__u32 group_mask, rule_mask; /* of policy: groups and rules of each, less one; powers of two */
 	__u32 denied;                /* label sets that no rule lets in */
 	__u32 seed;
-	__u32 out; /* interface the generator sends to */
+	__u32 pad;
 	__u64 sink;
 	__u64 wrong; /* verdicts that are not as they should be */
-	volatile __u64 received;
 };
 
 #endif

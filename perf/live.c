@@ -5,7 +5,6 @@
 //                               come back; prints {"mpps":..,"sent":..,"received":..}
 // Run it in the namespace of IF. The frames are those of a host 1 (10.77.1.1)
 // to a hop (10.77.3.1), VNI 100, for endpoints 10.0.4.0-10.0.7.255.
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <linux/if_link.h>
@@ -15,13 +14,16 @@
 #include <string.h>
 #include <time.h>
 
-#include "bpf/abi/tables.h" // before the skeleton, which names its types
+#include "bpf/abi/tables.h" // before the skeletons, which name its types
 #include "perf/bench_abi.h"
 #include "selftests/bpf/frame.h"
+#include "tools/linerate/linerate_abi.h"
+#include "tools/linerate/live_frames.h"
 
 #include "perf/bench_live.skel.h"
+#include "tools/linerate/generate.skel.h"
 
-enum { CHUNK = 1 << 15, BATCH = 64 };
+enum { CHUNK = 1 << 15, WORDS = 9 /* of headers that are written anew */ };
 
 static void die(const char *what)
 {
@@ -64,31 +66,42 @@ static struct frame frame_to(const char *dmac)
 	return f;
 }
 
-// What is under way when the generator stops is not worth waiting for.
-static void run(struct mz_bench_live *l, int ifindex, const char *dmac, double seconds)
+static struct mz_lr_generate *generator(const struct frame *f, int ifindex)
 {
-	struct frame f = frame_to(dmac);
-	struct mz_bench *b = &l->data->bench;
-	struct xdp_md md = { .data_end = f.len };
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = f.b, .data_size_in = f.len, .ctx_in = &md,
-		    .ctx_size_in = sizeof(md), .repeat = CHUNK, .batch_size = BATCH,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
-	double start, took = 0;
-	uint64_t sent = 0, from;
+	struct mz_lr_generate *g = mz_lr_generate__open();
+	struct mz_lr_frame *to;
 
-	memcpy(b->frame, f.b, sizeof(b->frame));
-	b->dst_base = IP4(10, 0, 4, 0);
-	b->dst_mask = 1023;
-	b->out = (uint32_t)ifindex;
-	from = b->received;
+	if (!g)
+		die("open the generator");
+	to = &g->rodata->frame;
+	memcpy(to->headers, f->b, WORDS * 8);
+	to->words = WORDS;
+	to->out = (uint32_t)ifindex;
+	to->inner_at = MZ_OUTER_LEN4 + 14;
+	to->dst_base = IP4(10, 0, 4, 0);
+	to->dst_mask = 1023;
+	if (mz_lr_generate__load(g))
+		die("load the generator");
+	return g;
+}
+
+// What is under way when the generator stops is not worth waiting for.
+static void run(struct mz_bench_live *l, struct mz_lr_generate *g, const struct frame *f, double seconds)
+{
+	double start, took = 0;
+	uint64_t sent = 0, from = l->bss->received;
+
 	start = now();
 	while (took < seconds) {
-		if (bpf_prog_test_run_opts(bpf_program__fd(l->progs.generate), &o))
+		int err = mz_live_frames(bpf_program__fd(g->progs.generate), f->b, f->len, CHUNK);
+
+		errno = -err;
+		if (err)
 			die("live frames");
 		sent += CHUNK;
 		took = now() - start;
 	}
-	from = b->received - from;
+	from = l->bss->received - from;
 	printf("{\"mpps\": %.4f, \"sent\": %lu, \"received\": %lu}\n", (double)from / took / 1e6,
 	       (unsigned long)sent, (unsigned long)from);
 }
@@ -96,6 +109,8 @@ static void run(struct mz_bench_live *l, int ifindex, const char *dmac, double s
 int main(int argc, char **argv)
 {
 	struct mz_bench_live *l;
+	struct mz_lr_generate *g;
+	struct frame f;
 	int ifindex;
 
 	if (argc < 3 || (strcmp(argv[1], "attach") && (strcmp(argv[1], "run") || argc < 5))) {
@@ -113,9 +128,11 @@ int main(int argc, char **argv)
 	}
 	if (bpf_xdp_attach(ifindex, bpf_program__fd(l->progs.sink), XDP_FLAGS_DRV_MODE, NULL))
 		die("attach");
-	run(l, ifindex, argv[3], atof(argv[4]) / 10); // warm up
+	f = frame_to(argv[3]);
+	g = generator(&f, ifindex);
+	run(l, g, &f, atof(argv[4]) / 10); // warm up
 	fflush(stdout);
-	run(l, ifindex, argv[3], atof(argv[4]));
+	run(l, g, &f, atof(argv[4]));
 	bpf_xdp_detach(ifindex, XDP_FLAGS_DRV_MODE, NULL);
 	return 0;
 }

@@ -17,7 +17,7 @@ $(O)/perf/paths: %: %.o $(O)/perf/fill.o $(O)/selftests/bpf/frame.o $(NATIVE_LIB
 	$(Q)$(CC) $(CFLAGS_) $^ -o $@
 ALL += $(O)/perf/paths
 PERF_PLAIN := $(O)/perf/connect $(O)/perf/soak $(O)/perf/programs
-$(PERF_C:=.o): | $(PERF_SKEL)
+$(PERF_C:=.o): | $(PERF_SKEL) $(LR_SKEL)
 $(O)/perf/micro $(O)/perf/stages: $(O)/perf/fill.o $(O)/perf/timed.o
 $(PERF_C): %: %.o $(O)/selftests/bpf/frame.o
 	$(call say,LINK,$@)

@@ -30,12 +30,14 @@ $(O)/selftests/bpf/verifier_test: $(O)/selftests/bpf/verifier_test.o | $(BPF_SKE
 	$(Q)$(CC) $(CFLAGS_) $(LINKER) $^ -lcmocka -lbpf -lelf -lz -o $@
 ALL += $(O)/selftests/bpf/verifier_test
 
-# A sender for topologies.
-$(O)/selftests/topo/live_frames.o: | $(O)/selftests/topo/live_frames.skel.h
-$(O)/selftests/topo/live_frames: $(O)/selftests/topo/live_frames.o
+# A sender for topologies, and a device under test.
+ST_TOPO_C := $(O)/selftests/topo/live_frames $(O)/selftests/topo/linerate_dut
+$(O)/selftests/topo/live_frames.o: | $(O)/tools/linerate/generate.skel.h
+$(O)/selftests/topo/linerate_dut.o: | $(O)/selftests/topo/linerate_dut.skel.h
+$(ST_TOPO_C): %: %.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $(LINKER) $^ -lbpf -lelf -lz -o $@
-ALL += $(O)/selftests/topo/live_frames
+ALL += $(ST_TOPO_C)
 
 # ---- fuzz: libFuzzer over the native pipeline ----------------------------
 FUZZ_SRC     := selftests/bpf/frame.c bpf/native.c bpf/target/native_maps.c
@@ -94,6 +96,9 @@ $(O)/selftests/unit/%_test: $(O)/selftests/unit/%_test.o $(LIBS)
 ALL += $(UNIT_TESTS)
 # What operators write is read by the command line's own code.
 $(O)/selftests/unit/qos_test: $(O)/tools/transit/qos_settings.o
+# What transit-linerate does without an interface.
+$(O)/selftests/unit/linerate_test $(O)/selftests/unit/linerate_count_test: $(patsubst %,$(O)/tools/linerate/%.o,frame generator search)
+$(O)/selftests/unit/linerate_count_test.o: | $(LR_SKEL)
 # The tests' own code: compiling it well takes longer than running it.
 $(O)/selftests/unit/%.o: CXXFLAGS_ += -O0
 # These run the command line itself.

@@ -4,11 +4,29 @@ $(O)/bin/transit: $(TRANSIT_OBJ) $(LIBS)
 	$(call link,-lprometheus-cpp-pull -lprometheus-cpp-core)
 ALL += $(O)/bin/transit
 
+# Line rates of interfaces. Some of it is shared with perf/ and selftests/.
+LR_SKEL := $(patsubst %.bpf.c,$(O)/%.skel.h,$(wildcard tools/linerate/*.bpf.c))
+$(O)/tools/linerate/%.bpf.o: tools/linerate/%.bpf.c bpf/rules.mk
+	$(call say,BPF,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
+$(O)/tools/linerate/%.skel.h: $(O)/tools/linerate/%.bpf.o
+	$(call say,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton $< name mz_lr_$* > $@
+-include $(LR_SKEL:.skel.h=.bpf.d)
+
+LR_OBJ := $(patsubst %.cpp,$(O)/%.o,$(wildcard tools/linerate/*.cpp))
+$(LR_OBJ): | $(LR_SKEL)
+$(O)/bin/transit-linerate: $(LR_OBJ) $(O)/tools/transit/output.o $(O)/tools/transit/program.o $(LIBS)
+	$(call link,$(shell pkg-config --libs libxdp))
+ALL += $(O)/bin/transit-linerate
+
 .PHONY: install
 install: all ## put daemon, command line, man pages and service file under PREFIX (DESTDIR)
 	$(Q)install -D -m 755 $(O)/bin/transitd $(DESTDIR)$(PREFIX)/sbin/transitd
 	$(Q)install -D -m 755 $(O)/bin/transit-responder $(DESTDIR)$(PREFIX)/sbin/transit-responder
 	$(Q)install -D -m 755 $(O)/bin/transit $(DESTDIR)$(PREFIX)/bin/transit
+	$(Q)install -D -m 755 $(O)/bin/transit-linerate $(DESTDIR)$(PREFIX)/sbin/transit-linerate
 	$(Q)install -D -m 755 $(O)/bin/transit-function-dns $(DESTDIR)$(PREFIX)/sbin/transit-function-dns
 	$(Q)install -D -m 644 bpf/abi/function.h $(DESTDIR)$(PREFIX)/include/mizar/function.h
 	$(Q)install -d $(DESTDIR)$(PREFIX)/lib/mizar/functions

@@ -7,7 +7,6 @@
 // What follows the headers is whatever the page held.
 #define _GNU_SOURCE // sched_setaffinity
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <net/ethernet.h>
@@ -22,9 +21,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "selftests/topo/live_frames.skel.h"
+#include "tools/linerate/linerate_abi.h" // before the skeleton, which names its types
+#include "tools/linerate/live_frames.h"
 
-enum { CHUNK = 1 << 12, MOST = 1514 };
+#include "tools/linerate/generate.skel.h"
+
+enum { CHUNK = 1 << 12, MOST = 1514, HEADERS = 48 };
 
 static void die(const char *what)
 {
@@ -89,19 +91,17 @@ static void stop(int signal)
 int main(int argc, char **argv)
 {
 	static unsigned char frame[MOST];
-	struct mz_live_frames *l;
-	struct xdp_md md = { 0 };
+	struct mz_lr_generate *l;
 	unsigned long sent = 0;
+	unsigned int bytes;
 	cpu_set_t cpu;
-	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .ctx_in = &md, .ctx_size_in = sizeof(md), .repeat = CHUNK,
-		    .flags = BPF_F_TEST_XDP_LIVE_FRAMES);
 
 	if (argc != 7) {
 		fprintf(stderr, "usage: live_frames IF GATEWAY_MAC SOURCE DESTINATION BYTES CPU\n");
 		return 2;
 	}
-	o.data_size_in = md.data_end = (unsigned int)atoi(argv[5]);
-	if (md.data_end < 64 || md.data_end > MOST) {
+	bytes = (unsigned int)atoi(argv[5]);
+	if (bytes < 64 || bytes > MOST) {
 		errno = ERANGE;
 		die(argv[5]);
 	}
@@ -109,20 +109,25 @@ int main(int argc, char **argv)
 	CPU_SET((size_t)atoi(argv[6]), &cpu);
 	if (sched_setaffinity(0, sizeof(cpu), &cpu))
 		die("CPU");
-	fill(frame, argv, (int)md.data_end);
-	l = mz_live_frames__open_and_load();
+	fill(frame, argv, (int)bytes);
+	l = mz_lr_generate__open();
 	if (!l)
 		die("program");
-	l->bss->live_frame.out = if_nametoindex(argv[1]);
-	memcpy(l->bss->live_frame.headers, frame, sizeof(l->bss->live_frame.headers));
+	l->rodata->frame.out = if_nametoindex(argv[1]);
+	l->rodata->frame.words = HEADERS / 8;
+	memcpy(l->rodata->frame.headers, frame, HEADERS);
+	if (mz_lr_generate__load(l))
+		die("program");
 	signal(SIGTERM, stop);
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	while (!stopped) {
-		if (bpf_prog_test_run_opts(bpf_program__fd(l->progs.send_frame), &o)) {
-			if (errno == EINTR)
-				break;
+		int err = mz_live_frames(bpf_program__fd(l->progs.generate), frame, bytes, CHUNK);
+
+		if (err == -EINTR)
+			break;
+		errno = -err;
+		if (err)
 			die("live frames");
-		}
 		if (!sent)
 			puts("sending");
 		sent += CHUNK;

@@ -193,12 +193,12 @@ std::string short_time(std::uint64_t ms) {
   return fmt::format("{} d {} h", s / 86'400, s % 86'400 / 3600);
 }
 
-int report(const Error& e) {
+int report(const Error& e, const std::string& program) {
   std::string line = e.what;
   // One line, and nothing in it steers the terminal: it may quote any input.
   std::replace_if(line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; },
                   ' ');
-  fmt::print(stderr, "transit: {}\n", line);
+  fmt::print(stderr, "{}: {}\n", program, line);
   switch (e.code) {
     case Code::invalid_argument: return kExitUsage;
     case Code::not_found: return kExitNotFound;

@@ -69,7 +69,7 @@ inline std::string shown_file(const std::string& path) {
 }
 
 // The error as one line on standard error; the exit code that belongs to it.
-int report(const Error& e);
+int report(const Error& e, const std::string& program);
 
 template <class Messages>
 void print_messages(Format format, const Messages& list) {

@@ -5,12 +5,9 @@
 // afterwards, and its error is reported here, once.
 #include <CLI/CLI.hpp>
 
-#include <cstdio>
-#include <system_error>
-
 #include "tools/transit/choice.h"
 #include "tools/transit/context.h"
-#include "tools/transit/output.h"
+#include "tools/transit/program.h"
 
 namespace transit {
 namespace {
@@ -80,41 +77,6 @@ void add_commands(CLI::App& app, Context& ctx) {
   add_man(app, ctx);
 }
 
-// "transit endpoint add": the command that was being parsed.
-std::string command_of(const CLI::App& app) {
-  std::string name = app.get_name();
-  for (const CLI::App* at = &app;;) {
-    const auto chosen = at->get_subcommands();
-    if (chosen.empty()) return name;
-    at = chosen.front();
-    name += " " + at->get_name();
-  }
-}
-
-int parse_failed(const CLI::App& app, const CLI::ParseError& e) {
-  if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
-  std::string what = e.what();
-  // A word that is no command makes CLI11 miss the command, not mind the word.
-  const auto unknown = app.remaining(true);
-  if (!unknown.empty()) what = fmt::format("'{}' is not known here", unknown.front());
-  fmt::print(stderr, "transit: {}: see {} --help\n", what.substr(0, what.find('\n')),
-             command_of(app));
-  return kExitUsage;
-}
-
-int cannot_write(int err) {
-  return report({Code::internal, err, "cannot write the result to standard output"});
-}
-
-int run(const Context& ctx) try {
-  auto done = ctx.action();
-  // A full disk or a closed pipe shows here, or when a buffer fills before.
-  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) return cannot_write(errno);
-  return done ? *done : report(done.error());
-} catch (const std::system_error& e) {  // fmt::print
-  return cannot_write(e.code().value());
-}
-
 int main(int argc, char** argv) {
   Context ctx;
   CLI::App app("Programs and inspects this host's overlay network.", "transit");
@@ -129,7 +91,7 @@ int main(int argc, char** argv) {
   } catch (const CLI::ParseError& e) {
     return parse_failed(app, e);
   }
-  return run(ctx);
+  return run_action(app, ctx.action);
 }
 
 }  // namespace

@@ -16,10 +16,10 @@ constexpr std::size_t kReceiveBytes = 32 * 1024;
 
 void NlSocketFree::operator()(nl_sock* s) const { nl_socket_free(s); }
 
-Result<Netlink> Netlink::open() {
+Result<NlSocket> wire::connect(int protocol) {
   NlSocket sock(nl_socket_alloc());
   if (!sock) return fail(Code::resource_exhausted, "netlink socket: out of memory");
-  if (const int rc = nl_connect(sock.get(), NETLINK_ROUTE); rc < 0)
+  if (const int rc = nl_connect(sock.get(), protocol); rc < 0)
     return fail(Code::internal, "netlink socket: {}", nl_geterror(rc));
   nl_socket_disable_auto_ack(sock.get());  // a question needs no second answer
   nl_socket_disable_msg_peek(sock.get());
@@ -30,7 +30,13 @@ Result<Netlink> Netlink::open() {
   (void)::setsockopt(fd, SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof on);
   if (::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &kAnswerLimit, sizeof kAnswerLimit) != 0)
     return fail_errno(Code::internal, errno, "netlink socket: receive time limit");
-  return Netlink(std::move(sock));
+  return sock;
+}
+
+Result<Netlink> Netlink::open() {
+  auto sock = wire::connect(NETLINK_ROUTE);
+  if (!sock) return tl::unexpected(sock.error());
+  return Netlink(std::move(*sock));
 }
 
 Result<Netlink> Netlink::open_in(const NetnsRef& ns) {

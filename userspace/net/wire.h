@@ -29,6 +29,9 @@ Code code_of(int err);
 // '%' is refused: the kernel would read it as a pattern.
 Result<> check_name(std::string_view name);
 
+// A socket of the calling thread's namespace: NETLINK_ROUTE, NETLINK_GENERIC.
+Result<NlSocket> connect(int protocol);
+
 unsigned char family_of(const Addr& a);
 Result<Addr> addr_of(int family, const void* bytes, std::size_t size);
 
