@@ -282,6 +282,7 @@ def main():
         if wanted and not any(w in name.split("-") for w in wanted):
             continue
         print(f"bench: rows {name}", file=sys.stderr)
+        begin = time.time()
         try:
             made = group()
             if any(r.floor_moved() > FLOOR_MOVED for r in made) and not QUICK and time.time() - start < 180:
@@ -291,6 +292,7 @@ def main():
         except Exception as e:  # whatever one group meets, the others' rows are told
             failed.append(name)
             print(f"bench: rows {name}: {type(e).__name__}: {e}", file=sys.stderr)
+        head.setdefault("seconds_by_group", {})[name] = round(time.time() - begin, 1)
     after = steal()
     head["steal"] = round((after[0] - before[0]) / max(1, after[1] - before[1]), 4)
     head["seconds"] = round(time.time() - start, 1)

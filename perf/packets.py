@@ -43,7 +43,7 @@ class Times:
 
 
 def measured():
-    effort = ["3", "50000"] if QUICK else ["11", "200000"]
+    effort = ["3", "50000"] if QUICK else ["9", "150000"]
     return Times(json.loads(run(["taskset", "-c", CPU, f"{PERF}/micro", *effort], timeout=300)))
 
 

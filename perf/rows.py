@@ -11,7 +11,7 @@ import subprocess
 import time
 
 QUICK = bool(os.environ.get("QUICK"))
-ROUNDS = 2 if QUICK else 5
+ROUNDS = 2 if QUICK else 4
 SECONDS = 0.6 if QUICK else 1.5
 FLOOR_MOVED = 0.15  # a row whose floor moved more is reported as rejected
 CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN"))
