@@ -225,17 +225,24 @@ static __always_inline int bench_flow_found(__u32 r, enum mz_dir dir)
 	return 1;
 }
 
+/* A floor that did not find what it was to find would be none. */
+static __always_inline int bench_failed(void)
+{
+	bench.wrong++;
+	return TC_ACT_SHOT;
+}
+
 /* Between grow and shrink, as mz_ingress() is. */
 static __always_inline int bench_floor_deliver(struct __sk_buff *ctx, int flows)
 {
 	__u32 r;
 
 	if (bench_grow(ctx) || bench_restore(ctx, 10, BENCH_INNER_IP))
-		return TC_ACT_SHOT;
+		return bench_failed();
 	r = bench.seed;
 	if (!bench_known(bench_src(r)) || !bench_endpoint_host(bench_dst(r)) || !bench_path_host(bench_src(r)) ||
 	    (flows && !bench_flow_found(r, MZ_DIR_INGRESS)) || bench_shrink(ctx))
-		return TC_ACT_SHOT;
+		return bench_failed();
 	bench_send(ctx, bench.host_base, 2);
 	bench_count(ctx);
 	return (int)bpf_redirect_peer(1, 0);
@@ -257,15 +264,15 @@ static __always_inline int bench_floor_encap(struct __sk_buff *ctx, int flows)
 	struct mz_port *p;
 
 	if (bench_restore(ctx, 2, ETH_HLEN))
-		return TC_ACT_SHOT;
+		return bench_failed();
 	r = bench.seed;
 	p = mz_lookup(mz_ports, &slot);
 	if (!p || p->vni != 7 || (flows && !bench_flow_found(r, MZ_DIR_EGRESS)))
-		return TC_ACT_SHOT;
+		return bench_failed();
 	host = bench_endpoint_host(bench_dst(r));
 	host = host ? host : bench_path_host(bench_dst(r));
 	if (bench_grow(ctx))
-		return TC_ACT_SHOT;
+		return bench_failed();
 	bench_send(ctx, host, 10);
 	bench_count(ctx);
 	return bench_shrink(ctx) ? TC_ACT_SHOT : (int)bpf_redirect(1, 0);
@@ -279,6 +286,102 @@ BENCH_OP(floor_encap)
 BENCH_OP(floor_encap_flows)
 {
 	return bench_floor_encap(ctx, 1);
+}
+
+/* A service's packet: its flow says which backend, whose path says which host. */
+static __always_inline __u32 bench_backend_host(const struct mz_addr *to)
+{
+	struct mz_ep_key key = { .vni = 7, .ip = *to };
+	struct mz_path *p = mz_lookup(mz_paths, &key);
+
+	return p ? p->host : 0;
+}
+
+static __always_inline __u32 bench_service_hit(__u32 r)
+{
+	struct mz_flow_key key = { .vni = 7, .proto = IPPROTO_UDP, .local = mz_addr4(bench_src(r)), .remote = mz_addr4(bench_dst(r)) };
+	__be32 ports = bench_ports(r);
+	struct mz_flow *f;
+
+	key.local_port = (__be16)ports;
+	key.remote_port = (__be16)(ports >> 16);
+	f = mz_lookup(mz_flows, &key);
+	if (!f)
+		return 0;
+	f->packets[MZ_DIR_EGRESS]++;
+	f->bytes[MZ_DIR_EGRESS] += 142;
+	return bench_backend_host(&f->to);
+}
+
+/* A new flow is two entries: its own, and its answers'. */
+static __always_inline __u32 bench_service_new(__u32 r)
+{
+	struct mz_flow_key key = { .vni = 7, .proto = IPPROTO_UDP, .local = mz_addr4(bench_src(r)), .remote = mz_addr4(bench_dst(r)) };
+	struct mz_vip_key vip = { .vni = 7, .ip = mz_addr4(bench_dst(r)), .port = mz_htons(2000), .proto = IPPROTO_UDP };
+	struct mz_vip *v = mz_lookup(mz_vips, &vip);
+	struct mz_flow f = { .seen = 1, .ifindex = 1 };
+	__be32 ports = bench_ports(r);
+	struct mz_backend *b;
+	__u32 row, *id;
+
+	if (!v)
+		return 0;
+	row = r % v->size;
+	id = mz_lookup(mz_vip_rows, &row);
+	b = id ? mz_lookup(mz_backends, id) : NULL;
+	if (!b)
+		return 0;
+	key.local_port = (__be16)ports;
+	key.remote_port = (__be16)(ports >> 16);
+	f.to = b->ip;
+	mz_insert(mz_flows, &key, &f);
+	key.remote = b->ip;
+	key.remote_port = b->port;
+	mz_insert(mz_flows, &key, &f);
+	return bench_backend_host(&b->ip);
+}
+
+static __always_inline int bench_rewrite(struct __sk_buff *ctx, __u32 r)
+{
+	struct iphdr *ip = (void *)((__u8 *)(long)ctx->data + ETH_HLEN);
+
+	if ((__u8 *)(ip + 1) + 4 > (__u8 *)(long)ctx->data_end)
+		return -1;
+	ip->check = mz_checksum_after(ip->check, r & 0xffff, r >> 16);
+	ip->daddr = mz_htonl(r);
+	*(__be16 *)((__u8 *)(ip + 1) + 2) = (__be16)r;
+	return 0;
+}
+
+static __always_inline int bench_floor_service(struct __sk_buff *ctx, int opens)
+{
+	__u32 r, slot = 1, host;
+	struct mz_port *p;
+
+	if (bench_restore(ctx, 2, ETH_HLEN))
+		return bench_failed();
+	r = bench.seed;
+	p = mz_lookup(mz_ports, &slot);
+	if (!p || p->vni != 7)
+		return bench_failed();
+	host = opens ? bench_service_new(r) : bench_service_hit(r);
+	/* Its address and port, and what both do to the checksum. */
+	if (!host || bpf_l4_csum_replace(ctx, ETH_HLEN + 20 + 6, 0, r, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) ||
+	    bench_rewrite(ctx, r) || bench_grow(ctx))
+		return bench_failed();
+	bench_send(ctx, host, 10);
+	bench_count(ctx);
+	return bench_shrink(ctx) ? TC_ACT_SHOT : (int)bpf_redirect(1, 0);
+}
+
+BENCH_OP(floor_service_hit)
+{
+	return bench_floor_service(ctx, 0);
+}
+
+BENCH_OP(floor_service_new)
+{
+	return bench_floor_service(ctx, 1);
 }
 
 BENCH_OP(deliver)

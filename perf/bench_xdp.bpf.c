@@ -21,12 +21,19 @@ BENCH_OP(wrap)
 	return bench_restore(ctx, 9, BENCH_INNER_IP) ? XDP_ABORTED : BENCH_DONE;
 }
 
+/* A floor that did not find what it was to find would be none. */
+static __always_inline int bench_failed(void)
+{
+	bench.wrong++;
+	return XDP_ABORTED;
+}
+
 BENCH_OP(floor_bouncer)
 {
 	__u32 r = bench_random();
 
 	if (!bench_known(bench_src(r)))
-		return XDP_ABORTED;
+		return bench_failed();
 	bench_send(ctx, bench_endpoint_host(bench_dst(r)), 8);
 	bench_count(ctx);
 	return BENCH_DONE;
@@ -40,7 +47,7 @@ BENCH_OP(floor_divider)
 	struct mz_shard *s;
 
 	if (!bench_known(bench_src(r)) || bench_endpoint_host(bench_dst(r)))
-		return XDP_ABORTED;
+		return bench_failed();
 	n = mz_lookup(mz_networks, &key);
 	row = n ? n->shard + (r & (MZ_BUCKETS - 1)) : 0;
 	s = mz_lookup(mz_shards, &row);

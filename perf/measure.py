@@ -11,7 +11,7 @@ import sys
 import time
 
 from daemon import call_rows, memory_rows, restart_rows
-from rows import (BIN, CPU, FLOOR_MOVED, PERF, QUICK, ROOT, ROUNDS, SECONDS, Bounded, Row, inside, interleave, machine, ns, run,
+from rows import (BIN, CPU, PERF, QUICK, ROOT, ROUNDS, SECONDS, Bounded, Row, inside, interleave, machine, ns, run,
                   server, steal, table)
 from packets import packet_rows
 from shaping import shaping_rows
@@ -285,7 +285,7 @@ def main():
         begin = time.time()
         try:
             made = group()
-            if any(r.floor_moved() > FLOOR_MOVED for r in made) and not QUICK and time.time() - start < 180:
+            if any(r.rejected() for r in made) and not QUICK and time.time() - start < 180:
                 print("bench: floor moved, once more", file=sys.stderr)
                 made = group()
             rows += [r.as_json() for r in made]

@@ -251,6 +251,7 @@ static void add_service(const char *name, int opens)
 	c = add(joined(name, ".run"), "op_encap", t->obj, live, inner, b);
 	c->reason = MZ_R_DIRECT;
 	c->dir = MZ_DIR_EGRESS;
+	add(joined(name, ".floor"), opens ? "op_floor_service_new" : "op_floor_service_hit", t->obj, live, inner, b);
 	add(joined(name, ".backend"), "op_backend", t->obj, live, inner, b);
 	b = keys_of(REMOTES, BACKENDS, ENDPOINTS, 1, inner); // what it then goes to
 	add(joined(name, ".endpoint"), "op_endpoint", t->obj, live, inner, b);

@@ -13,7 +13,8 @@ import time
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 2 if QUICK else 4
 SECONDS = 0.6 if QUICK else 1.5
-FLOOR_MOVED = 0.15  # a row whose floor moved more is reported as rejected
+FLOOR_MOVED = 0.15  # rounds whose floor is further apart do not count together
+LEAST_ROUNDS = 3    # a row of which fewer are left, or less than half, is rejected
 CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN"))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -66,7 +67,9 @@ class Row:
         self.id, self.what, self.unit, self.better = id, what, unit, better
         self.values = {"ours": ours, "floor": floor, **peers}
         self.quoted, self.target, self.more = quoted or {}, target, more
-        self.steady = steady  # judged instead of the floor, where that is a difference
+        self.steady = steady or floor  # what must stand still: the floor, or what it is a difference of
+        self.rounds = len(self.steady)
+        self.undisturbed()
 
     def ratio(self, name):
         """Ours over the other, pair by pair."""
@@ -74,11 +77,16 @@ class Row:
             return statistics.median(self.values["ours"]) / self.quoted[name]
         return statistics.median(o / x for o, x in zip(self.values["ours"], self.values[name]) if x > 0)
 
-    def floor_moved(self):
-        steady = sorted(self.steady or self.values["floor"])
-        if len(steady) >= 7:
-            steady = steady[1:-1]
-        return (steady[-1] - steady[0]) / statistics.median(steady)
+    def undisturbed(self):
+        """Leaves out the rounds whose floor is off the others': those around the median that are within
+        FLOOR_MOVED of each other stay."""
+        middle = statistics.median(self.steady)
+        kept = [i for i, v in enumerate(self.steady) if abs(v / middle - 1) <= FLOOR_MOVED / 2] if middle else range(self.rounds)
+        self.values = {k: [v[i] for i in kept if i < len(v)] or v for k, v in self.values.items()}
+        self.kept = len(kept)
+
+    def rejected(self):
+        return self.rounds >= LEAST_ROUNDS and self.kept < max(LEAST_ROUNDS, self.rounds / 2)
 
     def holds(self):
         # target: {name: factor} of ours over name; "better" says which way.
@@ -95,8 +103,7 @@ class Row:
             "peers": {**med, **self.quoted}, "quoted": sorted(self.quoted),
             "ratios": {n: round(self.ratio(n), 3) for n in names},
             "target": " and ".join(f"{op} {f}x {n}" for n, f in self.target.items()),
-            "holds": self.holds(), "rejected": self.floor_moved() > FLOOR_MOVED,
-            "floor_moved": round(self.floor_moved(), 3),
+            "holds": self.holds(), "rejected": self.rejected(), "rounds": self.rounds, "kept": self.kept,
             "spread": {k: [round(min(v), 4), round(max(v), 4)] for k, v in self.values.items()},
             **self.more,
         }
@@ -107,7 +114,7 @@ class Bounded(Row):
     what the arithmetic says."""
 
     def __init__(self, id, what, unit, ours, ideal, peers, low, high, **more):
-        super().__init__(id, what, unit, "higher", ours, [ideal] * len(ours), peers, {}, steady=[1.0], **more)
+        super().__init__(id, what, unit, "higher", ours, [ideal] * len(ours), peers, {}, steady=[1.0] * len(ours), **more)
         self.low, self.high = low, high
 
     def ratio(self, name):

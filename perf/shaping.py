@@ -211,7 +211,7 @@ def spacing_rows():
     for i, (id, what, factor) in enumerate((("17", "p50", 1.5), ("17p99", "p99", 2.0))):
         one = {k: [v[i] for v in values[k]] for k in kinds}
         rows.append(Row(id, f"gaps at {bits / 1e6:g} Mbit/s: off the ideal, {what}", "us", "lower", one.pop("ours"), [v[i] for v in late], one,
-                        {"floor": factor}, steady=[1.0]))
+                        {"floor": factor}, steady=[1.0] * ROUNDS))
     burst = {k: [v[2] for v in values[k]] for k in kinds}
     rows.append(Bounded("17b", "most packets within ten gaps", "packets", burst.pop("ours"), 11, burst, 10, 12))
     return rows

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The endpoints table of the kernel, and the lines by which packets find most of it.
+// The endpoints table of the kernel, and the lines by which packets find most of it. One thread
+// at a time writes.
 #pragma once
 
 #include "userspace/dataplane/homes.h"
