@@ -258,36 +258,6 @@ BENCH_OP(floor_deliver_flows)
 	return bench_floor_deliver(ctx, 1);
 }
 
-static __always_inline int bench_floor_encap(struct __sk_buff *ctx, int flows)
-{
-	__u32 r, slot = 1, host;
-	struct mz_port *p;
-
-	if (bench_restore(ctx, 2, ETH_HLEN))
-		return bench_failed();
-	r = bench.seed;
-	p = mz_lookup(mz_ports, &slot);
-	if (!p || p->vni != 7 || (flows && !bench_flow_found(r, MZ_DIR_EGRESS)))
-		return bench_failed();
-	host = bench_endpoint_host(bench_dst(r));
-	host = host ? host : bench_path_host(bench_dst(r));
-	if (bench_grow(ctx))
-		return bench_failed();
-	bench_send(ctx, host, 10);
-	bench_count(ctx);
-	return bench_shrink(ctx) ? TC_ACT_SHOT : (int)bpf_redirect(1, 0);
-}
-
-BENCH_OP(floor_encap)
-{
-	return bench_floor_encap(ctx, 0);
-}
-
-BENCH_OP(floor_encap_flows)
-{
-	return bench_floor_encap(ctx, 1);
-}
-
 /* A service's packet: its flow says which backend, whose path says which host. */
 static __always_inline __u32 bench_backend_host(const struct mz_addr *to)
 {
@@ -353,35 +323,63 @@ static __always_inline int bench_rewrite(struct __sk_buff *ctx, __u32 r)
 	return 0;
 }
 
-static __always_inline int bench_floor_service(struct __sk_buff *ctx, int opens)
+enum bench_way { BENCH_BARE, BENCH_FLOW, BENCH_SERVICE, BENCH_SERVICE_NEW };
+
+/* The host a packet of an endpoint goes to, as it is found out each way; 0 where it is not. */
+static __always_inline __u32 bench_next_host(struct __sk_buff *ctx, enum bench_way way)
 {
-	__u32 r, slot = 1, host;
+	__u32 r = bench.seed, host;
+
+	if (way >= BENCH_SERVICE) {
+		host = way == BENCH_SERVICE ? bench_service_hit(r) : bench_service_new(r);
+		/* Its address and port, and what both do to the checksum. */
+		return bpf_l4_csum_replace(ctx, ETH_HLEN + 20 + 6, 0, r, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) ||
+				       bench_rewrite(ctx, r) ?
+			       0 :
+			       host;
+	}
+	if (way == BENCH_FLOW && !bench_flow_found(r, MZ_DIR_EGRESS))
+		return 0;
+	host = bench_endpoint_host(bench_dst(r));
+	return host ? host : bench_path_host(bench_dst(r));
+}
+
+static __always_inline int bench_floor_egress(struct __sk_buff *ctx, enum bench_way way)
+{
+	__u32 slot = 1, host;
 	struct mz_port *p;
 
 	if (bench_restore(ctx, 2, ETH_HLEN))
 		return bench_failed();
-	r = bench.seed;
 	p = mz_lookup(mz_ports, &slot);
 	if (!p || p->vni != 7)
 		return bench_failed();
-	host = opens ? bench_service_new(r) : bench_service_hit(r);
-	/* Its address and port, and what both do to the checksum. */
-	if (!host || bpf_l4_csum_replace(ctx, ETH_HLEN + 20 + 6, 0, r, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) ||
-	    bench_rewrite(ctx, r) || bench_grow(ctx))
+	host = bench_next_host(ctx, way);
+	if (!host || bench_grow(ctx))
 		return bench_failed();
 	bench_send(ctx, host, 10);
 	bench_count(ctx);
 	return bench_shrink(ctx) ? TC_ACT_SHOT : (int)bpf_redirect(1, 0);
 }
 
+BENCH_OP(floor_encap)
+{
+	return bench_floor_egress(ctx, BENCH_BARE);
+}
+
+BENCH_OP(floor_encap_flows)
+{
+	return bench_floor_egress(ctx, BENCH_FLOW);
+}
+
 BENCH_OP(floor_service_hit)
 {
-	return bench_floor_service(ctx, 0);
+	return bench_floor_egress(ctx, BENCH_SERVICE);
 }
 
 BENCH_OP(floor_service_new)
 {
-	return bench_floor_service(ctx, 1);
+	return bench_floor_egress(ctx, BENCH_SERVICE_NEW);
 }
 
 BENCH_OP(deliver)

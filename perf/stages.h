@@ -4,6 +4,8 @@
 #ifndef MZ_PERF_STAGES_H
 #define MZ_PERF_STAGES_H
 
+#include "bpf/lib/ingress.h"
+
 /* After a stage: the cut. */
 #define CUT(n)                          \
 	do {                            \
@@ -15,6 +17,23 @@
 static __always_inline void mz_found(struct mz_pkt *p)
 {
 	asm volatile("" : : "r"(p) : "memory");
+}
+
+/* What a hop and a host do alike with what the underlay sends, up to cut 6. */
+static __always_inline int ingress_stages(struct mz_pkt *p, int upto)
+{
+	CUT(1);
+	MZ_TRY(mz_stage_outer(p));
+	CUT(2);
+	MZ_TRY(mz_stage_geneve(p));
+	CUT(3);
+	MZ_TRY(mz_stage_sender(p));
+	CUT(4);
+	MZ_TRY(mz_stage_control(p));
+	MZ_TRY(mz_stage_inner(p));
+	CUT(5);
+	MZ_TRY(mz_stage_hint(p));
+	return mz_route_endpoint(p, MZ_AT_UNDERLAY);
 }
 
 #endif

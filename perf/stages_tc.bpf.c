@@ -15,18 +15,9 @@
 
 static __always_inline int deliver_stages(struct mz_pkt *p, int upto)
 {
-	CUT(1);
-	MZ_TRY(mz_stage_outer(p));
-	CUT(2);
-	MZ_TRY(mz_stage_geneve(p));
-	CUT(3);
-	MZ_TRY(mz_stage_sender(p));
-	CUT(4);
-	MZ_TRY(mz_stage_control(p));
-	MZ_TRY(mz_stage_inner(p));
-	CUT(5);
-	MZ_TRY(mz_stage_hint(p));
-	MZ_TRY(mz_route_endpoint(p, MZ_AT_UNDERLAY));
+	MZ_TRY(ingress_stages(p, upto));
+	if (upto < 6)
+		return MZ_NEXT;
 	CUT(6);
 	MZ_TRY(mz_stage_arriving(p));
 	MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));

@@ -15,18 +15,9 @@ static __always_inline int hop_stages(struct mz_pkt *p, int upto)
 {
 	enum mz_act act;
 
-	CUT(1);
-	MZ_TRY(mz_stage_outer(p));
-	CUT(2);
-	MZ_TRY(mz_stage_geneve(p));
-	CUT(3);
-	MZ_TRY(mz_stage_sender(p));
-	CUT(4);
-	MZ_TRY(mz_stage_control(p));
-	MZ_TRY(mz_stage_inner(p));
-	CUT(5);
-	MZ_TRY(mz_stage_hint(p));
-	MZ_TRY(mz_route_endpoint(p, MZ_AT_UNDERLAY));
+	MZ_TRY(ingress_stages(p, upto));
+	if (upto < 6)
+		return MZ_NEXT;
 	CUT(6);
 	if (!p->to_host)
 		MZ_TRY(mz_route_hops(p, MZ_AT_UNDERLAY));
