@@ -19,12 +19,12 @@ void test_qos_drops(void **state)
 	begin(W_PATH);
 	shape_a(BEST_EFFORT, 1, 0);
 	l.mark = TICKS(1 * MS);
-	l.drop = TICKS(300 * MS);
-	l.bucket = TICKS(300 * MS);
-	l.horizon = TICKS(1000 * MS);
+	l.drop = TICKS(3000 * MS);
+	l.bucket = TICKS(3000 * MS);
+	l.horizon = TICKS(10000 * MS);
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = l });
 
-	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 200 * MS);
+	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 2000 * MS);
 	SEND("ECT in a queue that is past the mark: CE", .tos = 2);
 	assert_int_equal(last.frame.b[MZ_OUTER_LEN4 + 14 + 1] & 3, 3);
 	assert_int_equal(last.frame.b[14 + 1] & 3, 3);
@@ -35,31 +35,35 @@ void test_qos_drops(void **state)
 
 	// CoDel: the queue has been past its target for an interval.
 	c = clocks(OF_ENDPOINT);
-	c.class_[2].whole.bytes = TICKS(T->ns() + 600 * MS);
-	c.class_[2].whole.above = TICKS(T->ns() - 200 * MS);
+	c.class_[2].whole.bytes = TICKS(T->ns() + 6000 * MS);
+	c.class_[2].whole.above = TICKS(T->ns() - 2000 * MS);
 	c.class_[2].whole.next_drop = TICKS(T->ns() - 1);
 	put("mz_clocks", &slot, &c);
 	at = c.class_[2].whole.bytes;
 	send_("CoDel: dropped", INNER(A_TO(EP_R)), MZ_R_QOS_QUEUE, 0);
 	assert_int_equal(last.verdict, V_DROP);
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.bytes, at); // nobody waits for it
-	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.drops, 1);
+	c = clocks(OF_ENDPOINT);
+	assert_int_equal(c.class_[2].whole.drops, 1);
+	went_on(c.class_[2].whole.next_drop, 100 * MS); // RFC 8289 4.2: the interval
+	c.class_[2].whole.next_drop = TICKS(T->ns() + 20000 * MS);
+	put("mz_clocks", &slot, &c);
 	SEND("CoDel: the next one only after a while");
 	c = clocks(OF_ENDPOINT);
 	c.class_[2].whole.next_drop = TICKS(T->ns() - 1);
 	put("mz_clocks", &slot, &c);
 	SEND("CoDel: ECT is marked instead", .tos = 2);
 	assert_int_equal(last.frame.b[MZ_OUTER_LEN4 + 14 + 1] & 3, 3);
-	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 100 * MS);
+	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 1000 * MS);
 	SEND("the queue is short again");
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.above, 0);
 	c = (struct mz_clocks){ 0 };
-	c.class_[2].whole.above = TICKS(T->ns() - 200 * MS);
+	c.class_[2].whole.above = TICKS(T->ns() - 2000 * MS);
 	put("mz_clocks", &slot, &c);
 	SEND("... or nothing waits at all");
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.above, 0);
 
-	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 1500 * MS);
+	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 15000 * MS);
 	send_("beyond the horizon, whatever it is", INNER(A_TO(EP_R), .tos = 2), MZ_R_QOS_HORIZON, 0);
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS, at);
 	assert_int_equal(T->lookup("mz_shaped", &slot, &n), 0);
@@ -70,10 +74,10 @@ void test_qos_drops(void **state)
 
 	// Nothing keeps packets: a bucket of tokens.
 	shape_a(BEST_EFFORT, 0, 0);
-	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 200 * MS);
+	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 2000 * MS);
 	SEND("not paced: at once as long as the bucket has room");
 	assert_int_equal(last.departure, 0);
-	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 500 * MS);
+	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 5000 * MS);
 	send_("not paced: full is full", INNER(A_TO(EP_R)), MZ_R_QOS_RATE, 0);
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS, at);
 }
@@ -91,10 +95,10 @@ void test_qos_ceiling_drops(void **state)
 	s.whole.byte = 1;
 	s.class_[2] = limit();
 	s.class_[2].mark = TICKS(1 * MS);
-	s.class_[2].drop = TICKS(300 * MS);
+	s.class_[2].drop = TICKS(3000 * MS);
 	put_shaper(OF_ENDPOINT, s);
 	c = clocks(OF_ENDPOINT);
-	c.class_[2].own.bytes = TICKS(T->ns() + 600 * MS);
+	c.class_[2].own.bytes = TICKS(T->ns() + 6000 * MS);
 	put("mz_clocks", &slot, &c);
 	SEND("the class's queue is past its target: noted");
 	c = clocks(OF_ENDPOINT);
@@ -124,13 +128,13 @@ void test_qos_first_drops(void **state)
 		return;
 	queue.mark = TICKS(1 * MS);
 	queue.drop = TICKS(2 * MS);
-	horizon.horizon = TICKS(100 * MS);
+	horizon.horizon = TICKS(1000 * MS);
 	put_shaper(OF_VPC, (struct mz_shaper){ .whole = queue });
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = horizon });
-	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 700 * MS);
+	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 7000 * MS);
 	c = clocks(OF_VPC);
-	c.class_[2].whole.bytes = TICKS(T->ns() + 600 * MS);
-	c.class_[2].whole.above = TICKS(T->ns() - 200 * MS);
+	c.class_[2].whole.bytes = TICKS(T->ns() + 6000 * MS);
+	c.class_[2].whole.above = TICKS(T->ns() - 2000 * MS);
 	c.class_[2].whole.next_drop = TICKS(T->ns() - 1);
 	put("mz_clocks", &slot, &c);
 	send_("the VPC's queue, then the endpoint's horizon", INNER(A_TO(EP_R)), MZ_R_QOS_QUEUE, 0);

@@ -43,15 +43,15 @@ void test_qos_ingress(void **state)
 	l.mark = TICKS(1 * MS);
 	put_shaper(OF_RECEIVER, (struct mz_shaper){ .whole = l });
 	put_shaper(MZ_SHAPER_UPLINK_IN, (struct mz_shaper){ .whole = limit() });
-	set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 300 * MS);
+	set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 3000 * MS);
 	pass("delivered as ever", MZ_DIR_INGRESS, TUNNEL(.in = { R_TO_A }), MZ_R_DELIVERED, DELIVERED_A());
-	at = set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 400 * MS);
+	at = set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 4000 * MS);
 	r = (struct run){ .dir = MZ_DIR_INGRESS, .frame = TUNNEL(.in = { R_TO_A }) };
 	assert_int_equal(T->run(&r), 0);
 	assert_int_equal(r.departure, at);
 	pass("ECT in a long queue: CE", MZ_DIR_INGRESS, TUNNEL(.tos = 2, .in = { R_TO_A, .tos = 2 }), MZ_R_DELIVERED,
 	     DELIVERED_A(.tos = 3));
-	at = set_whole(MZ_SHAPER_UPLINK_IN, MZ_CLASS_BEST_EFFORT, 700 * MS);
+	at = set_whole(MZ_SHAPER_UPLINK_IN, MZ_CLASS_BEST_EFFORT, 7000 * MS);
 	r = (struct run){ .dir = MZ_DIR_INGRESS, .frame = TUNNEL(.in = { R_TO_A }) };
 	assert_int_equal(T->run(&r), 0);
 	assert_int_equal(r.departure, at);
@@ -79,8 +79,8 @@ void test_qos_rule(void **state)
 	put("mz_policy_rules", &k, &rule);
 	shape_receiver(T->ifindex, EP_A, MAC_A, 1);
 	put_shaper(OF_RECEIVER, (struct mz_shaper){ .whole = limit() });
-	set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 900 * MS);
-	at = set_whole(OF_RECEIVER, MZ_CLASS_PREMIUM, 300 * MS);
+	set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 9000 * MS);
+	at = set_whole(OF_RECEIVER, MZ_CLASS_PREMIUM, 3000 * MS);
 	for (int i = 0; i < 2; i++) { // its first packet, and one of a settled flow
 		print_message("# %s: waits for the class of the rule\n", T->name);
 		r = (struct run){ .dir = MZ_DIR_INGRESS, .frame = TUNNEL(.label = 101, .in = { R_TO_A }) };
@@ -102,16 +102,16 @@ void test_qos_local(void **state)
 	shape_receiver(3, EP_B, MAC_B, 1);
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = limit() });
 	put_shaper(OF_RECEIVER, (struct mz_shaper){ .whole = limit() });
-	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 200 * MS);
-	at = set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 500 * MS);
+	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 2000 * MS);
+	at = set_whole(OF_RECEIVER, MZ_CLASS_BEST_EFFORT, 5000 * MS);
 	send_("both ends here: the receiver's limit", INNER(A_TO(EP_B)), MZ_R_LOCAL, 0);
 	assert_int_equal(last.departure, at);
-	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 700 * MS);
+	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 7000 * MS);
 	send_("both ends here: the sender's", INNER(A_TO(EP_B)), MZ_R_LOCAL, 0);
 	assert_int_equal(last.departure, at);
 	guaranteed.whole.floor = 2 * BYTE;
 	put_shaper(OF_RECEIVER, guaranteed);
-	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 900 * MS);
+	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 9000 * MS);
 	send_("what the receiver is guaranteed is nothing to the sender", INNER(A_TO(EP_B)), MZ_R_LOCAL, 0);
 	assert_int_equal(last.departure, at);
 }
@@ -128,7 +128,7 @@ void test_qos_group(void **state)
 	all_wait(30000 * MS);
 	shape_a(BEST_EFFORT, 0, 0);
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = limit() });
-	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 100 * MS);
+	at = set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 1000 * MS);
 	meet("to a group: counted once", MZ_DIR_EGRESS, TO_GROUP(), MZ_R_GROUP_SENT, 0);
 	assert_int_equal(clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS, at + COST(FRAME));
 	set_whole(OF_ENDPOINT, MZ_CLASS_BEST_EFFORT, 25000 * MS);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Shapers in rows: clocks set to times of the rows' choosing. TC's own clock runs meanwhile, so
-// that what depends on now is told to a millisecond there.
+// queues are seconds long, where no pause of a test is, and what depends on now is told by when
+// the packet was sent.
 #pragma once
 
 #include "selftests/bpf/row.h"
@@ -12,18 +13,17 @@
 #define OF_VPC      6u
 #define OF_RECEIVER 7u
 #define OF_OTHERS   8u
-#define SLACK       (50 * MS) // a test's own pace
 
-// What a byte takes: 1 ms, so that a frame takes longer than a run.
-#define BYTE        (MS << MZ_RATE_BITS)
-#define COST(bytes) ((bytes) * MS) // ns
+// What a byte takes: 10 ms, so that a frame takes longer than a run.
+#define BYTE        (10 * MS << MZ_RATE_BITS)
+#define COST(bytes) ((bytes) * 10 * MS) // ns
 
 #define BEST_EFFORT MZ_LEVEL(MZ_CLASS_BEST_EFFORT, 1)
 #define PREMIUM     MZ_LEVEL(MZ_CLASS_PREMIUM, 0)
 
 // ---- the world ----------------------------------------------------------------
 
-// A byte a millisecond, no mark or drop before 20 s.
+// A byte in 10 ms, no mark or drop before 20 s.
 struct mz_limit limit(void);
 void put_shaper(uint32_t slot, struct mz_shaper s);
 // Until when all flows have packets waiting, from now on; 0: none has any. The table is too
@@ -43,11 +43,13 @@ bool begin_paced(void);
 struct mz_clocks clocks(uint32_t slot);
 // All clocks of a class's whole, `ns` from now: that time.
 uint64_t set_whole(uint32_t slot, enum mz_class k, uint64_t ns);
-void about(uint64_t got, uint64_t want);
+// That `ticks` is what a clock shows that went on by `cost` ns from when the last packet was sent.
+void went_on(uint64_t ticks, uint64_t cost);
 
 // ---- running ------------------------------------------------------------------
 
 extern struct run last;
+extern uint64_t last_from, last_to; // it was sent between these, ns of T's clock
 
 // A sends f, which counts as `why`; `gso_size`: of a superpacket, else 0.
 void send_(const char *name, struct frame f, enum mz_reason why, uint32_t gso_size);
