@@ -14,8 +14,8 @@
 #include "bpf/abi/types.h"
 #include "bpf/abi/vips.h"
 
-/* Raised when a layout below changes: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v10"
+/* Raised when a layout below changes, or that of struct mz_pkt: pins stand under a directory of this name. */
+#define MZ_ABI_VERSION "v11"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {

@@ -11,8 +11,8 @@
 #include "bpf/lib/network.h"
 #include "bpf/lib/rewrite.h"
 
-/* All of struct mz_pkt but its pointers. It stands in a pinned table, which a new
- * daemon's programs take over: another size wants another MZ_ABI_VERSION. */
+/* All of struct mz_pkt but its pointers. It stands in a pinned table, by which one version's programs would
+ * hand a packet to the next one's: another size or order of struct mz_pkt wants another MZ_ABI_VERSION. */
 struct mz_function_state {
 	__u64 saved[(sizeof(struct mz_pkt) - 24) / 8];
 };
