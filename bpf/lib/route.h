@@ -54,52 +54,55 @@ static __always_inline int mz_to_hop(struct mz_pkt *p, __u32 shard, enum mz_reas
 	return MZ_NEXT;
 }
 
-/* The destination in the endpoints table: local (p->out_ifindex set), or on a
- * host this bouncer knows (p->to_host set). Else neither. Counts stay the sender's at
- * its own host, whose VPC ever the packet goes to. */
+/* To the host that has the endpoint. Counts stay the sender's at its own host, whose VPC ever
+ * the packet goes to. */
+static __always_inline int mz_to_owner(struct mz_pkt *p, __u32 host, __u32 vpc, enum mz_asker asker)
+{
+	mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_HOST, host, 0);
+	if (asker != MZ_AT_SENDER)
+		p->vpc = vpc;
+	p->to_host = host;
+	p->why = asker == MZ_AT_SENDER	? MZ_R_DIRECT :
+		 asker == MZ_AT_GATEWAY ? MZ_R_FROM_OUTSIDE :
+					  MZ_R_BOUNCED;
+	return MZ_NEXT;
+}
+
+static __always_inline int mz_no_owner(struct mz_pkt *p)
+{
+	mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_MISS, 0, 0);
+	return MZ_NEXT;
+}
+
+/* The destination, where the endpoints table or its line knows it: local (p->out_ifindex set), or
+ * on another host (p->to_host set). Else neither. */
 static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_asker asker)
 {
-	enum mz_reason local = asker == MZ_AT_SENDER ? MZ_R_LOCAL : MZ_R_DELIVERED;
-	enum mz_reason remote = asker == MZ_AT_SENDER	 ? MZ_R_DIRECT :
-				asker == MZ_AT_GATEWAY ? MZ_R_FROM_OUTSIDE :
-							 MZ_R_BOUNCED;
 	const int by_line = asker == MZ_AT_SENDER || (MZ_IS_HOP && asker == MZ_AT_UNDERLAY);
 	__u32 home = by_line ? mz_home_of(p) : MZ_HOME_ASK;
 	const struct mz_endpoint *ep;
 
-	if (home == MZ_HOME_NONE) {
-		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_MISS, 0, 0);
-		return MZ_NEXT;
-	}
-	if (home != MZ_HOME_ASK && (home & MZ_HOST_ID_MAX) != mz_cfg.self_id) {
-		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_HOST, home & MZ_HOST_ID_MAX, 0);
-		if (asker != MZ_AT_SENDER)
-			p->vpc = home >> 24;
-		p->to_host = home & MZ_HOST_ID_MAX;
-		p->why = (__u16)remote;
-		return MZ_NEXT;
-	}
+	if (home == MZ_HOME_NONE)
+		return mz_no_owner(p);
+	if (home != MZ_HOME_ASK && (home & MZ_HOST_ID_MAX) != mz_cfg.self_id)
+		return mz_to_owner(p, home & MZ_HOST_ID_MAX, home >> 24, asker);
 	ep = mz_lookup(mz_endpoints, &p->to);
-	if (!ep) {
-		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_MISS, 0, 0);
-		return MZ_NEXT;
-	}
+	if (!ep)
+		return mz_no_owner(p);
+	if (!ep->ifindex && ep->host != mz_cfg.self_id)
+		return mz_to_owner(p, ep->host, ep->vpc, asker);
 	if (asker != MZ_AT_SENDER)
 		p->vpc = ep->vpc;
-	if (ep->ifindex) {
-		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_PORT, ep->ifindex, ep->host);
-		p->out_ifindex = ep->ifindex;
-		p->deliver_flags = (__u8)ep->flags;
-		p->policy = ep->policy;
-		mz_mac_copy(p->mac, ep->mac);
-		p->why = (__u16)local;
-		return MZ_NEXT;
-	}
-	mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_HOST, ep->host, 0);
-	if (ep->host == mz_cfg.self_id)
+	if (!ep->ifindex) {
+		mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_HOST, ep->host, 0);
 		return mz_drop(p, MZ_R_NO_ENDPOINT); /* ours, but not connected yet */
-	p->to_host = ep->host;
-	p->why = (__u16)remote;
+	}
+	mz_note(p, MZ_ST_ENDPOINTS, MZ_OBJ_PORT, ep->ifindex, ep->host);
+	p->out_ifindex = ep->ifindex;
+	p->deliver_flags = (__u8)ep->flags;
+	p->policy = ep->policy;
+	mz_mac_copy(p->mac, ep->mac);
+	p->why = asker == MZ_AT_SENDER ? MZ_R_LOCAL : MZ_R_DELIVERED;
 	return MZ_NEXT;
 }
 
