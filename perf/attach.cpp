@@ -16,6 +16,7 @@
 #include <string>
 #include <thread>
 
+#include "perf/need.h"
 #include "userspace/net/netlink.h"
 #include "userspace/net/netns.h"
 #include "userspace/proto/transit.grpc.pb.h"
@@ -23,20 +24,6 @@
 namespace {
 
 using namespace mizar;
-
-[[noreturn]] void die(const std::string& what) {
-  std::fprintf(stderr, "attach: %s\n", what.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T need(Result<T> r) {
-  if (!r) die(r.error().what);
-  return std::move(*r);
-}
-void need(Result<> r) {
-  if (!r) die(r.error().what);
-}
 
 // As `ip netns add` does it; a thread of its own, so that ours stays here.
 void make_netns(const std::string& name) {

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <string>
 
+#include "perf/need.h"
 #include "userspace/base/addr.h"
 #include "userspace/proto/transit.grpc.pb.h"
 #include "userspace/transitd/store.h"
@@ -18,11 +19,6 @@
 namespace {
 
 using namespace mizar;
-
-[[noreturn]] void die(const std::string& what) {
-  std::fprintf(stderr, "goal: %s\n", what.c_str());
-  std::exit(1);
-}
 
 void need(const grpc::Status& status) {
   if (!status.ok()) die(status.error_message());

@@ -23,12 +23,10 @@ static void add_hop(const char *const names[], uint32_t endpoints, int divider)
 	struct frame in = TUNNEL(.in.payload = 100);
 	struct mz_bench b = keys_of(ENDPOINTS, endpoints, REMOTES, PATHS, in), *live;
 	struct timed *c;
-	struct bpf_map *m;
 
 	if (!x)
 		die("open");
-	bpf_object__for_each_map(m, x->obj)
-		bpf_map__set_pin_path(m, NULL);
+	unpin(x->obj);
 	bpf_map__set_max_entries(x->maps.mz_endpoints, endpoints < 131072 ? 131072 : endpoints);
 	bpf_map__set_max_entries(x->maps.mz_homes, home_lines(endpoints));
 	x->rodata->mz_cfg = config();
@@ -67,12 +65,10 @@ static void add_hop(const char *const names[], uint32_t endpoints, int divider)
 static struct mz_bench_tc *open_tc(uint32_t flags, uint32_t flows)
 {
 	struct mz_bench_tc *t = mz_bench_tc__open();
-	struct bpf_map *m;
 
 	if (!t)
 		die("open");
-	bpf_object__for_each_map(m, t->obj)
-		bpf_map__set_pin_path(m, NULL);
+	unpin(t->obj);
 	bpf_map__set_max_entries(t->maps.mz_flows, flows);
 	t->rodata->mz_cfg = config();
 	t->rodata->mz_cfg.flags = flags;

@@ -27,6 +27,7 @@
 #include <thread>
 #include <vector>
 
+#include "perf/need.h"
 #include "userspace/base/service.h"
 #include "userspace/proto/transit.grpc.pb.h"
 #include "userspace/transitd/service.h"
@@ -39,17 +40,6 @@ using Clock = std::chrono::steady_clock;
 using Stub = v1::Transit::Stub;
 
 constexpr auto kPatience = std::chrono::seconds(60);
-
-[[noreturn]] void die(const std::string& what) {
-  std::fprintf(stderr, "rpc: %s\n", what.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T need(Result<T> r) {
-  if (!r) die(r.error().what);
-  return std::move(*r);
-}
 
 double since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
 

@@ -26,12 +26,10 @@ static void add_hop(void)
 {
 	struct frame in = TUNNEL(.in.payload = 100);
 	struct mz_stages_xdp *x = mz_stages_xdp__open();
-	struct bpf_map *m;
 
 	if (!x)
 		die("open");
-	bpf_object__for_each_map(m, x->obj)
-		bpf_map__set_pin_path(m, NULL);
+	unpin(x->obj);
 	x->rodata->mz_cfg = config();
 	if (mz_stages_xdp__load(x))
 		die("load");
@@ -45,12 +43,10 @@ static void add_host(void)
 	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS), outer = TUNNEL(.in.payload = 100, .label = 1);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
 	struct mz_stages_tc *t = mz_stages_tc__open();
-	struct bpf_map *m;
 
 	if (!t)
 		die("open");
-	bpf_object__for_each_map(m, t->obj)
-		bpf_map__set_pin_path(m, NULL);
+	unpin(t->obj);
 	t->rodata->mz_cfg = config();
 	if (mz_stages_tc__load(t))
 		die("load");

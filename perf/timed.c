@@ -18,6 +18,14 @@ _Noreturn void die(const char *what)
 	exit(1);
 }
 
+void unpin(struct bpf_object *obj)
+{
+	struct bpf_map *m;
+
+	bpf_object__for_each_map(m, obj)
+		bpf_map__set_pin_path(m, NULL);
+}
+
 int map_fd(struct bpf_object *obj, const char *name)
 {
 	return bpf_map__fd(bpf_object__find_map_by_name(obj, name));

@@ -41,5 +41,7 @@ const char *joined3(const char *a, const char *b, const char *c);
 
 _Noreturn void die(const char *what); // says errno
 int map_fd(struct bpf_object *obj, const char *name);
+// Its tables are its own: no pins. Before it is loaded.
+void unpin(struct bpf_object *obj);
 
 #endif
