@@ -62,6 +62,19 @@ Result<Facts> read_here(const std::string& interface) {
   return f;
 }
 
+using Features = mizar::net::XdpFeatures;
+
+constexpr struct {
+  const char *key, *text;
+  bool Features::*field;
+} kFeatures[] = {{"native", "native XDP (driver mode)", &Features::basic},
+                 {"redirect", "XDP redirects from it", &Features::redirect},
+                 {"transmit", "XDP frames out of it", &Features::xmit},
+                 {"receive_buffers", "multi-buffer receive", &Features::rx_buffers},
+                 {"transmit_buffers", "multi-buffer transmit", &Features::xmit_buffers},
+                 {"zero_copy", "AF_XDP zero copy", &Features::zero_copy},
+                 {"hardware_offload", "hardware offload", &Features::offload}};
+
 }  // namespace
 
 Result<Facts> facts_of(const std::string& interface, const std::string& netns) {
@@ -81,17 +94,7 @@ Result<Facts> facts_of(const std::string& interface, const std::string& netns) {
 transit::Json facts_value(const Facts& f) {
   transit::Json xdp{{"attached", mode_text(f.device.xdp)}};
   xdp["program"] = f.device.xdp_program ? transit::Json(f.device.xdp_program) : transit::Json();
-  const auto say = [&](const char* name, bool mizar::net::XdpFeatures::*field) {
-    xdp[name] = f.features ? transit::Json((*f.features).*field) : transit::Json();
-  };
-  using F = mizar::net::XdpFeatures;
-  say("native", &F::basic);
-  say("redirect", &F::redirect);
-  say("transmit", &F::xmit);
-  say("receive_buffers", &F::rx_buffers);
-  say("transmit_buffers", &F::xmit_buffers);
-  say("zero_copy", &F::zero_copy);
-  say("hardware_offload", &F::offload);
+  for (const auto& row : kFeatures) xdp[row.key] = f.features ? transit::Json((*f.features).*row.field) : transit::Json();
   return {{"interface", f.link.name},
           {"driver", f.driver},
           {"line_bits_per_second", f.line ? transit::Json(f.line) : transit::Json()},
@@ -110,13 +113,7 @@ std::string line_text(const Facts& f) {
 }
 
 void print_facts(const Facts& f) {
-  using F = mizar::net::XdpFeatures;
   transit::Table table({"PROPERTY", "FOUND"});
-  const auto say = [&](const char* name, bool F::*field) {
-    table.row({name, !f.features            ? "unknown: Linux before 6.3 does not say"
-                     : (*f.features).*field ? "yes"
-                                            : "no"});
-  };
   table.row({"interface", f.link.name + (f.link.running ? "" : f.link.up ? ", no carrier" : ", down")});
   table.row({"driver", f.driver.empty() ? "unknown" : f.driver});
   table.row({"line", line_text(f)});
@@ -126,13 +123,10 @@ void print_facts(const Facts& f) {
   table.row({"XDP attached", f.device.xdp_program ? fmt::format("{}, program {}", mode_text(f.device.xdp),
                                                                 f.device.xdp_program)
                                                   : mode_text(f.device.xdp)});
-  say("native XDP (driver mode)", &F::basic);
-  say("XDP redirects from it", &F::redirect);
-  say("XDP frames out of it", &F::xmit);
-  say("multi-buffer receive", &F::rx_buffers);
-  say("multi-buffer transmit", &F::xmit_buffers);
-  say("AF_XDP zero copy", &F::zero_copy);
-  say("hardware offload", &F::offload);
+  for (const auto& row : kFeatures)
+    table.row({row.text, !f.features                   ? "unknown: Linux before 6.3 does not say"
+                         : (*f.features).*row.field ? "yes"
+                                                    : "no"});
   table.print();
 }
 
