@@ -9,7 +9,7 @@
 #       PERCENT burst N ce N p50 US p99 US": frames' bits a second; gaps between half and one and
 #       a half of GAP_US; most packets within ten gaps; marked by ECN; how far gaps are from GAP_US
 #   pace.py timer GAP_US SECONDS       how late a bare timer is that is to go off every GAP_US;
-#       prints "late_us P50 P99"
+#       prints "late_us P50 P99 MOST"
 #   pace.py rtt ADDRESS PORT N TOS     N requests, one after the other, to `traffic.py echo`;
 #       prints "rtt_us P50 P99 lost N"
 import socket
@@ -118,7 +118,7 @@ def timer(gap_us, seconds):
         time.sleep(max(0, begin + i * gap - time.monotonic()))
         late.append((time.monotonic() - begin - i * gap) * 1e6)
     late.sort()
-    print(f"late_us {part(late, 0.5):.1f} {part(late, 0.99):.1f}")
+    print(f"late_us {part(late, 0.5):.1f} {part(late, 0.99):.1f} {late[-1]:.1f}")
 
 
 def rtt(address, port, n, tos="0"):
