@@ -25,7 +25,7 @@ BENCH_OP(flow)
 {
 	struct mz_pkt p = bench_packet(ctx);
 
-	bench.sink += (__u64)mz_stage_flow(&p, 0, MZ_DIR_EGRESS, 1);
+	bench.sink += (__u64)mz_stage_flow(&p, 0, MZ_DIR_EGRESS, 1, MZ_FLOW_ONLY);
 	return BENCH_DONE;
 }
 
@@ -209,7 +209,8 @@ BENCH_OP(wrap_deliver)
 
 static __always_inline int bench_flow_found(__u32 r, enum mz_dir dir)
 {
-	__be32 ports = bench.port_mask ? bench_ports(r) : mz_htonl(1000u << 16 | 2000);
+	__be32 answers = mz_htonl(dir == MZ_DIR_EGRESS ? 2000u << 16 | 1000 : 1000u << 16 | 2000);
+	__be32 ports = bench.port_mask ? bench_ports(r) : answers;
 	struct mz_flow_key key = { .vni = 7, .proto = IPPROTO_UDP };
 	struct mz_flow *f;
 
@@ -267,15 +268,33 @@ static __always_inline __u32 bench_backend_host(const struct mz_addr *to)
 	return p ? p->host : 0;
 }
 
-static __always_inline __u32 bench_service_hit(__u32 r)
+static __always_inline struct mz_flow *bench_service_flow(__u32 r)
 {
 	struct mz_flow_key key = { .vni = 7, .proto = IPPROTO_UDP, .local = mz_addr4(bench_src(r)), .remote = mz_addr4(bench_dst(r)) };
 	__be32 ports = bench_ports(r);
-	struct mz_flow *f;
 
 	key.local_port = (__be16)ports;
 	key.remote_port = (__be16)(ports >> 16);
-	f = mz_lookup(mz_flows, &key);
+	return mz_lookup(mz_flows, &key);
+}
+
+/* What the backends' answers leave in their flows. */
+BENCH_OP(answers)
+{
+	struct mz_flow *f = bench_service_flow(bench_random());
+
+	(void)ctx;
+	if (!f)
+		return BENCH_DONE;
+	f->host = bench.host_base;
+	f->taught = MZ_TAUGHT(mz_now());
+	return BENCH_DONE;
+}
+
+static __always_inline __u32 bench_service_hit(__u32 r)
+{
+	struct mz_flow *f = bench_service_flow(r);
+
 	if (!f)
 		return 0;
 	f->packets[MZ_DIR_EGRESS]++;
@@ -283,7 +302,7 @@ static __always_inline __u32 bench_service_hit(__u32 r)
 	return bench_backend_host(&f->to);
 }
 
-/* A new flow is two entries: its own, and its answers'. */
+/* A new flow, which is not found, is two entries: its own, and its answers'. */
 static __always_inline __u32 bench_service_new(__u32 r)
 {
 	struct mz_flow_key key = { .vni = 7, .proto = IPPROTO_UDP, .local = mz_addr4(bench_src(r)), .remote = mz_addr4(bench_dst(r)) };
@@ -296,6 +315,7 @@ static __always_inline __u32 bench_service_new(__u32 r)
 
 	if (!v)
 		return 0;
+	f.opener = bench_service_flow(r) != NULL; /* none as a rule, which one has to know */
 	row = r % v->size;
 	id = mz_lookup(mz_vip_rows, &row);
 	b = id ? mz_lookup(mz_backends, id) : NULL;
@@ -332,8 +352,10 @@ static __always_inline __u32 bench_next_host(struct __sk_buff *ctx, enum bench_w
 
 	if (way >= BENCH_SERVICE) {
 		host = way == BENCH_SERVICE ? bench_service_hit(r) : bench_service_new(r);
-		/* Its address and port, and what both do to the checksum. */
+		/* Its address and port, and what each does to the checksum: of a packet whose sender left
+		 * that to the interface the address alone counts, so it takes two. */
 		return bpf_l4_csum_replace(ctx, ETH_HLEN + 20 + 6, 0, r, BPF_F_PSEUDO_HDR | BPF_F_MARK_MANGLED_0) ||
+				       bpf_l4_csum_replace(ctx, ETH_HLEN + 20 + 6, 0, r, BPF_F_MARK_MANGLED_0) ||
 				       bench_rewrite(ctx, r) ?
 			       0 :
 			       host;

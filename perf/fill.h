@@ -15,6 +15,8 @@ enum { ENDPOINTS = IP4(10, 0, 0, 0), REMOTES = IP4(11, 0, 0, 0), FAR_NETS = IP4(
 
 // Remote addresses of the host's cases, from REMOTES on: 4,096, the first 256 of 16 blocks each.
 #define SPREAD 0xf00ffu
+// The endpoint's, to who sent it what TUNNEL() has in it.
+#define ANSWER() INNER(.payload = 100, .src = ENDPOINTS, .sport = 2000, .dport = 1000)
 
 struct mz_addr addr4(uint32_t v); // host order
 struct mz_cfg config(void); // of host SELF; nothing ages

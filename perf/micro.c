@@ -122,7 +122,7 @@ static void add_way(struct mz_bench_tc *t, const char *way, const char *tail, st
 	const int in = way[0] == 'd';
 	const char *floor = in ? (flows ? "op_floor_deliver_flows" : "op_floor_deliver") :
 				 (flows ? "op_floor_encap_flows" : "op_floor_encap");
-	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS);
+	struct frame inner = in ? INNER(.payload = 100) : ANSWER();
 	struct mz_bench *live = &t->data->bench;
 	struct timed *c;
 
@@ -137,11 +137,11 @@ static void add_way(struct mz_bench_tc *t, const char *way, const char *tail, st
 	add(joined3(way, tail, ".flow"), "op_flow_lookup", t->obj, live, inner, keys);
 }
 
-// Packets of 4,096 flows both ways.
+// Packets of 4,096 flows both ways: what is delivered, and its answers.
 static struct mz_bench_tc *add_host(const char *tail, uint32_t flags, uint32_t groups, uint32_t rules)
 {
 	const int flows = !(flags & MZ_CFG_F_NO_FLOWS);
-	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS), outer = TUNNEL(.in.payload = 100, .label = groups != 0);
+	struct frame inner = ANSWER(), outer = TUNNEL(.in.payload = 100, .label = groups != 0);
 	struct mz_bench deliver = keys_of(ENDPOINTS, flows ? 1 : 1024, REMOTES, SPREAD + 1, outer);
 	struct mz_bench encap = keys_of(REMOTES, SPREAD + 1, ENDPOINTS, 1, inner);
 	struct mz_bench_tc *t = open_host(flags, groups, rules);
@@ -243,6 +243,8 @@ static void add_service(const char *name, int opens)
 	if (!opens && bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_encap), &o)) // makes them, as add_flow_hit()
 		die("op_encap");
 	add(joined(name, ".flow"), opens ? "op_flow_update_both" : "op_flow_lookup", t->obj, live, inner, b);
+	if (!opens) // or flows would forget where they go meanwhile
+		add(joined(name, ".answers"), "op_answers", t->obj, live, inner, b);
 	add(joined(name, ".wrap"), "op_wrap_encap", t->obj, live, inner, b);
 	c = add(joined(name, ".run"), "op_encap", t->obj, live, inner, b);
 	c->reason = MZ_R_DIRECT;

@@ -24,7 +24,7 @@ PACKETS = 1000
 STAGES = {
     "hop": ["open", "outer header", "Geneve, option", "sender", "inner header", "endpoint's home", "networks, shards", "next hop",
             "rewrite", "count, send"],
-    "deliver": ["open", "outer header", "Geneve, option", "sender", "inner header", "endpoint", "ports", "path learned", "flow, policy",
+    "deliver": ["open", "outer header", "Geneve, option", "sender", "inner header", "endpoint", "ports", "flow, path, policy",
                 "decapsulate", "count, redirect"],
     "encap": ["open", "port, MAC", "IP, spoofing", "ports, services", "flow, policy", "endpoint's home", "path", "next hop", "rate",
               "encapsulate", "count, redirect"],

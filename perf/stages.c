@@ -10,7 +10,7 @@
 #include "perf/stages_tc.skel.h"
 #include "perf/stages_xdp.skel.h"
 
-enum { HOP_CUTS = 10, HOST_CUTS = 11 };
+enum { HOP_CUTS = 10, DELIVER_CUTS = 10, ENCAP_CUTS = 11 };
 
 static void add_cuts(const char *path, int cuts, struct bpf_object *obj, struct mz_bench *live, struct frame in, struct mz_bench keys)
 {
@@ -40,7 +40,7 @@ static void add_hop(void)
 
 static void add_host(void)
 {
-	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS), outer = TUNNEL(.in.payload = 100, .label = 1);
+	struct frame inner = INNER(.payload = 100), answer = ANSWER(), outer = TUNNEL(.in.payload = 100, .label = 1);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
 	struct mz_stages_tc *t = mz_stages_tc__open();
 
@@ -56,8 +56,8 @@ static void add_host(void)
 	fill_paths(t->obj, o.retval);
 	fill_port(t->obj, ENDPOINTS, 0, 1);
 	fill_policy(t->obj, 1, 1);
-	add_cuts("deliver", HOST_CUTS, t->obj, &t->data->bench, inner, keys_of(ENDPOINTS, 1, REMOTES, SPREAD + 1, outer));
-	add_cuts("encap", HOST_CUTS, t->obj, &t->data->bench, inner, keys_of(REMOTES, SPREAD + 1, ENDPOINTS, 1, inner));
+	add_cuts("deliver", DELIVER_CUTS, t->obj, &t->data->bench, inner, keys_of(ENDPOINTS, 1, REMOTES, SPREAD + 1, outer));
+	add_cuts("encap", ENCAP_CUTS, t->obj, &t->data->bench, answer, keys_of(REMOTES, SPREAD + 1, ENDPOINTS, 1, answer));
 }
 
 int main(int argc, char **argv)

@@ -22,10 +22,8 @@ static __always_inline int deliver_stages(struct mz_pkt *p, int upto)
 	MZ_TRY(mz_stage_arriving(p));
 	MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
 	CUT(7);
-	MZ_TRY(mz_stage_learn(p));
+	MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex, MZ_FLOW_LEARNS));
 	CUT(8);
-	MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
-	CUT(9);
 	MZ_TRY(mz_stage_translate(p));
 	MZ_TRY(mz_stage_shape(p, p->deliver_flags));
 	return mz_decap(p);
@@ -43,9 +41,9 @@ static __always_inline int deliver_upto(struct __sk_buff *ctx, int upto)
 		deliver_stages(&p, upto);
 		mz_found(&p);
 	}
-	if (upto < 10)
+	if (upto < 9)
 		return bench_shrink(ctx) ? TC_ACT_SHOT : verdict;
-	return upto > 10 ? mz_finish(&p) : verdict;
+	return upto > 9 ? mz_finish(&p) : verdict;
 }
 
 static __always_inline int encap_stages(struct mz_pkt *p, int upto)
@@ -65,11 +63,12 @@ static __always_inline int encap_stages(struct mz_pkt *p, int upto)
 	mz_stage_trust(p, port);
 	MZ_TRY(mz_stage_functions(p, MZ_POINT_EGRESS));
 	CUT(4);
-	MZ_TRY(mz_stage_flow(p, port->flags & MZ_EP_F_CHOICE, MZ_DIR_EGRESS, port->ifindex));
+	MZ_TRY(mz_stage_flow(p, port->flags & MZ_EP_F_CHOICE, MZ_DIR_EGRESS, port->ifindex, MZ_FLOW_ONLY));
 	CUT(5);
 	MZ_TRY(mz_route_endpoint(p, MZ_AT_SENDER));
 	CUT(6);
-	MZ_TRY(mz_route_path(p));
+	if (!p->to_host)
+		MZ_TRY(mz_route_path(p));
 	CUT(7);
 	MZ_TRY(mz_stage_translate(p));
 	MZ_TRY(mz_stage_host(p, &act));
@@ -98,13 +97,13 @@ static __always_inline int encap_upto(struct __sk_buff *ctx, int upto)
 	return bench_shrink(ctx) ? TC_ACT_SHOT : verdict;
 }
 
-#define STAGE(n)                             \
-	BENCH_OP(deliver_##n)                \
-	{                                    \
-		return deliver_upto(ctx, n); \
-	}                                    \
-	BENCH_OP(encap_##n)                  \
-	{                                    \
-		return encap_upto(ctx, n);   \
+#define STAGE(path, n)                        \
+	BENCH_OP(path##_##n)                  \
+	{                                     \
+		return path##_upto(ctx, n);   \
 	}
-STAGE(0) STAGE(1) STAGE(2) STAGE(3) STAGE(4) STAGE(5) STAGE(6) STAGE(7) STAGE(8) STAGE(9) STAGE(10) STAGE(11)
+#define STAGES(path) STAGE(path, 0) STAGE(path, 1) STAGE(path, 2) STAGE(path, 3) STAGE(path, 4) STAGE(path, 5) \
+	STAGE(path, 6) STAGE(path, 7) STAGE(path, 8) STAGE(path, 9) STAGE(path, 10)
+STAGES(deliver)
+STAGES(encap)
+STAGE(encap, 11)

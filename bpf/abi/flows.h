@@ -66,7 +66,8 @@ struct mz_flow {
 	__u32 timeout; /* jiffies of silence it survives in this state */
 	__u32 ifindex; /* the endpoint's, when it was made: another owner of the
 			* address does not inherit the flow */
-	__u32 errors;  /* ICMP errors about it */
+	__u32 errors : 8; /* ICMP errors about it; 255: or more */
+	__u32 host : 24;  /* where the other end was, as mz_paths had it, ... */
 	__u8  state;   /* MZ_FLOW_* */
 	__u8  quiet;   /* directions (bits) in which a plain packet changes nothing */
 	__u8  opener;  /* direction of the first packet */
@@ -79,9 +80,14 @@ struct mz_flow {
 	__u32  label;       /* ... and the other end's label set by then */
 	__u8   level;       /* MZ_LEVEL() by the rule that allowed it or, F_NAT, by its service; 0 = none */
 	__u8   heard;       /* ... as the other end's host says (MZ_LEVEL_TOLD) */
-	__u16  pad;
+	__u16  taught;      /* ... then, MZ_TAUGHT(jiffies): a turn or two later it is asked again */
 };
 MZ_ABI_ASSERT(sizeof(struct mz_flow) == 88);
+
+/* Turns in which a flow keeps what it was taught: a second each at 250 Hz. They begin anew after
+ * hours; what was true then is taken for true once more for one of them. */
+#define MZ_TAUGHT_BITS 8
+#define MZ_TAUGHT(jiffies) ((__u16)((jiffies) >> MZ_TAUGHT_BITS))
 
 #define MZ_FLOW_F_CLOSED_OUT 0x1 /* 1 << MZ_DIR_EGRESS: the endpoint has closed */
 #define MZ_FLOW_F_CLOSED_IN  0x2 /* 1 << MZ_DIR_INGRESS: the other side has */

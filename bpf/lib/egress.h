@@ -17,7 +17,8 @@
 
 static __always_inline int mz_egress_route(struct mz_pkt *p)
 {
-	/* A host that bounces for the network sends straight to the owner. */
+	/* A host that bounces for the network sends straight to the owner, whatever the flow knows;
+	 * so does one that the endpoint has come to. */
 	MZ_TRY(mz_route_endpoint(p, MZ_AT_SENDER));
 	if (p->out_ifindex || p->to_host)
 		return MZ_NEXT;
@@ -77,6 +78,7 @@ static __noinline void mz_stage_peer(struct mz_pkt *p)
 		return;
 	mz_note(p, MZ_ST_NETWORKS, MZ_OBJ_VPC, net->peer, net->flags);
 	p->vni = net->peer;
+	p->to_host = 0; /* that one's tables say */
 	p->label = 0; /* a label set's number is its VPC's own */
 	p->opt_flags |= MZ_OPT_F_PEERED;
 }
@@ -96,13 +98,14 @@ static __always_inline int mz_egress_onward(struct mz_pkt *p, const struct mz_po
 	enum mz_act act;
 	__u32 zero;
 
-	if (mz_stage_flow(p, port->flags & MZ_EP_F_CHOICE, MZ_DIR_EGRESS, port->ifindex) != MZ_NEXT)
+	if (mz_stage_flow(p, port->flags & MZ_EP_F_CHOICE, MZ_DIR_EGRESS, port->ifindex, MZ_FLOW_ONLY) != MZ_NEXT)
 		return p->act == MZ_ACT_REFUSE ? mz_to_answer(p, (enum mz_reason)p->why) : MZ_END;
 	if (mz_unlikely(port->flags & MZ_EP_F_PEERED))
 		mz_stage_peer(p);
 	zero = mz_zero(p); /* the ways here meet: as mz_merge_parsed */
 	p->opt_flags ^= (__u8)zero;
 	p->vpc ^= zero;
+	p->to_host ^= zero;
 	MZ_TRY(mz_egress_route(p));
 	if (p->out_ifindex) {
 		MZ_TRY(mz_stage_peers_source(p, port));

@@ -7,6 +7,7 @@
 
 #include "bpf/lib/flow_state.h"
 #include "bpf/lib/l4.h"
+#include "bpf/lib/learn.h"
 #include "bpf/lib/network.h"
 #include "bpf/lib/policy.h"
 #include "bpf/lib/related.h"
@@ -48,20 +49,6 @@ static __always_inline struct mz_flow *mz_flow_behind(struct mz_talk *t, const s
 	t->opens = !f;
 	t->nat = MZ_FLOW_F_NAT;
 	return f;
-}
-
-/* A flow to a service has just been opened at t->flow: notes where it goes. */
-static __always_inline void mz_flow_serve(const struct mz_talk *t)
-{
-	struct mz_flow *f = mz_lookup(mz_flows, &t->flow);
-
-	if (!f)
-		return;
-	f->to = t->to;
-	f->to_port = t->to_port;
-	f->from_port = t->from_port;
-	f->flags = (__u8)((f->flags & ~MZ_FLOW_F_TRANSLATED) | t->nat);
-	f->level = t->opens >> 1;
 }
 
 int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex);
@@ -241,7 +228,11 @@ __noinline __u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how,
 	return t->nat & MZ_FLOW_F_SELF ? 0 : MZ_POLICY_RECEIVER;
 }
 
-static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex)
+/* Whether the packet came out of a tunnel, and teaches its sender's path. */
+enum mz_flow_learns { MZ_FLOW_ONLY, MZ_FLOW_LEARNS };
+
+static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex,
+				    enum mz_flow_learns learns)
 {
 	struct mz_talk *t = &p->talk;
 	struct mz_flow *f;
@@ -254,6 +245,8 @@ static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir
 	f = mz_unlikely(dir == MZ_DIR_INGRESS && nat) ? mz_snat_back(t) : mz_lookup(mz_flows, &t->flow);
 	if (mz_unlikely(f && dir == MZ_DIR_INGRESS && (f->flags & MZ_FLOW_F_REVERSE) && f->ifindex == ifindex))
 		f = mz_flow_behind(t, f);
+	if (learns)
+		MZ_TRY(mz_stage_learn_once(p, f));
 	now = mz_now();
 	if (mz_unlikely(dir == MZ_DIR_INGRESS && nat)) {
 		if (!f || mz_flow_is_other(f, ifindex, p->event, now))
@@ -269,6 +262,8 @@ static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir
 			f->seen = now;
 		mz_flow_count(f, (__u8)dir, p->len);
 		p->qos_class = mz_flow_level(f, p->qos_class, dir);
+		if (dir == MZ_DIR_EGRESS)
+			p->to_host = mz_flow_host(f, now);
 	} else {
 		__u32 how = f ? dir : dir | MZ_FLOW_MISSED, went = 0;
 
@@ -284,7 +279,6 @@ static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir
 		if (mz_unlikely(t->opens)) {
 			if (t->opens > 1)
 				p->qos_class = (__u8)(t->opens >> 1 | MZ_LEVEL_TOLD);
-			mz_flow_serve(t);
 			if (dir == MZ_DIR_EGRESS && (t->nat & MZ_FLOW_F_NAT))
 				mz_flow_enter_answers(t, ifindex);
 		}
@@ -360,7 +354,7 @@ __noinline int mz_related(mz_ctx_t *ctx, struct mz_talk *t, __u32 icmp, __u32 ho
 		t->flow.proto = q->v6 ? MZ_ICMP6 : IPPROTO_ICMP;
 		return MZ_REL_ASK;
 	}
-	if (!t->trace)
+	if (!t->trace && f->errors < 255)
 		f->errors++;
 	if (mapped)
 		q->ports = (q->ports & ~0xffffu) | t->flow.local_port;
@@ -396,14 +390,20 @@ static __always_inline int mz_relate(struct mz_pkt *p, __u32 nat, enum mz_dir di
 /* The flow of the local endpoint behind `ifindex`: the packet's sender at
  * MZ_DIR_EGRESS, its receiver at MZ_DIR_INGRESS. `nat`: at egress MZ_EP_F_* of its port,
  * which say what its VPC has; at ingress whether the packet comes to one of the
- * endpoint's outside ports (MZ_OPT_F_MAPPED). */
-static __always_inline int mz_stage_flow(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex)
+ * endpoint's outside ports (MZ_OPT_F_MAPPED). At egress p->to_host is set if the flow
+ * knows where it goes. */
+static __always_inline int mz_stage_flow(struct mz_pkt *p, __u32 nat, enum mz_dir dir, __u32 ifindex,
+					 enum mz_flow_learns learns)
 {
-	if ((mz_cfg.flags & MZ_CFG_F_NO_FLOWS) || p->untracked)
+	int tracked = !(mz_cfg.flags & MZ_CFG_F_NO_FLOWS) && !p->untracked;
+
+	if (learns && mz_unlikely(!tracked || p->icmp_error))
+		MZ_TRY(mz_learn_for(p, NULL));
+	if (!tracked)
 		return MZ_NEXT;
 	if (mz_unlikely(p->icmp_error))
 		return mz_relate(p, nat, dir, ifindex);
-	return mz_track(p, nat, dir, ifindex);
+	return mz_track(p, nat, dir, ifindex, learns);
 }
 
 /* The same of the endpoint that the packet is delivered to. A function of its own: room
@@ -413,7 +413,7 @@ static __noinline __attribute__((unused)) int mz_receivers_flow(struct mz_pkt *p
 	/* When ports were looked for nobody knew whose it would be. */
 	if (mz_unlikely(p->untracked))
 		return p->policy ? mz_drop(p, MZ_R_POLICY_FRAGMENT) : MZ_NEXT;
-	return mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex);
+	return mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex, MZ_FLOW_ONLY);
 }
 
 #endif

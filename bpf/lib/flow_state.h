@@ -146,10 +146,20 @@ static __always_inline struct mz_flow *mz_flow_blank(__u32 ifindex, __u32 now)
 	return f;
 }
 
-/* Opens the flow at `key`, as `j` says it was judged. `before`: one that has ended, in
+/* Where a flow goes that has been chosen for. */
+static __always_inline void mz_flow_serve(struct mz_flow *f, const struct mz_talk *t)
+{
+	f->to = t->to;
+	f->to_port = t->to_port;
+	f->from_port = t->from_port;
+	f->flags = (__u8)((f->flags & ~MZ_FLOW_F_TRANSLATED) | t->nat);
+	f->level = t->opens >> 1;
+}
+
+/* Opens the flow at t->flow, as `j` says it was judged. `before`: one that has ended, in
  * whose place it comes and which the quota counts already. Returns the level that the packet,
  * which has `was`, goes by, from bit 16 on, or the reason it may not be. */
-static __always_inline __u32 mz_flow_open(const struct mz_flow_key *key, const struct mz_judging *j, __u32 ifindex,
+static __always_inline __u32 mz_flow_open(const struct mz_talk *t, const struct mz_judging *j, __u32 ifindex,
 					__u32 len, __u8 event, __u8 dir, const struct mz_flow *before, __u32 now,
 					__u32 was)
 {
@@ -196,9 +206,11 @@ static __always_inline __u32 mz_flow_open(const struct mz_flow_key *key, const s
 		f->level = before->level;
 	}
 	level = (__u32)mz_flow_level(f, was, dir) << 16;
-	mz_flow_enter(f, key->proto, state);
+	if (t->opens)
+		mz_flow_serve(f, t);
+	mz_flow_enter(f, t->flow.proto, state);
 	mz_flow_count(f, dir, len);
-	own = mz_own_key(key);
+	own = mz_own_key(&t->flow);
 	if (!own)
 		return level;
 	rc = instead ? mz_insert(mz_flows, own, f) : mz_insert_new(mz_flows, own, f);
@@ -237,7 +249,7 @@ __noinline __u32 mz_flow_step(struct mz_talk *t, __u32 ifindex, __u32 len, __u32
 		return dir & ~0xffffu;
 	}
 	if (!f || mz_flow_is_other(f, ifindex, (__u8)event, now))
-		return mz_flow_open(&t->flow, j, ifindex, len, (__u8)event, dir & 1, f, now, dir >> 16);
+		return mz_flow_open(t, j, ifindex, len, (__u8)event, dir & 1, f, now, dir >> 16);
 	state = mz_flow_next(f, (__u8)event, dir & 1);
 	if (state != f->state)
 		mz_flow_enter(f, t->flow.proto, state);

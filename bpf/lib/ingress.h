@@ -23,11 +23,10 @@ static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 	MZ_TRY(mz_stage_arriving(p));
 	if (!(mz_cfg.flags & MZ_CFG_F_NO_FLOWS)) { /* else nobody looks at ports */
 		MZ_TRY(mz_stage_l4(p, MZ_R_INNER_TRUNCATED));
-		MZ_TRY(mz_stage_learn(p));
-		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex));
+		MZ_TRY(mz_stage_flow(p, p->opt_flags & MZ_OPT_F_MAPPED, MZ_DIR_INGRESS, p->out_ifindex, MZ_FLOW_LEARNS));
 		MZ_TRY(mz_stage_translate(p));
 	} else {
-		MZ_TRY(mz_stage_learn(p));
+		MZ_TRY(mz_stage_learn(p, NULL));
 	}
 	MZ_TRY(mz_stage_shape(p, p->deliver_flags));
 	return mz_decap(p);

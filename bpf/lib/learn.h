@@ -51,21 +51,21 @@ static __noinline int mz_learn_new(const struct mz_pkt *p, const struct mz_ep_ke
 }
 
 /* Learns from a packet that is about to be delivered, or from a hint, that its source
- * is one of `vni` at its origin. A path that stands is only touched now and then, so a
- * busy flow writes nothing. */
-static __always_inline void mz_learn(struct mz_pkt *p, __u32 vni)
+ * is one of `vni` at its origin; 0 where that teaches nothing. A path that stands is only
+ * touched now and then, so a busy flow writes nothing. */
+static __always_inline int mz_learn(struct mz_pkt *p, __u32 vni)
 {
 	struct mz_ep_key key = { .vni = vni, .ip = p->src };
 	struct mz_path *path;
 	__u32 now;
 
 	if (!mz_origin_usable(p))
-		return;
+		return 0;
 	now = mz_now();
 	path = mz_lookup(mz_paths, &key);
 	if (!path) {
 		mz_learn_new(p, &key, now);
-		return;
+		return 1;
 	}
 	if (path->host != p->origin) {
 		path->host = p->origin;
@@ -74,11 +74,21 @@ static __always_inline void mz_learn(struct mz_pkt *p, __u32 vni)
 		path->seen = now;
 	}
 	mz_ask_hint(p, path, now);
+	return 1;
 }
 
-/* The path to a packet's sender, in its own VPC; ends what says to come from a peer
- * that is none. */
-static __always_inline int mz_stage_learn(struct mz_pkt *p)
+/* The host of a flow's other end, 0: the tables say. A flow keeps it for a turn or two, in which
+ * neither way asks for the path. Without a branch, of which the verifier would walk both. */
+static __always_inline __u32 mz_flow_host(const struct mz_flow *f, __u32 now)
+{
+	__u32 turns = (__u16)(MZ_TAUGHT(now) - f->taught);
+
+	return mz_cfg.path_ttl ? f->host & (__u32)((__s32)(turns - 2) >> 31) : 0;
+}
+
+/* The path to a packet's sender, in its own VPC, for its flow `f`, if it has one, to keep;
+ * ends what says to come from a peer that is none. */
+static __always_inline int mz_stage_learn(struct mz_pkt *p, struct mz_flow *f)
 {
 	__u32 vni = p->vni;
 
@@ -87,8 +97,26 @@ static __always_inline int mz_stage_learn(struct mz_pkt *p)
 		if (!vni)
 			return mz_drop(p, MZ_R_PEER_SOURCE);
 	}
-	mz_learn(p, vni); /* as the network sees it */
+	/* As the network sees it. What goes to a peer asks that one's networks first. */
+	if (mz_learn(p, vni) && f && !(p->opt_flags & MZ_OPT_F_PEERED)) {
+		f->host = p->origin;
+		f->taught = MZ_TAUGHT(mz_now());
+	}
 	return MZ_NEXT;
+}
+
+/* The same, of a packet whose flow may know already. Such a one did not bounce, nor does its
+ * sender need to be told where we are. */
+static __noinline int mz_learn_for(struct mz_pkt *p, struct mz_flow *f)
+{
+	return mz_stage_learn(p, f);
+}
+
+static __always_inline int mz_stage_learn_once(struct mz_pkt *p, struct mz_flow *f)
+{
+	if (f && p->origin && !p->hops && !(p->opt_flags & MZ_OPT_F_PEERED) && mz_flow_host(f, mz_now()) == p->origin)
+		return MZ_NEXT;
+	return mz_learn_for(p, f);
 }
 
 /* A host takes a path back: only the one that points to it. */

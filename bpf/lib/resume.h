@@ -161,16 +161,11 @@ static __always_inline int mz_resume_egress(struct mz_pkt *p)
 	return mz_egress_onward(p, port);
 }
 
-static __noinline int mz_resume_learn(struct mz_pkt *p)
-{
-	return mz_stage_learn(p);
-}
-
 /* Policy stands between its two points. */
 static __always_inline int mz_resume_ingress(struct mz_pkt *p)
 {
 	if (p->dir == MZ_DIR_INGRESS)
-		MZ_TRY(mz_resume_learn(p));
+		MZ_TRY(mz_learn_for(p, NULL));
 	MZ_TRY(mz_receivers_flow(p));
 	MZ_TRY(mz_stage_translate(p));
 	p->point = MZ_POINT_INGRESS_AFTER;

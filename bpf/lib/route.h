@@ -82,13 +82,15 @@ static __always_inline int mz_route_endpoint(struct mz_pkt *p, enum mz_asker ask
 	__u32 home = by_line ? mz_home_of(p) : MZ_HOME_ASK;
 	const struct mz_endpoint *ep;
 
+	if (asker == MZ_AT_SENDER)
+		home |= p->to_host & mz_same(home, MZ_HOME_NONE); /* which its flow may know */
 	if (home == MZ_HOME_NONE)
 		return mz_no_owner(p);
 	if (home != MZ_HOME_ASK && (home & MZ_HOST_ID_MAX) != mz_cfg.self_id)
 		return mz_to_owner(p, home & MZ_HOST_ID_MAX, home >> 24, asker);
 	ep = mz_lookup(mz_endpoints, &p->to);
 	if (!ep)
-		return mz_no_owner(p);
+		return asker == MZ_AT_SENDER && p->to_host ? mz_to_owner(p, p->to_host, 0, asker) : mz_no_owner(p);
 	if (!ep->ifindex && ep->host != mz_cfg.self_id)
 		return mz_to_owner(p, ep->host, ep->vpc, asker);
 	if (asker != MZ_AT_SENDER)

@@ -147,6 +147,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_flow_ends),        cmocka_unit_test(test_flow_quota),
 		cmocka_unit_test(test_flow_local),       cmocka_unit_test(test_flow_fragments),
 		cmocka_unit_test(test_flow_errors),      cmocka_unit_test(test_flow_trace),
+		cmocka_unit_test(test_host_known),       cmocka_unit_test(test_host_changes),
+		cmocka_unit_test(test_host_others),      cmocka_unit_test(test_host_service),
 		cmocka_unit_test(test_policy_match),     cmocka_unit_test(test_policy_blocks),
 		cmocka_unit_test(test_policy_many),      cmocka_unit_test(test_policy_tiers),
 		cmocka_unit_test(test_policy_flows),     cmocka_unit_test(test_policy_egress),

@@ -78,6 +78,11 @@ void test_flow_local(void **state);
 void test_flow_fragments(void **state);
 void test_flow_errors(void **state);
 void test_flow_trace(void **state);
+// rows_host.c
+void test_host_known(void **state);
+void test_host_changes(void **state);
+void test_host_others(void **state);
+void test_host_service(void **state);
 // rows_policy.c
 void test_policy_match(void **state);
 void test_policy_blocks(void **state);

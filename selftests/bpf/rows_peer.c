@@ -116,6 +116,11 @@ void test_peer_out(void **state)
 	pass("... of IPv6", OUT, INNER(.v6 = 1, .dst6 = EP6_R), MZ_R_TO_DIVIDER, TO_PEER6(BACKUP_IP));
 	put_peers_path(addr4(EP_R));
 	pass("straight, by a path of the peer's", OUT, INNER(.dst = EP_R), MZ_R_DIRECT, TO_PEER(PEER_IP));
+	assert_int_equal(T->lookup("mz_flows", &flow, &f), 0);
+	f.host = BACKUP;
+	f.taught = MZ_TAUGHT(T->now());
+	put("mz_flows", &flow, &f);
+	pass("... whatever the flow knows", OUT, INNER(.dst = EP_R), MZ_R_DIRECT, TO_PEER(PEER_IP));
 	pass("to the VPC's own", OUT, INNER(.dst = EP_G), MZ_R_TO_BOUNCER,
 	     SENT_TO(BOUNCE_IP, .src = EP_A, .dst = EP_G));
 	put_peers_endpoint(addr4(EP_R));
