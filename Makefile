@@ -17,6 +17,7 @@ DESTDIR ?=
 
 VERSION := $(shell cat VERSION)
 CLANG   ?= clang-19
+LLVM_STRIP ?= $(subst clang,llvm-strip,$(CLANG))
 BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /usr/bin/bpftool) bpftool)
 CXX     := g++
 CC      := gcc

@@ -13,10 +13,12 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c bpf/rules.mk
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CLANG) $(BPF_CFLAGS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@
 
-# The skeleton's functions are named mz_<file>__*.
+# The skeleton's functions are named mz_<file>__*. It becomes part of programs: without DWARF, which
+# is for people; types and lines for the kernel are in .BTF and .BTF.ext.
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name mz_$* > $@
+	$(Q)$(LLVM_STRIP) -g -o $(@:.skel.h=.stripped.o) $<
+	$(Q)$(BPFTOOL) gen skeleton $(@:.skel.h=.stripped.o) name mz_$* > $@
 
 -include $(BPF_OBJ:.o=.d)
 

@@ -165,8 +165,13 @@ def resident(pid):
         return int(re.search(r"^Rss:\s*(\d+) kB", f.read(), re.M)[1]) << 10
 
 
+def held(kind, number):
+    """What the kernel says of a table or program: by fdinfo only its holder could."""
+    return json.loads(run(["bpftool", "-j", kind, "show", "id", number]))
+
+
 def kept(pid):
-    """Bytes of the tables and programs that the process holds."""
+    """Bytes of the tables and programs that the process holds, and of tables that only these programs hold."""
     found = {}
     for fd in os.listdir(f"/proc/{pid}/fdinfo"):
         with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{fd}") as f:
@@ -174,6 +179,10 @@ def kept(pid):
         for kind in ("map_id", "prog_id"):
             if kind in told and "memlock" in told:
                 found[kind, told[kind]] = int(told["memlock"])
+    for kind, number in [k for k in found if k[0] == "prog_id"]:
+        for table in held("prog", number).get("map_ids", []):
+            if ("map_id", str(table)) not in found:
+                found["map_id", str(table)] = held("map", str(table))["bytes_memlock"]
     return sum(found.values())
 
 

@@ -8,7 +8,7 @@ CXXFLAGS_ := -std=c++20 -Wall -Wextra -Wshadow -Wnon-virtual-dtor -Werror \
 CFLAGS_   := -std=gnu11 -Wall -Wextra -Wshadow -Wno-missing-field-initializers -Werror $(CXXFLAGS) $(SANFLAGS)
 
 PKGS      := libbpf libnl-3.0 libnl-route-3.0 grpc++ protobuf lmdb yaml-cpp \
-	libsystemd fmt spdlog libcap
+	fmt spdlog libcap
 # Four times as fast as the usual one, and there are some sixty programs.
 LINKER    := -fuse-ld=lld
 # System headers: third-party warnings are not ours to fix.

@@ -75,7 +75,7 @@ MZ_ABI_ASSERT(sizeof(struct mz_shaper) == 264);
 #define MZ_SHAPER_UPLINK_OUT 1u
 #define MZ_SHAPER_UPLINK_IN  2u
 #define MZ_SHAPER_FIRST      3u
-#define MZ_SHAPERS           8192u
+#define MZ_SHAPERS           8192u /* unless the daemon gives the tables another size */
 
 /* No clock that is in use is further ahead: packets are dropped long before. One that is,
  * after a year's silence or because time went back, stands for one that is idle. */

@@ -2,8 +2,8 @@
 /* The tables. MZ_MAP(name, type, key, value, entries, flags) is the target's:
  * a pinned BPF map, or an in-memory table of the native build.
  *
- * Sizes are those of a small host; the daemon sets others before it loads,
- * from the declared scale. Bytes are for x86-64 and the default size. */
+ * Sizes are those of scale medium; the daemon sets those of the declared scale
+ * before it loads (userspace/dataplane/sizes.h). Bytes are for x86-64 and medium. */
 #ifndef MZ_LIB_MAPS_H
 #define MZ_LIB_MAPS_H
 

@@ -71,13 +71,30 @@ daemon_says() { # WORDS COMMAND...
 	grep -qF -- "$words" <<< "$out"
 }
 topo_host w2 2
-topo_daemon w2 --max-endpoints 1
+topo_daemon w2 --max-endpoints 1 --scale medium
 too_much() {
 	good | sed -e 's/host: w1$/host: w2/' -e 's/endpoints: \[/endpoints: [{name: z, vpc: red, network: n, address: 10.0.1.6, host: w2}, /' > "$TOPO_DIR/bad.yaml"
 	code 1 transit w2 apply -f "$TOPO_DIR/bad.yaml" && grep -qF -- --max-endpoints "$TOPO_DIR/out" &&
 		[[ -z $(transit w2 map dump endpoints) ]]
 }
 ok "a first goal state that is more than the tables hold" too_much
+rows_of() { # of the pinned table
+	transit w2 map list -o json | python3 -c '
+import json, sys
+print(*(t["max_entries"] for t in json.load(sys.stdin) if t["name"] in (sys.argv[1], "mz_" + sys.argv[1])))' "$1"
+}
+scaled() { [[ $(rows_of endpoints) == 1 && $(rows_of flows) == 131072 ]]; }
+ok "... of the scale's size, but for the one that is given" scaled
+topo_daemon_stop w2
+topo_daemon w2
+other_scale() {
+	code 1 transit w2 apply -f "$TOPO_DIR/bad.yaml" &&
+		grep -q "^transit: table mz_.*: pinned with .* rows, .* wanted; start transitd with the --scale" "$TOPO_DIR/out"
+}
+ok "another scale than the pinned tables have" other_scale
+start_w2() { on w2 "$BIN/transitd" --socket "$TOPO_DIR/x.sock" "$@"; }
+ok "a scale that there is not" daemon_says "--scale" start_w2 --scale huge
+ok "a table without rows" daemon_says "--max-flows" start_w2 --max-flows 0
 start_one() { "$BIN/transitd" --state-dir "$TOPO_DIR/x" --socket "$TOPO_DIR/x.sock" --instance "$(ns x)"; }
 topo_ns x
 without_root() { on x setpriv --reuid 65534 --clear-groups "$BIN/transitd" --state-dir /tmp --socket /tmp/x.sock; }

@@ -19,6 +19,7 @@
 #include "bpf/abi/reasons.h"
 #include "bpf/abi/tables.h"
 #include "userspace/base/result.h"
+#include "userspace/dataplane/sizes.h"
 
 namespace mizar {
 
@@ -46,26 +47,6 @@ class Table {
   // is set. What is written meanwhile may be missed.
   [[nodiscard]] virtual Result<std::vector<std::pair<K, V>>> next(TablePosition& from) const = 0;
   [[nodiscard]] virtual std::uint32_t capacity() const = 0;
-};
-
-struct TableSizes {
-  std::uint32_t endpoints = 131072;
-  std::uint32_t paths = 65536;
-  std::uint32_t networks = 16384;
-  std::uint32_t vpcs = 16384;
-  std::uint32_t shard_tables = 1024;  // MZ_BUCKETS rows each
-  std::uint32_t hosts = 65536;        // highest host id + 1
-  std::uint32_t vpc_slots = 256;      // VPCs with counters of their own
-  std::uint32_t flows = 131072;
-  std::uint32_t vips = 16384;
-  std::uint32_t vip_rows = 1048576;
-  std::uint32_t backends = 65536;
-  std::uint32_t insides = 131072;   // outside addresses, and forwarded ports
-  std::uint32_t mappings = 131072;  // rows; two for each port in use outside
-  std::uint32_t groups = 8192;      // of members here; and as bouncer, of hosts
-  std::uint32_t policies = 8192;          // groups of endpoints that policy judges alike
-  std::uint32_t policy_rows = 262144;     // label sets, blocks, ports and rules: of each
-  std::uint32_t policy_vectors = 65536;
 };
 
 enum class Hook { endpoint, uplink_deliver, uplink_hop, services, gateway_out, gateway_in, function };

@@ -3,6 +3,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -115,6 +116,14 @@ Result<std::vector<std::uint8_t>> test_run(int prog_fd, std::span<const std::uin
   return out;
 }
 
+// At `path`, in the place of what is there.
+Result<> pin_program(int fd, const std::string& path) {
+  std::error_code ec;
+  std::filesystem::remove(path, ec);
+  if (bpf_obj_pin(fd, path.c_str()) != 0) return fail_errno(Code::internal, errno, fmt::format("pin {}", path));
+  return {};
+}
+
 class KernelDataplane final : public Dataplane {
  public:
   explicit KernelDataplane(KernelOptions o)
@@ -204,15 +213,20 @@ class KernelDataplane final : public Dataplane {
   // -1: not loaded.
   [[nodiscard]] int prog_fd(Hook hook) const {
     const auto at = programs_.find(program_of(hook));
-    return at == programs_.end() ? -1 : at->second.fd();
+    return at == programs_.end() ? -1 : at->second.get();
   }
-  [[nodiscard]] int map_fd(const char* name) const { return bpf_map__fd(programs_.at(kDeliver).map(name)); }
+  // -1: there is none of that name.
+  [[nodiscard]] int map_fd(const char* name) const {
+    const auto at = tables_.find(name);
+    return at == tables_.end() ? -1 : at->second.fd.get();
+  }
 
   KernelOptions options_;
   std::string root_;
   Hooks hooks_;
-  std::map<std::string, ProgramObject, std::less<>> programs_;
-  Clock clock_;
+  std::map<std::string, UniqueFd, std::less<>> programs_;
+  LoadedTables tables_;
+  UniqueFd clock_;
   Ring ring_;
   const std::function<void(const mz_any_event&)>* take_ = nullptr;
 
@@ -276,13 +290,21 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
   ProgramOptions options{cfg, options_.sizes, root_ + "/maps", directory};
   options.cfg.home_shift = home_shift(home_lines(options_.sizes.endpoints));
   decltype(programs_) fresh;
+  LoadedTables tables;
   for (const ProgramImage& image : kPrograms) {
     if (is_gateway(image) && cfg.outside == 0) continue;
     auto object = ProgramObject::load(image, options);
     if (!object) return tl::unexpected(object.error());
-    fresh.emplace(image.name, std::move(*object));
+    auto program = object->program();
+    if (!program) return tl::unexpected(program.error());
+    fresh.emplace(image.name, std::move(*program));
+    if (image.name != std::string_view(kDeliver)) continue;
+    auto all = object->tables();
+    if (!all) return tl::unexpected(all.error());
+    tables = std::move(*all);
   }
   programs_ = std::move(fresh);
+  tables_ = std::move(tables);
   MZ_CHECK(bind_tables());
   MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_ANSWER, "endpoint_answer"));
   MZ_CHECK(put_own("mz_function_tc", MZ_FUNCTION_RESUME, "function_resume"));
@@ -296,7 +318,7 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
     const std::string pin = fmt::format("{}/programs/{}", root_, image.name);
     std::error_code ec;
     if (const auto at = programs_.find(image.name); at != programs_.end())
-      MZ_CHECK(at->second.pin(pin));
+      MZ_CHECK(pin_program(at->second.get(), pin));
     else
       std::filesystem::remove(pin, ec);
   }
@@ -304,15 +326,14 @@ Result<> KernelDataplane::load(const mz_cfg& cfg, const std::string& directory) 
 }
 
 Result<> KernelDataplane::bind_endpoints() {
-  bpf_map* table = programs_.at(kDeliver).map("mz_endpoints");
-  bpf_map* lines = programs_.at(kDeliver).map("mz_homes");
-  return endpoints_.bind(bpf_map__fd(table), bpf_map__max_entries(table), bpf_map__fd(lines), bpf_map__max_entries(lines));
+  const LoadedTable &table = tables_.at("mz_endpoints"), &lines = tables_.at("mz_homes");
+  return endpoints_.bind(table.fd.get(), table.rows, lines.fd.get(), lines.rows);
 }
 
 Result<> KernelDataplane::bind_tables() {
   const auto bind = [&](auto& table, const char* name, bool array) {
-    bpf_map* m = programs_.at(kDeliver).map(name);
-    table.bind(bpf_map__fd(m), name, bpf_map__max_entries(m), array);
+    const LoadedTable& t = tables_.at(name);
+    table.bind(t.fd.get(), name, t.rows, array);
   };
   bind(ports_, "mz_ports", true);
   MZ_CHECK(bind_endpoints());
@@ -395,7 +416,7 @@ Result<> KernelDataplane::clear_counters(std::uint32_t vpc) {
 // A packet that is at a function meanwhile goes on in the new program: what waits
 // for it has one layout for all programs of an ABI version.
 Result<> KernelDataplane::put_own(const char* programs, std::uint32_t slot, const char* name) {
-  const int fd = programs_.at(name).fd();
+  const int fd = programs_.at(name).get();
   if (bpf_map_update_elem(map_fd(programs), &slot, &fd, BPF_ANY) == 0) return {};
   return fail_errno(Code::internal, errno, fmt::format("{}: {}", programs, name));
 }
@@ -524,15 +545,18 @@ Result<TraceResult> KernelDataplane::trace(Hook hook, unsigned ifindex,
 }
 
 Result<std::uint32_t> KernelDataplane::clock() {
-  if (!clock_) clock_.reset(mz_clock__open_and_load());
-  if (!clock_) return fail_errno(Code::failed_precondition, errno, "load the clock program");
+  if (!clock_.valid()) {
+    const Clock object(mz_clock__open_and_load());
+    if (!object) return fail_errno(Code::failed_precondition, errno, "load the clock program");
+    clock_.reset(fcntl(bpf_program__fd(object->progs.mz_clock), F_DUPFD_CLOEXEC, 0));
+  }
   std::array<std::uint8_t, 64> frame{};
   bpf_test_run_opts o{};
   o.sz = sizeof o;
   o.data_in = frame.data();
   o.data_size_in = frame.size();
   o.repeat = 1;
-  if (bpf_prog_test_run_opts(bpf_program__fd(clock_->progs.mz_clock), &o) != 0)
+  if (bpf_prog_test_run_opts(clock_.get(), &o) != 0)
     return fail_errno(Code::internal, errno, "run the clock program");
   return o.retval;
 }

@@ -4,6 +4,7 @@
 
 #include <bpf/bpf.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <string>
@@ -96,7 +97,8 @@ class KernelTable final : public Table<K, V> {
     return fail_errno(code, err, fmt::format("table {}: {}", name_, what));
   }
 
-  static constexpr __u32 kBatch = 8192;
+  // A megabyte at most, which is cleared for every walk. A hash's bucket has to fit.
+  static constexpr __u32 kBatch = std::clamp<__u32>((1 << 20) / (sizeof(K) + sizeof(V)), 256, 8192);
 
   int fd_ = -1;
   std::string name_;

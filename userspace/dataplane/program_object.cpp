@@ -3,12 +3,14 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <span>
 
 #include "bpf/abi/hash.h"
 #include "userspace/dataplane/homes.h"
@@ -45,9 +47,13 @@ void set_sizes(bpf_object* object, const TableSizes& s) {
       {"mz_host_ids", s.hosts},
       {"mz_counters", s.vpc_slots * MZ_DIRS * MZ_REASON_SLOTS},
       {"mz_flows", s.flows},
+      {"mz_frags", s.fragments},
+      {"mz_links6", s.dhcp6_clients},
       {"mz_vips", s.vips},
       {"mz_vip_rows", s.vip_rows},
       {"mz_backends", s.backends},
+      {"mz_stickies", s.stickies},
+      {"mz_entries", s.entries},
       {"mz_insides", s.insides},
       {"mz_outsides", s.insides},
       {"mz_mappings", s.mappings},
@@ -60,17 +66,50 @@ void set_sizes(bpf_object* object, const TableSizes& s) {
       {"mz_policy_rules", s.policy_rows},
       {"mz_policy_vectors", s.policy_vectors},
       {"mz_function_vpcs", s.vpc_slots},
+      {"mz_shapers", s.shapers},
+      {"mz_clocks", s.shapers},
+      {"mz_shaped", s.shapers},
   };
   for (const auto& [name, n] : sizes)
     bpf_map__set_max_entries(bpf_object__find_map_by_name(object, name), n);
 }
 
-Failure refused(const char* name, int err, const std::string& maps) {
-  const char* next = err == EINVAL ? "load (tables pinned under {} may have other sizes: start with the old "
-                                     "sizes, or 'transitd --reset')"
-                                   : "load ('transit doctor' says what this kernel lacks)";
+// The kernel's own answer would be EINVAL, whatever it is that differs.
+Result<> check_pins(const bpf_object* object) {
+  const bpf_map* m;
+  bpf_object__for_each_map(m, object) {
+    const char* pin = bpf_map__pin_path(m);
+    const UniqueFd fd(pin ? bpf_obj_get(pin) : -1);
+    bpf_map_info info{};
+    __u32 size = sizeof info;
+    if (!fd.valid() || bpf_obj_get_info_by_fd(fd.get(), &info, &size) != 0) continue;
+    if (info.max_entries != bpf_map__max_entries(m))
+      return fail(Code::failed_precondition,
+                  "table {}: pinned with {} rows, {} wanted; start transitd with the --scale and --max options it had, "
+                  "or forget what is pinned with 'transitd --reset'",
+                  bpf_map__name(m), info.max_entries, bpf_map__max_entries(m));
+  }
+  return {};
+}
+
+Failure refused(const char* name, int err) {
   return fail_errno(Code::failed_precondition, err,
-                    fmt::format("program {}: {}", name, fmt::format(fmt::runtime(next), maps)));
+                    fmt::format("program {}: load ('transit doctor' says what this kernel lacks)", name));
+}
+
+// What is built in is read once: its pages need not stay. A later load has them back from the file.
+void forget(std::span<const std::byte> bytes) {
+  const auto page = static_cast<std::uintptr_t>(sysconf(_SC_PAGESIZE));
+  const auto at = reinterpret_cast<std::uintptr_t>(bytes.data());
+  const std::uintptr_t first = (at + page - 1) & -page, end = (at + bytes.size()) & -page;
+  if (first < end) madvise(reinterpret_cast<void*>(first), end - first, MADV_DONTNEED);
+}
+
+// Of its own, to outlive libbpf's.
+Result<UniqueFd> keep(int fd, const char* name) {
+  UniqueFd ours(fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!ours.valid()) return fail_errno(Code::internal, errno, fmt::format("{}: keep it open", name));
+  return ours;
 }
 
 }  // namespace
@@ -99,22 +138,26 @@ Result<ProgramObject> ProgramObject::load(const ProgramImage& image, const Progr
     return fail(Code::failed_precondition, "program {}: not an object of this version", image.name);
   MZ_CHECK(set_cfg(p.object_.get(), options.cfg, image.name));
   set_sizes(p.object_.get(), options.sizes);
+  MZ_CHECK(check_pins(p.object_.get()));
   if (const int rc = bpf_object__load(p.object_.get()); rc != 0)
-    return refused(image.name, -rc, options.maps);
+    return refused(image.name, -rc);
+  if (file.empty()) forget({static_cast<const std::byte*>(bytes), size});
   return p;
 }
 
-int ProgramObject::fd() const {
-  return bpf_program__fd(bpf_object__find_program_by_name(object_.get(), program_));
+Result<UniqueFd> ProgramObject::program() const {
+  return keep(bpf_program__fd(bpf_object__find_program_by_name(object_.get(), program_)), program_);
 }
 
-bpf_map* ProgramObject::map(const char* name) const { return bpf_object__find_map_by_name(object_.get(), name); }
-
-Result<> ProgramObject::pin(const std::string& path) const {
-  std::error_code ec;
-  std::filesystem::remove(path, ec);
-  if (bpf_obj_pin(fd(), path.c_str()) != 0) return fail_errno(Code::internal, errno, fmt::format("pin {}", path));
-  return {};
+Result<LoadedTables> ProgramObject::tables() const {
+  LoadedTables all;
+  const bpf_map* m;
+  bpf_object__for_each_map(m, object_.get()) {
+    auto fd = keep(bpf_map__fd(m), bpf_map__name(m));
+    if (!fd) return tl::unexpected(fd.error());
+    all.emplace(bpf_map__name(m), LoadedTable{std::move(*fd), bpf_map__max_entries(m)});
+  }
+  return all;
 }
 
 }  // namespace mizar

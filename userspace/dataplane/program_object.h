@@ -4,12 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 
+#include "userspace/base/unique_fd.h"
 #include "userspace/dataplane/dataplane.h"
 
-struct bpf_map;
 struct bpf_object;
 
 namespace mizar {
@@ -27,16 +28,24 @@ struct ProgramOptions {
   std::string directory;  // object files to load instead of those built in; empty: these
 };
 
+// A table as it is kept: what libbpf knows of it beside that is not needed.
+struct LoadedTable {
+  UniqueFd fd;
+  std::uint32_t rows = 0;  // at most
+};
+using LoadedTables = std::map<std::string, LoadedTable, std::less<>>;
+
+// For as long as loading takes: libbpf keeps instructions, relocations and types of an object
+// until it is closed, half a megabyte each, and descriptors of all its tables.
 class ProgramObject {
  public:
-  // Errors: not_found (no such file), failed_precondition (of another version, or the
-  // kernel refuses it: says what to do).
+  // Errors: not_found (no such file), failed_precondition (of another version, pinned tables
+  // have other sizes, or the kernel refuses it: says what to do).
   static Result<ProgramObject> load(const ProgramImage& image, const ProgramOptions& options);
 
-  [[nodiscard]] int fd() const;
-  [[nodiscard]] bpf_map* map(const char* name) const;
-  // At `path`, in the place of what is there.
-  Result<> pin(const std::string& path) const;
+  // Outlive the object.
+  [[nodiscard]] Result<UniqueFd> program() const;
+  [[nodiscard]] Result<LoadedTables> tables() const;
 
  private:
   struct Close {

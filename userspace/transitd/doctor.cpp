@@ -192,7 +192,7 @@ void check_daemon(v1::DoctorReply& r, Daemon& d) {
             "transit-responder has to run here and there, transitd there with --services, UDP 6082 be open");
   for (const auto& t : s.tables())
     if (t.used() * 10 > t.capacity() * 9)
-      add(r, "table", Level::WARN, fmt::format("{}: {} of {}", t.name(), t.used(), t.capacity()), "raise its --max option");
+      add(r, "table", Level::WARN, fmt::format("{}: {} of {}", t.name(), t.used(), t.capacity()), "raise its --max option, or --scale");
 }
 
 }  // namespace

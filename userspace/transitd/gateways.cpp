@@ -85,14 +85,14 @@ Result<> Gateways::recover() {
 
 // What stands counts, too: new rows are written before old ones go.
 Result<> Gateways::check(const Goal& goal) const {
-  const auto fits = [](const char* what, const char* option, std::size_t n, std::size_t capacity) -> Result<> {
+  const auto fits = [](const char* what, const std::string& advice, std::size_t n, std::size_t capacity) -> Result<> {
     if (n <= capacity) return {};
-    return fail(Code::resource_exhausted, "{}: {} wanted at a time, the table holds {}; {}", what, n, capacity, option);
+    return fail(Code::resource_exhausted, "{}: {} wanted at a time, the table holds {}; {}", what, n, capacity, advice);
   };
-  constexpr const char* larger = "start transitd with a larger --max-outside";
+  const std::string more = larger("--max-outside");
   const Tables w = want(goal);
-  MZ_CHECK(fits("outside addresses and forwarded ports", larger, with(actual_.insides, w.insides), dp_.insides().capacity()));
-  MZ_CHECK(fits("pieces of outside addresses", larger, with(actual_.outsides, w.outsides), dp_.outsides().capacity()));
+  MZ_CHECK(fits("outside addresses and forwarded ports", more, with(actual_.insides, w.insides), dp_.insides().capacity()));
+  MZ_CHECK(fits("pieces of outside addresses", more, with(actual_.outsides, w.outsides), dp_.outsides().capacity()));
   return fits("pools", "join blocks, or have fewer floating addresses on one gateway", with(actual_.pools, w.pools),
               dp_.pools().capacity());
 }

@@ -36,8 +36,8 @@ mz_policy_vector vector_row(const policy::Bits& bits) {
 
 Result<> room(const char* table, const char* option, std::size_t used, std::size_t more, std::uint32_t capacity) {
   if (used + more <= capacity) return {};
-  return fail(Code::resource_exhausted, "policy: {} rows of {} are needed, and {} are in use, of {}: start transitd with a larger {}",
-              more, table, used, capacity, option);
+  return fail(Code::resource_exhausted, "policy: {} rows of {} are needed, and {} are in use, of {}: {}",
+              more, table, used, capacity, larger(option));
 }
 
 // What has gone already is no error.

@@ -52,8 +52,9 @@ Result<> Qos::check(const Goal& goal) const {
   for (const auto& [name, v] : goal.vpcs) count(v.qos);
   for (const auto& [key, e] : goal.endpoints)
     if (goal.local(e)) count(e.qos);
-  if (n <= MZ_SHAPERS) return {};
-  return fail(Code::resource_exhausted, "qos: {} rates wanted, a host keeps {}; take some away", n, MZ_SHAPERS);
+  const std::size_t capacity = dp_.shapers().capacity();
+  if (n <= capacity) return {};
+  return fail(Code::resource_exhausted, "qos: {} rates wanted, the table holds {}; {}", n, capacity, larger("--max-shapers"));
 }
 
 Result<std::uint32_t> Qos::slot(const Owner& owner) {
@@ -64,7 +65,8 @@ Result<std::uint32_t> Qos::slot(const Owner& owner) {
   for (const auto& [other, at] : slots_) taken.insert(at);
   std::uint32_t free = MZ_SHAPER_FIRST;
   while (taken.contains(free)) free++;
-  if (free >= MZ_SHAPERS) return fail(Code::resource_exhausted, "qos: all {} shapers of this host are in use", MZ_SHAPERS);
+  if (free >= dp_.shapers().capacity())
+    return fail(Code::resource_exhausted, "qos: all {} shapers of this host are in use; {}", free, larger("--max-shapers"));
   // Nothing of who had it before.
   MZ_CHECK(dp_.clocks().put(free, mz_clocks{}));
   MZ_CHECK(dp_.clear_shaped(free));

@@ -50,8 +50,8 @@ Result<> TableSync::recover() {
 Result<> TableSync::check(const Goal& goal) const {
   const auto fits = [](const char* what, size_t n, size_t capacity) -> Result<> {
     if (n <= capacity) return {};
-    return fail(Code::resource_exhausted, "{}: {} wanted at a time, the table holds {}; start "
-                "transitd with a larger --max-{}", what, n, capacity, what);
+    return fail(Code::resource_exhausted, "{}: {} wanted at a time, the table holds {}; {}", what, n,
+                capacity, larger(fmt::format("--max-{}", what)));
   };
   size_t endpoints = actual_.endpoints.size(), networks = actual_.networks.size();
   size_t vpcs = actual_.vpcs.size();
@@ -118,7 +118,8 @@ Result<std::uint32_t> TableSync::shard_table(const std::vector<std::string>& nam
     row += MZ_BUCKETS;
   }
   if (row + MZ_BUCKETS > dp_.shards().capacity())
-    return fail(Code::resource_exhausted, "shards: no room for the table of {}", names.front());
+    return fail(Code::resource_exhausted, "shards: no room for the table of {}; {}", names.front(),
+                larger("--max-shard-tables"));
   return name_all(row);
 }
 

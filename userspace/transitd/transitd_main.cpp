@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <fcntl.h>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -31,6 +32,8 @@ struct Options {
   std::string state = "/var/lib/transitd";
   bool reset = false;
   bool verbose = false;
+  std::string scale = kScales.front();
+  std::vector<std::pair<std::uint32_t TableSizes::*, std::uint32_t>> sizes;  // other than the scale's
   KernelOptions kernel;
   DaemonOptions daemon;
 };
@@ -70,6 +73,20 @@ void set_host_ports(const std::vector<std::uint32_t>& ports, DaemonOptions& o) {
   o.host_ports.assign(ports.begin(), ports.end());
 }
 
+// The scale's sizes, and those of them that are wanted otherwise, in whatever order they are given.
+void add_sizes(CLI::App& app, Options& o) {
+  app.add_option("--scale", o.scale,
+                 "Rows of all tables: small (a host of endpoints), medium (a busy bouncer, divider or gateway, or very many "
+                 "flows), large (a million endpoints or flows). --max options, below with these three sizes, set one alone")
+      ->capture_default_str()
+      ->check(CLI::IsMember(std::vector<std::string>(kScales.begin(), kScales.end())));
+  for (const TableSize& s : kTableSizes)
+    app.add_option_function<std::uint32_t>(
+           s.option, [&o, field = s.field](std::uint32_t n) { o.sizes.emplace_back(field, n); }, s.text)
+        ->check(CLI::Range(1u, 1u << 30).description("ROWS"))
+        ->default_str(fmt::format("{}", fmt::join(s.rows, ", ")));
+}
+
 int parse(int argc, char** argv, Options& o) {
   CLI::App app{"Mizar host daemon: keeps this host's part of the overlay network"};
   app.set_version_flag("--version", MZ_VERSION);
@@ -85,23 +102,7 @@ int parse(int argc, char** argv, Options& o) {
   app.add_flag("--clsact", o.kernel.force_clsact, "Use clsact filters even where TCX links exist");
   app.add_flag("--xdp-generic", o.kernel.force_generic, "Do not use the driver's XDP");
   app.add_flag("--xdp-deliver", o.daemon.xdp_deliver, "Hop hosts deliver to endpoints from XDP (packet rate over TCP rate)");
-  app.add_option("--max-endpoints", o.kernel.sizes.endpoints, "Endpoints: local ones and a bouncer's share")->capture_default_str();
-  app.add_option("--max-paths", o.kernel.sizes.paths, "Learned direct paths")->capture_default_str();
-  app.add_option("--max-networks", o.kernel.sizes.networks, "Networks")->capture_default_str();
-  app.add_option("--max-vpcs", o.kernel.sizes.vpcs, "VPCs")->capture_default_str();
-  app.add_option("--max-shard-tables", o.kernel.sizes.shard_tables, "Networks and VPCs together")->capture_default_str();
-  app.add_option("--max-hosts", o.kernel.sizes.hosts, "Highest host id + 1")->capture_default_str();
-  app.add_option("--max-vpc-slots", o.kernel.sizes.vpc_slots, "VPCs with counters of their own")->capture_default_str();
-  app.add_option("--max-flows", o.kernel.sizes.flows, "Flows of all endpoints; 200 bytes each, from the start")->capture_default_str();
-  app.add_option("--max-vips", o.kernel.sizes.vips, "Services' addresses, and ports of each")->capture_default_str();
-  app.add_option("--max-backends", o.kernel.sizes.backends, "Backends of each address and port")->capture_default_str();
-  app.add_option("--max-vip-rows", o.kernel.sizes.vip_rows, "Rows of backends: some 100 to 200 a backend; 8 bytes each, from the start")->capture_default_str();
-  app.add_option("--max-outside", o.kernel.sizes.insides, "Outside addresses of endpoints, and forwarded ports")->capture_default_str();
-  app.add_option("--max-groups", o.kernel.sizes.groups, "Multicast groups of endpoints, and as bouncer")->capture_default_str();
-  app.add_option("--max-policies", o.kernel.sizes.policies, "Groups of endpoints that policy judges alike")->capture_default_str();
-  app.add_option("--max-policy-rows", o.kernel.sizes.policy_rows, "Label sets, blocks, ports and rules of these: of each")->capture_default_str();
-  app.add_option("--max-policy-vectors", o.kernel.sizes.policy_vectors, "Sets of rules; 568 bytes each, as they come")->capture_default_str();
-  app.add_option("--max-mappings", o.kernel.sizes.mappings, "Ports in use outside, two rows each")->capture_default_str();
+  add_sizes(app, o);
   app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->capture_default_str();
   app.add_option_function<std::vector<std::string>>(
          "--flow-timer", [&o](const std::vector<std::string>& all) { for (const auto& t : all) set_flow_timer(t, o.daemon); },
@@ -131,6 +132,8 @@ int parse(int argc, char** argv, Options& o) {
   app.add_flag("-v,--verbose", o.verbose, "Log more");
   try {
     app.parse(argc, argv);
+    o.kernel.sizes = table_sizes(static_cast<Scale>(std::find(kScales.begin(), kScales.end(), o.scale) - kScales.begin()));
+    for (const auto& [field, n] : o.sizes) o.kernel.sizes.*field = n;
   } catch (const CLI::Success& e) {
     app.exit(e);
     return 0;
@@ -190,6 +193,7 @@ Result<> run(const Options& o) {
   auto local_server = serve_local(**loop, **daemon, local, o.local_group);
   if (!local_server) return tl::unexpected(local_server.error());
 
+  malloc_trim(0);  // programs, tables and the goal have been read, with many small blocks between those that stay
   log::info("serving on {}", o.socket);
   MZ_CHECK(serve_until_stopped(**loop));
   log::info("stopped; packets go on without me");
@@ -199,6 +203,10 @@ Result<> run(const Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // What is large comes from the kernel and goes back when it is freed. Left alone, malloc raises
+  // this limit with the first large block and keeps them all from then on; and what LMDB sets aside
+  // for its largest transaction (3 MB) is memory only once it is used.
+  mallopt(M_MMAP_THRESHOLD, 128 << 10);
   Options o;
   if (const int rc = parse(argc, argv, o); rc >= 0) return rc;
   log::set_level(o.verbose ? log::Level::debug : log::Level::info);

@@ -147,7 +147,8 @@ Result<std::uint32_t> Vips::free_rows(std::uint32_t size) const {
   }
   if (std::uint64_t{at} + size > dp_.vip_rows().capacity())
     return fail(Code::resource_exhausted,
-                "vip-rows: no {} rows in one piece left; start transitd with a larger --max-vip-rows", size);
+                "vip-rows: no {} rows in one piece left; {}", size,
+                larger("--max-vip-rows"));
   return at;
 }
 
@@ -155,8 +156,8 @@ Result<std::uint32_t> Vips::free_rows(std::uint32_t size) const {
 Result<> Vips::check(const Goal& goal) const {
   const auto fits = [](const char* what, std::size_t n, std::size_t capacity) -> Result<> {
     if (n <= capacity) return {};
-    return fail(Code::resource_exhausted, "{}: {} wanted at a time, the table holds {}; start "
-                "transitd with a larger --max-{}", what, n, capacity, what);
+    return fail(Code::resource_exhausted, "{}: {} wanted at a time, the table holds {}; {}", what, n,
+                capacity, larger(fmt::format("--max-{}", what)));
   };
   const Wanted w = want(goal, 1, true);
   std::size_t vips = vips_.size(), backends = backends_.size(), rows = 0;
