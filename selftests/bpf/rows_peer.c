@@ -94,13 +94,19 @@ static int path_to(uint32_t vni, struct mz_addr ip)
 }
 
 // A's flow with R by UDP, from R's port 1000 to its 2000.
-static int asked(void)
+static int asked_by(struct mz_flow *f)
 {
 	struct mz_flow_key k = { .vni = VNI, .local = addr4(EP_A), .remote = addr4(EP_R), .local_port = htons(2000),
 				 .remote_port = htons(1000), .proto = 17 };
+
+	return T->lookup("mz_flows", &k, f) == 0;
+}
+
+static int asked(void)
+{
 	struct mz_flow f;
 
-	return T->lookup("mz_flows", &k, &f) == 0;
+	return asked_by(&f);
 }
 
 void test_peer_out(void **state)
@@ -163,11 +169,15 @@ void test_peer_answers(void **state)
 
 void test_peer_in(void **state)
 {
-	(void)state;
+	struct mz_flow f = { 0 };
 
+	(void)state;
 	peer_world(0);
 	pass("from a peer", IN, ARRIVES(), MZ_R_DELIVERED, DELIVERED_A());
 	assert_true(asked());
+	pass("... again: where that is is the peer's to say, not the flow's", IN, ARRIVES(), MZ_R_DELIVERED, DELIVERED_A());
+	assert_true(asked_by(&f));
+	assert_int_equal(f.host, 0);
 	assert_int_equal(path_to(PEER_VNI, addr4(EP_R)), PEER); // where answers look for it
 	pass("... of IPv6", IN, ARRIVES6(), MZ_R_DELIVERED, NOTHING);
 	assert_int_equal(path_to(PEER_VNI, addr6(EP6_R)), PEER);

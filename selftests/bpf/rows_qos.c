@@ -65,10 +65,10 @@ void test_qos_burst(void **state)
 	(void)state;
 	if (!begin_paced())
 		return;
-	l.burst = TICKS(3 * COST(FRAME + 990)); // longer than the row takes
+	l.burst = TICKS(3 * COST(FRAME + 190)); // longer than the row takes, and not than the machine runs
 	put_shaper(OF_ENDPOINT, (struct mz_shaper){ .whole = l });
 	for (int i = 0; i < 4; i++) {
-		SEND("as many as may at once, after a silence", .payload = 1000);
+		SEND("as many as may at once, after a silence", .payload = 200);
 		assert_int_equal(last.departure, 0);
 	}
 	at = clocks(OF_ENDPOINT).class_[2].whole.bytes >> MZ_TICK_BITS;
