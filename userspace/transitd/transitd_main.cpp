@@ -103,7 +103,7 @@ int parse(int argc, char** argv, Options& o) {
   app.add_flag("--xdp-generic", o.kernel.force_generic, "Do not use the driver's XDP");
   app.add_flag("--xdp-deliver", o.daemon.xdp_deliver, "Hop hosts deliver to endpoints from XDP (packet rate over TCP rate)");
   add_sizes(app, o);
-  app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->capture_default_str();
+  app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->default_str("a quarter of --max-flows");
   app.add_option_function<std::vector<std::string>>(
          "--flow-timer", [&o](const std::vector<std::string>& all) { for (const auto& t : all) set_flow_timer(t, o.daemon); },
          "Seconds of silence a flow survives: " + flow_timer_names())
@@ -134,6 +134,7 @@ int parse(int argc, char** argv, Options& o) {
     app.parse(argc, argv);
     o.kernel.sizes = table_sizes(static_cast<Scale>(std::find(kScales.begin(), kScales.end(), o.scale) - kScales.begin()));
     for (const auto& [field, n] : o.sizes) o.kernel.sizes.*field = n;
+    if (app.count("--endpoint-flows") == 0) o.daemon.max_flows = o.kernel.sizes.flows / 4;  // no endpoint has the table for itself
   } catch (const CLI::Success& e) {
     app.exit(e);
     return 0;
