@@ -35,6 +35,15 @@ static __always_inline __be32 bench_ports(__u32 r)
 	return mz_htonl((1000 + ((r >> 16) & bench.port_mask)) << 16 | 2000);
 }
 
+static __always_inline void bench_vpc(__u8 *geneve, __u32 r)
+{
+	__u32 vni = 7 + ((r >> 8) & bench.vni_mask);
+
+	geneve[4] = (__u8)(vni >> 16);
+	geneve[5] = (__u8)(vni >> 8);
+	geneve[6] = (__u8)vni;
+}
+
 /* Puts `words` words of the template back and new inner addresses at `ip`. */
 static __always_inline int bench_restore(mz_ctx_t *ctx, int words, int ip)
 {
@@ -48,6 +57,8 @@ static __always_inline int bench_restore(mz_ctx_t *ctx, int words, int ip)
 		w[i] = bench.frame[i];
 	*(__be32 *)(at + ip + 12) = bench_src(r);
 	*(__be32 *)(at + ip + 16) = bench_dst(r);
+	if (ip > (int)MZ_OFF_GENEVE4 && bench.vni_mask) /* in a tunnel */
+		bench_vpc(at + MZ_OFF_GENEVE4, r);
 	if (bench.port_mask && at + ip + 24 <= (__u8 *)(long)ctx->data_end)
 		*(__be32 *)(at + ip + 20) = bench_ports(r);
 	return 0;

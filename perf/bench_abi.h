@@ -23,7 +23,7 @@ struct mz_bench {
 	__u32 group_mask, rule_mask; /* of policy: groups and rules of each, less one; powers of two */
 	__u32 denied;                /* label sets that no rule lets in */
 	__u32 seed;
-	__u32 pad;
+	__u32 vni_mask;              /* VPCs less one, from the template's on; a power of two */
 	__u64 sink;
 	__u64 wrong; /* verdicts that are not as they should be */
 };

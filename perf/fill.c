@@ -28,6 +28,12 @@ void fill_hosts(struct bpf_object *obj)
 	}
 }
 
+// Of endpoints that stand `each` to a VPC, the first VPC's being VNI.
+static struct mz_ep_key endpoint_key(uint32_t i, uint32_t each)
+{
+	return (struct mz_ep_key){ .vni = VNI + i / each, .ip = addr4(ENDPOINTS + i % each) };
+}
+
 static struct mz_endpoint endpoint_at(uint32_t i, int local, uint32_t policy)
 {
 	struct mz_endpoint e = { .host = local ? SELF : PEER + i % HOSTS, .ifindex = (uint32_t)local, .vpc = 1, .policy = policy,
@@ -38,7 +44,7 @@ static struct mz_endpoint endpoint_at(uint32_t i, int local, uint32_t policy)
 }
 
 // The daemon's lines for them, as it would have them: those that fit.
-static void fill_homes(struct bpf_object *obj, uint32_t count, int local, uint32_t lines)
+static void fill_homes(struct bpf_object *obj, uint32_t count, uint32_t each, int local, uint32_t lines)
 {
 	static struct mz_home_line all[1 << 18];
 	static uint32_t rows[1024];
@@ -47,7 +53,8 @@ static void fill_homes(struct bpf_object *obj, uint32_t count, int local, uint32
 	memset(all, 0, lines * sizeof(all[0]));
 	for (uint32_t i = 0; i < count; i++) {
 		const struct mz_endpoint e = endpoint_at(i, local, 0);
-		const uint64_t key = mz_home_key(VNI, htonl(ENDPOINTS + i));
+		const struct mz_ep_key k = endpoint_key(i, each);
+		const uint64_t key = mz_home_key(k.vni, k.ip.w[3]);
 		struct mz_home_line *l = &all[mz_home_row(key, shift)];
 
 		if (!mz_home_put(l, key, mz_home(e.host, e.vpc)))
@@ -61,19 +68,29 @@ static void fill_homes(struct bpf_object *obj, uint32_t count, int local, uint32
 }
 
 // In batches: one by one takes five times longer.
-void fill_endpoints(struct bpf_object *obj, uint32_t count, int local, uint32_t policy)
+static void fill_by(struct bpf_object *obj, uint32_t count, uint32_t each, int local, uint32_t policy)
 {
 	static struct mz_ep_key keys[1024];
 	static struct mz_endpoint values[1024];
 
 	for (uint32_t at = 0; at < count; at += 1024) {
 		for (uint32_t i = 0; i < 1024; i++) {
-			keys[i] = (struct mz_ep_key){ .vni = VNI, .ip = addr4(ENDPOINTS + at + i) };
+			keys[i] = endpoint_key(at + i, each);
 			values[i] = endpoint_at(at + i, local, policy);
 		}
 		put_batch(obj, "mz_endpoints", keys, values, 1024);
 	}
-	fill_homes(obj, count, local, home_lines(count));
+	fill_homes(obj, count, each, local, home_lines(count));
+}
+
+void fill_endpoints(struct bpf_object *obj, uint32_t count, int local, uint32_t policy)
+{
+	fill_by(obj, count, count, local, policy);
+}
+
+void fill_vpcs(struct bpf_object *obj, uint32_t vpcs, uint32_t each)
+{
+	fill_by(obj, vpcs * each, each, 0, 0);
 }
 
 uint32_t home_lines(uint32_t endpoints)

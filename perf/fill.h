@@ -31,6 +31,8 @@ void put_batch(struct bpf_object *obj, const char *map, const void *keys, const 
 void fill_hosts(struct bpf_object *obj);
 // A power of two of them, from ENDPOINTS on: behind interface 1, or with hosts in turn.
 void fill_endpoints(struct bpf_object *obj, uint32_t count, int local, uint32_t policy);
+// The same of VPCs from VNI on, so many each, with hosts in turn; 1,024 in all and more.
+void fill_vpcs(struct bpf_object *obj, uint32_t vpcs, uint32_t each);
 // NETWORKS of /24 from FAR_NETS on, served by every host in turn.
 void fill_networks(struct bpf_object *obj);
 // PATHS from REMOTES on, and those of SPREAD, seen at `now` (jiffies).

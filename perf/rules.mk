@@ -9,7 +9,7 @@ $(O)/perf/%.skel.h: $(O)/perf/%.bpf.o
 	$(Q)$(BPFTOOL) gen skeleton $< name mz_$* > $@
 -include $(PERF_SKEL:.skel.h=.bpf.d)
 
-PERF_C := $(O)/perf/micro $(O)/perf/live $(O)/perf/stages
+PERF_C := $(O)/perf/micro $(O)/perf/live $(O)/perf/stages $(O)/perf/curve
 # By the native target: no kernel, and no libbpf.
 $(O)/perf/paths.o: CFLAGS_ += $(NATIVE_CFLAGS)
 $(O)/perf/paths: %: %.o $(O)/perf/fill.o $(O)/selftests/bpf/frame.o $(NATIVE_LIB)
@@ -18,7 +18,7 @@ $(O)/perf/paths: %: %.o $(O)/perf/fill.o $(O)/selftests/bpf/frame.o $(NATIVE_LIB
 ALL += $(O)/perf/paths
 PERF_PLAIN := $(O)/perf/connect $(O)/perf/soak $(O)/perf/programs
 $(PERF_C:=.o): | $(PERF_SKEL) $(LR_SKEL)
-$(O)/perf/micro $(O)/perf/stages: $(O)/perf/fill.o $(O)/perf/timed.o
+$(O)/perf/micro $(O)/perf/stages $(O)/perf/curve: $(O)/perf/fill.o $(O)/perf/timed.o
 $(PERF_C): %: %.o $(O)/selftests/bpf/frame.o
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(CFLAGS_) $^ -lbpf -lelf -lz -o $@
@@ -39,6 +39,10 @@ bench: ## install what is missing, build, measure: build/bench/results.json (roo
 .PHONY: profile
 profile: all ## where the time goes: ns by stage, instructions by file, sizes: build/profile/ (root)
 	$(Q)PERF=$(abspath $(O))/perf python3 perf/profile.py $(O)/profile
+
+.PHONY: curve
+curve: all ## what a packet takes as tables grow to a million entries, bytes of each: build/curve/ (root)
+	$(Q)CPU=$${CPU:-$$(($$(nproc) - 1))} BIN=$(abspath $(O))/bin PERF=$(abspath $(O))/perf TOPO_RUN=none python3 perf/curve.py $(O)/curve
 
 .PHONY: bench-compare
 bench-compare: ## A=COMMIT B=COMMIT [ROWS="1 8"]: what changed between two commits, and what is noise (root)

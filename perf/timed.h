@@ -15,7 +15,7 @@
 
 // One timed program: where its keys come from, and how its packets must end.
 struct timed {
-	const char *name, *program;
+	const char *name, *program; // program NULL: ns[0] is a figure, and nothing is run
 	struct bpf_object *obj;
 	struct mz_bench *bench;
 	struct mz_bench keys;   // bases and masks
@@ -28,6 +28,8 @@ struct timed {
 // A case more. `name` is kept; `bench` is the object's own, written before each run.
 struct timed *add(const char *name, const char *program, struct bpf_object *obj, struct mz_bench *bench, struct frame in,
 		  struct mz_bench keys);
+// A figure beside them, the same in each round.
+void add_value(const char *name, double value);
 int case_count(void);
 // Runs all cases and writes the nanoseconds of every round as JSON: {"NAME": [..], ...}
 void run_cases(int rounds, int repeat);
