@@ -25,6 +25,9 @@ namespace {
 constexpr const char* kGoal = "goal";
 constexpr const char* kLabels = "labels";  // newer ones
 
+// Goals that come one after the other use the same memory again: what they took goes back after the last.
+constexpr std::chrono::milliseconds kQuiet{300};
+
 struct InterfaceAddress {
   std::string interface;
   Addr address;
@@ -308,6 +311,7 @@ Result<RowChanges> Daemon::adopt(Goal next, const KeptState& applied, const Kept
   added_ = added;
   newer_ = newer;
   generation_++;
+  trim_due_ = std::chrono::steady_clock::now() + kQuiet;
   verdicts_.prune(goal_);
   if (!moved)
     for (const EndpointSpec* e : left) disconnect(*e);

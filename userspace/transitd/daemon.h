@@ -343,6 +343,7 @@ class Daemon {
   std::string services_problem_;  // why there is none
   TableSync::Ports ports_;
   std::uint64_t generation_;  // of goal and ports; see GetLocalReply
+  std::optional<std::chrono::steady_clock::time_point> trim_due_;  // a goal was changed: of what that took
   std::map<std::string, std::string> problems_;  // endpoint key -> why it is not ready
   std::set<std::string> grown_;  // endpoints with an address more than their interface
   std::map<std::uint32_t, bool> down_;
