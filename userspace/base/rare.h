@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// A value that most who have room for it leave as it is made: a pointer until somebody writes
-// to it. Copied and compared as the value.
+// A value that most who have room for it leave as it is made: of these it is a pointer alone.
+// Copied and compared as the value.
 #pragma once
 
 #include <memory>
+#include <utility>
 
 namespace mizar {
 
@@ -19,12 +20,6 @@ class Rare {
   ~Rare() = default;
 
   const T& operator*() const { return value_ ? *value_ : usual(); }
-  const T* operator->() const { return &**this; }
-  // To write to it.
-  T& edit() {
-    if (!value_) value_ = std::make_unique<T>();
-    return *value_;
-  }
   bool operator==(const Rare& o) const { return (!value_ && !o.value_) || **this == *o; }
 
  private:
