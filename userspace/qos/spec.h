@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bpf/abi/qos.h"
+#include "userspace/base/rare.h"
 #include "userspace/base/result.h"
 #include "userspace/proto/transit.pb.h"
 #include "userspace/qos/level.h"
@@ -34,11 +35,24 @@ struct QosShaper {
   bool operator==(const QosShaper&) const = default;
 };
 
+// Both, by enum mz_dir. Of most endpoints nothing is said, and there may be many of them.
+class QosShapers {
+ public:
+  QosShapers() = default;
+  QosShapers(const QosShaper& egress, const QosShaper& ingress) : both_(Both{egress, ingress}) {}
+  const QosShaper& operator[](std::size_t dir) const { return (*both_)[dir]; }
+  bool operator==(const QosShapers&) const = default;
+
+ private:
+  using Both = std::array<QosShaper, 2>;
+  Rare<Both> both_;
+};
+
 struct QosSpec {
   std::uint8_t level = 0;  // MZ_LEVEL(); 0 = not said
   bool trust = false;
   bool link_rate = false;  // of the uplink
-  std::array<QosShaper, 2> shaper;  // by enum mz_dir
+  QosShapers shaper;
   [[nodiscard]] bool limits() const { return !shaper[0].empty() || !shaper[1].empty(); }
   bool operator==(const QosSpec&) const = default;
 };

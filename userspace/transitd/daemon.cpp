@@ -25,6 +25,9 @@ namespace {
 constexpr const char* kGoal = "goal";
 constexpr const char* kLabels = "labels";  // newer ones
 
+// Goals that come one after the other use the same memory again: what they took goes back after the last.
+constexpr std::chrono::milliseconds kQuiet{300};
+
 struct InterfaceAddress {
   std::string interface;
   Addr address;
@@ -81,10 +84,11 @@ bool keeps(const EndpointSpec& now, const EndpointSpec& before) {
          (!before.address.v6 || now.address.v6 == before.address.v6);
 }
 
-void merge_into(v1::GoalState& into, const v1::GoalState& more) {
+void merge_into(v1::GoalState& into, const KeptState& kept) {
+  const v1::GoalState& more = kept.rest();
   into.mutable_vpcs()->MergeFrom(more.vpcs());
   into.mutable_networks()->MergeFrom(more.networks());
-  into.mutable_endpoints()->MergeFrom(more.endpoints());
+  kept.add_endpoints_to(into);
   into.mutable_policies()->MergeFrom(more.policies());
   into.mutable_namespaces()->MergeFrom(more.namespaces());
   if (into.host().empty()) {
@@ -173,14 +177,14 @@ Result<> Daemon::recover() {
   v1::StoredGoal stored;
   if (*bytes && !stored.ParseFromString(**bytes))
     return fail(Code::internal, "store: {} is not a goal state; apply it again after --reset", kGoal);
-  applied_ = std::move(*stored.mutable_applied());
-  added_ = std::move(*stored.mutable_added());
+  applied_ = KeptState(std::move(*stored.mutable_applied()));
+  added_ = KeptState(std::move(*stored.mutable_added()));
   bytes = store_.get(kLabels);
   if (!bytes) return tl::unexpected(bytes.error());
   if (*bytes && !newer_.ParseFromString(**bytes))
     return fail(Code::internal, "store: {} are no labels; set them again after --reset", kLabels);
   MZ_CHECK(read_qos());
-  if (applied_.host().empty() && added_.host().empty()) {
+  if (applied_.rest().host().empty() && added_.rest().host().empty()) {
     log::info("no goal state yet: waiting for 'transit apply'");
     return {};
   }
@@ -208,8 +212,8 @@ Result<> Daemon::watch() {
 
 // ---- the goal ---------------------------------------------------------------
 
-Result<Goal> Daemon::merged(const v1::GoalState& applied, const v1::GoalState& added, v1::StoredLabels& newer) const {
-  v1::GoalState all = applied;
+Result<Goal> Daemon::merged(const KeptState& applied, const KeptState& added, v1::StoredLabels& newer) const {
+  v1::GoalState all = applied.all();
   merge_into(all, added);
   if (!standalone(applied)) all.mutable_label_sets()->MergeFrom(newer.sets());
   auto goal = parse_goal(all);
@@ -260,18 +264,15 @@ Result<> Daemon::check(const Goal& goal) {
   return vips_.check(goal);
 }
 
-Result<> Daemon::save(const v1::GoalState& applied, const v1::GoalState& added) {
-  v1::StoredGoal stored;
-  *stored.mutable_applied() = applied;
-  *stored.mutable_added() = added;
-  return store_.put(kGoal, stored.SerializeAsString());
+Result<> Daemon::save(const KeptState& applied, const KeptState& added) {
+  return store_.put(kGoal, KeptState::stored(applied, added));
 }
 
 Result<> Daemon::save(const v1::StoredLabels& newer) { return store_.put(kLabels, newer.SerializeAsString()); }
 
 // Stored first: what a caller was told survives whatever happens next. When the
 // data plane refuses in spite of the checks, the old goal comes back.
-Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
+Result<RowChanges> Daemon::adopt(Goal next, const KeptState& applied, const KeptState& added,
                                  const v1::StoredLabels& newer, bool moved) {
   MZ_CHECK(store_labels());
   if (dp_.loaded()) MZ_CHECK(check(next));
@@ -310,6 +311,7 @@ Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied, const 
   added_ = added;
   newer_ = newer;
   generation_++;
+  trim_due_ = std::chrono::steady_clock::now() + kQuiet;
   verdicts_.prune(goal_);
   if (!moved)
     for (const EndpointSpec* e : left) disconnect(*e);
@@ -319,14 +321,14 @@ Result<RowChanges> Daemon::adopt(Goal next, const v1::GoalState& applied, const 
 
 Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
   const v1::GoalState& next = request.state();
-  if (next.revision() < applied_.revision())
+  if (next.revision() < applied_.rest().revision())
     return fail(Code::failed_precondition,
                 "revision {} is older than {}, which is in force: make a newer plan",
-                next.revision(), applied_.revision());
+                next.revision(), applied_.rest().revision());
   // The applied half has to stand alone, or the error would blame the other.
   MZ_CHECK(parse_goal(next));
   // What was added here and now comes by the plan is the plan's.
-  v1::GoalState added = added_;
+  v1::GoalState added = added_.all();
   const auto by_plan = [&](const auto& list, const auto& object) {
     return std::any_of(list.begin(), list.end(), [&](const auto& o) { return o.name() == object.name(); });
   };
@@ -366,7 +368,8 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
     if (std::none_of(next.endpoints().begin(), next.endpoints().end(),
                      [&](const auto& e) { return object_key(e.vpc(), e.name()) == l.endpoint(); }))
       *newer.add_endpoints() = l;
-  auto goal = merged(next, added, newer);
+  const KeptState applied(next), beside(std::move(added));
+  auto goal = merged(applied, beside, newer);
   if (!goal) return tl::unexpected(goal.error());
   v1::ApplyReply reply;
   reply.set_revision(next.revision());
@@ -374,7 +377,7 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
     if (dp_.loaded()) MZ_CHECK(check(*goal));
     return reply;
   }
-  auto counts = adopt(std::move(*goal), next, added, newer, true);
+  auto counts = adopt(std::move(*goal), applied, beside, newer, true);
   if (!counts) return tl::unexpected(counts.error());
   reply.set_added(counts->added);
   reply.set_changed(counts->changed);
@@ -385,7 +388,7 @@ Result<v1::ApplyReply> Daemon::apply(const v1::ApplyRequest& request) {
 }
 
 v1::GoalState Daemon::state() const {
-  v1::GoalState all = applied_;
+  v1::GoalState all = applied_.all();
   merge_into(all, added_);
   all.mutable_label_sets()->MergeFrom(newer_.sets());
   if (newer_.endpoints().empty()) return all;

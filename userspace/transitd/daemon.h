@@ -25,6 +25,7 @@
 #include "userspace/transitd/goal.h"
 #include "userspace/transitd/groups.h"
 #include "userspace/transitd/interfaces.h"
+#include "userspace/transitd/kept_state.h"
 #include "userspace/transitd/policies.h"
 #include "userspace/transitd/prober.h"
 #include "userspace/transitd/qos.h"
@@ -134,17 +135,17 @@ class Daemon {
 
   // Goal of both halves: what was applied, and what was added here.
   // Labels that are newer go first. A host without a plan numbers label sets here.
-  [[nodiscard]] Result<Goal> merged(const v1::GoalState& applied, const v1::GoalState& added, v1::StoredLabels& newer) const;
+  [[nodiscard]] Result<Goal> merged(const KeptState& applied, const KeptState& added, v1::StoredLabels& newer) const;
   // `moved`: endpoints that are not in it any more live elsewhere now, and what
   // they have in their sockets is still to be answered; else they go at once.
-  Result<RowChanges> adopt(Goal next, const v1::GoalState& applied, const v1::GoalState& added,
+  Result<RowChanges> adopt(Goal next, const KeptState& applied, const KeptState& added,
                            const v1::StoredLabels& newer, bool moved = false);
   // Would the goal fit in the tables, and can these programs do what it asks?
   // Errors: resource_exhausted, failed_precondition.
   [[nodiscard]] Result<> check(const Goal& goal);
-  Result<> save(const v1::GoalState& applied, const v1::GoalState& added);
+  Result<> save(const KeptState& applied, const KeptState& added);
   Result<> save(const v1::StoredLabels& newer);
-  [[nodiscard]] bool standalone(const v1::GoalState& applied) const { return applied.host().empty(); }
+  [[nodiscard]] bool standalone(const KeptState& applied) const { return applied.rest().host().empty(); }
   // `in_use`: label sets of endpoints, by VPC.
   static Result<> number_labels(const std::map<std::string, std::set<policy::LabelSet>>& in_use, Goal& goal,
                                 v1::StoredLabels& newer);
@@ -308,7 +309,7 @@ class Daemon {
   HostSpec probing_as_;
   std::string probing_problem_;  // why there is no prober
 
-  v1::GoalState applied_, added_;
+  KeptState applied_, added_;
   v1::StoredLabels newer_;  // labels that are newer than those of the two
   v1::StoredQos stored_qos_;  // rates that were set here
   std::optional<net::QueueingSupport> queueing_support_;  // once it was needed
@@ -342,6 +343,7 @@ class Daemon {
   std::string services_problem_;  // why there is none
   TableSync::Ports ports_;
   std::uint64_t generation_;  // of goal and ports; see GetLocalReply
+  std::optional<std::chrono::steady_clock::time_point> trim_due_;  // a goal was changed: of what that took
   std::map<std::string, std::string> problems_;  // endpoint key -> why it is not ready
   std::set<std::string> grown_;  // endpoints with an address more than their interface
   std::map<std::uint32_t, bool> down_;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the daemon tells of flows.
 #include <arpa/inet.h>
+#include <malloc.h>
 
 #include <algorithm>
 
@@ -191,6 +192,10 @@ void Daemon::tend() {
   tend_policies();
   if (dp_.loaded())
     if (auto rc = qos_.tune(goal_, now); !rc) log::warning("qos: {}", rc.error().what);
+  if (trim_due_ && *trim_due_ <= now) {
+    malloc_trim(0);  // messages, goals, rows: several times what stays of them
+    trim_due_.reset();
+  }
   for (auto top = tops_.begin(); top != tops_.end();) {
     if (now < top->due) {
       ++top;

@@ -110,14 +110,15 @@ bool take_object(v1::GoalState& s, const v1::DeleteRequest& r) {
 Result<> Daemon::remove(const v1::DeleteRequest& r) {
   if (r.kind() == v1::KIND_UNSPECIFIED || !v1::Kind_IsValid(r.kind()))
     return fail(Code::invalid_argument, "delete: kind: must be host, vpc, network, endpoint, service, gateway, peering, policy or namespace");
-  v1::GoalState applied = applied_, added = added_;
+  v1::GoalState applied = applied_.all(), added = added_.all();
   if (!take_object(applied, r) && !take_object(added, r))
     return fail(Code::not_found, "{}: there is none", r.name());
   MZ_CHECK(check_unused(r, state()));
   v1::StoredLabels newer = newer_;
-  auto goal = merged(applied, added, newer);
+  const KeptState plan(std::move(applied)), beside(std::move(added));
+  auto goal = merged(plan, beside, newer);
   if (!goal) return fail(Code::failed_precondition, "{}", goal.error().what);
-  auto counts = adopt(std::move(*goal), applied, added, newer);
+  auto counts = adopt(std::move(*goal), plan, beside, newer);
   if (!counts) return tl::unexpected(counts.error());
   return {};
 }
@@ -147,7 +148,8 @@ Result<> Daemon::make_standalone(v1::GoalState& added) const {
 // they need.
 Result<> Daemon::ensure_network(const v1::AddEndpointRequest& r, v1::GoalState& added,
                                 v1::Endpoint& e) const {
-  const v1::GoalState all = state();
+  v1::GoalState all = applied_.rest();
+  all.MergeFrom(added_.rest());
   const auto* vpc = find(all.vpcs(), [&](const auto& v) { return v.name() == r.vpc(); });
   if (!vpc && r.vni() == 0)
     return fail(Code::not_found,
@@ -265,26 +267,26 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   if (goal_.endpoints.contains(key))
     return fail(Code::already_exists, "endpoint {}: exists; delete it first, or choose another name", key);
 
-  v1::GoalState added = added_;
+  v1::GoalState added = added_.all();
   if (goal_.self.name.empty()) MZ_CHECK(make_standalone(added));
   e.set_host(goal_.self.name.empty() ? added.host() : goal_.self.name);
   MZ_CHECK(ensure_network(r, added, e));
-  v1::GoalState all = applied_;
+  v1::GoalState all = applied_.all();
   all.MergeFrom(added);
   MZ_CHECK(choose_addresses(all, e));
   *added.add_endpoints() = e;
   v1::StoredLabels newer = newer_;
-  auto goal = merged(applied_, added, newer);
+  const KeptState with(std::move(added)), without = added_;
+  auto goal = merged(applied_, with, newer);
   if (!goal) return tl::unexpected(goal.error());
-  const auto old_added = added_;
-  auto counts = adopt(std::move(*goal), applied_, added, newer);
+  auto counts = adopt(std::move(*goal), applied_, with, newer);
   if (!counts) return tl::unexpected(counts.error());
   if (const auto p = problems_.find(key); p != problems_.end()) {
     // Asked for by somebody who waits: all or nothing, and the reason.
     const std::string why = p->second;
-    auto back = merged(applied_, old_added, newer);
+    auto back = merged(applied_, without, newer);
     if (back)
-      if (auto rc = adopt(std::move(*back), applied_, old_added, newer); !rc) log::error("{}", rc.error().what);
+      if (auto rc = adopt(std::move(*back), applied_, without, newer); !rc) log::error("{}", rc.error().what);
     return fail(Code::internal, "endpoint {}: {}", key, why);
   }
   return endpoint_status(key);

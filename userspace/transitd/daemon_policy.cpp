@@ -48,7 +48,8 @@ bool same_namespace(const v1::Namespace& a, const v1::Namespace& b) { return a.v
 Result<v1::ApplyReply> Daemon::apply_policies(const v1::ApplyPoliciesRequest& r) {
   if (!goal_.vpcs.contains(r.vpc()))
     return fail(Code::not_found, "vpc {}: there is none here; add an endpoint of it, or apply a plan", r.vpc());
-  v1::GoalState added = added_;
+  KeptState more = added_;
+  v1::GoalState& added = more.rest();
   if (r.replace()) {
     erase_if(added.mutable_policies(), [&](const auto& p) { return p.vpc() == r.vpc(); });
     erase_if(added.mutable_namespaces(), [&](const auto& n) { return n.vpc() == r.vpc(); });
@@ -56,19 +57,19 @@ Result<v1::ApplyReply> Daemon::apply_policies(const v1::ApplyPoliciesRequest& r)
   for (auto p : r.policies()) {
     p.set_vpc(r.vpc());
     const auto same = [&p](const v1::Policy& o) { return same_policy(o, p); };
-    if (any(applied_.policies(), same))
+    if (any(applied_.rest().policies(), same))
       return fail(Code::failed_precondition, "policy {}/{}: is the plan's; change it in the region, and plan anew", r.vpc(), policy::full_name(p));
     replace(added.mutable_policies(), p, same);
   }
   for (auto n : r.namespaces()) {
     n.set_vpc(r.vpc());
     const auto same = [&n](const v1::Namespace& o) { return same_namespace(o, n); };
-    if (any(applied_.namespaces(), same))
+    if (any(applied_.rest().namespaces(), same))
       return fail(Code::failed_precondition, "namespace {}/{}: is the plan's; change it in the region, and plan anew", r.vpc(), n.name());
     replace(added.mutable_namespaces(), n, same);
   }
   v1::StoredLabels newer = newer_;
-  auto goal = merged(applied_, added, newer);
+  auto goal = merged(applied_, more, newer);
   if (!goal) return tl::unexpected(goal.error());
   v1::ApplyReply reply;
   reply.set_revision(goal_.revision);
@@ -93,7 +94,7 @@ Result<v1::ApplyReply> Daemon::apply_policies(const v1::ApplyPoliciesRequest& r)
     if (dp_.loaded()) MZ_CHECK(check(*goal));
     return reply;
   }
-  auto counts = adopt(std::move(*goal), applied_, added, newer);
+  auto counts = adopt(std::move(*goal), applied_, more, newer);
   if (!counts) return tl::unexpected(counts.error());
   log::info("policies of vpc {}: {} added, {} changed, {} removed", r.vpc(), reply.added(), reply.changed(), reply.removed());
   return reply;
@@ -196,7 +197,7 @@ Result<> Daemon::read_sets(const v1::SetLabelsRequest& r, LabelChange& change) {
     erase_if(change.newer.mutable_sets(), same(m));
   }
   for (const auto& m : r.sets())
-    if (!any(applied_.label_sets(), same(m))) replace(change.newer.mutable_sets(), m, same(m));
+    if (!any(applied_.rest().label_sets(), same(m))) replace(change.newer.mutable_sets(), m, same(m));
   return {};
 }
 

@@ -24,7 +24,8 @@ Daemon::Said Daemon::said() const {
   Said out;
   out.all = state();
   for (auto& m : *out.all.mutable_endpoints()) out.endpoints[object_key(m.vpc(), m.name())] = &m;
-  for (const auto& m : added_.endpoints()) out.added.insert(object_key(m.vpc(), m.name()));
+  const auto& all = out.all.endpoints();  // those that were added come last
+  for (auto m = all.begin() + applied_.endpoints(); m != all.end(); ++m) out.added.insert(object_key(m->vpc(), m->name()));
   return out;
 }
 

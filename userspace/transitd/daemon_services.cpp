@@ -15,7 +15,7 @@ namespace mizar {
 v1::ListServicesReply Daemon::services() const {
   v1::ListServicesReply reply;
   const auto now = Verdicts::Clock::now();
-  for (const auto& m : applied_.services()) {  // none is added here
+  for (const auto& m : applied_.rest().services()) {  // none is added here
     auto* out = reply.add_services();
     *out->mutable_service() = m;
     const ServiceSpec& s = goal_.services.find(object_key(m.vpc(), m.name()))->second;

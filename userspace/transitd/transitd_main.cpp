@@ -208,6 +208,9 @@ int main(int argc, char** argv) {
   // this limit with the first large block and keeps them all from then on; and what LMDB sets aside
   // for its largest transaction (3 MB) is memory only once it is used.
   mallopt(M_MMAP_THRESHOLD, 128 << 10);
+  // Threads of gRPC do little besides reading and writing messages: an arena for each would keep
+  // the largest it has seen.
+  mallopt(M_ARENA_MAX, 1);
   Options o;
   if (const int rc = parse(argc, argv, o); rc >= 0) return rc;
   log::set_level(o.verbose ? log::Level::debug : log::Level::info);
