@@ -117,8 +117,22 @@ ok "... those of the others stay" seen "REPLIED" w2 --endpoint blue/b --port 7 -
 # ---- a table that is too small ------------------------------------------------------------------
 topo_daemon_stop w1
 on w1 "$BIN/transitd" --instance "$(ns w1)" --state-dir "$TOPO_DIR/w1/state" --reset > "$TOPO_DIR/reset" 2>&1
+open_flows() { # FIRST LAST: ports of C
+	on blue-a python3 -c '
+import socket, sys
+s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
+for port in range(*map(int, sys.argv[2:])):
+    try: s.sendto(b"x", (sys.argv[1], port))
+    except ConnectionRefusedError: s.sendto(b"x", (sys.argv[1], port))' $C "$1" "$2"
+}
 topo_daemon w1 --max-flows 1024
 standard_region 3 w1 red-b2 | topo_apply w1
+wait_for 10 hops_up
+open_flows 20000 20600
+quarter() { [[ $(count_of w1 FLOW_QUOTA blue) -ge 300 ]]; }
+ok "no endpoint has more than a quarter of the table" quarter
+topo_daemon_stop w1
+topo_daemon w1 --max-flows 1024 --endpoint-flows 32768
 wait_for 10 hops_up
 evicted() { transit w1 status -o json | python3 -c '
 import json, sys
@@ -127,12 +141,7 @@ ok "a new table has lost nothing" test "$(evicted)" = 0
 tcp_begin red-a red-c $C
 wait_for 5 established
 let_flow 0.5
-on blue-a python3 -c '
-import socket, sys
-s = socket.socket(socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET, socket.SOCK_DGRAM)
-for port in range(20000, 26000):
-    try: s.sendto(b"x", (sys.argv[1], port))
-    except ConnectionRefusedError: s.sendto(b"x", (sys.argv[1], port))' $C
+open_flows 20000 26000
 # w2's table is large enough: one begun anew at w1 would have counted less.
 kill -STOP "$STARTED"
 let_flow 0.2
