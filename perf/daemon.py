@@ -47,7 +47,7 @@ def stop(pid, how=signal.SIGTERM):
 def restart(host, how=signal.SIGTERM):
     """Milliseconds from the start of the host's new transitd to its first answer."""
     stop(pid_of(host), how)
-    options = os.environ["DIRECTORY_OPTIONS"].split() if host == BOUNCER else []
+    options = {HOST: "", BOUNCER: os.environ["DIRECTORY_OPTIONS"]}.get(host, os.environ["PAIR_OPTIONS"]).split()  # as it was started
     pid, ms = start(socket_of(host), f"{DIR}/{host}/log",
                     *inside(host, f"{BIN}/transitd", "--instance", ns(host), "--state-dir", f"{DIR}/{host}/state",
                             "--socket", socket_of(host), *options, pinned=False))

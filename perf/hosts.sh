@@ -50,17 +50,19 @@ hosts_endpoint() { # KIND SIDE ADDRESS HOST-END
 	on "$1-c$2" ip link set eth0 up
 }
 
+# Rows 5 and 6: connections come faster than small's tables of flows forget them, from 100,000 addresses.
+PAIR_OPTIONS="--scale medium"
+
 # The endpoints learn each other's host while h2 bounces; then the bouncer's
 # role goes to a host outside, as a hop would make the veth stand-in for a wire
 # lose its superpackets. A slow ping keeps the paths in use.
 hosts_ours() { # [KIND [POLICY-FILE]]
-	local bouncer kind=${1:-ours}
+	local bouncer host kind=${1:-ours}
 	hosts_pair "$kind"
 	TOPO_HOSTS+=("$kind-h1" "$kind-h2")
 	mkdir -p "$TOPO_DIR/$kind"-h{1,2}
-	# Rows 5 and 6: connections come faster than small's tables of flows forget them, from 100,000 addresses.
-	topo_daemon "$kind-h1" --scale medium
-	topo_daemon "$kind-h2" --scale medium
+	# shellcheck disable=SC2086 # several options
+	for host in "$kind-h1" "$kind-h2"; do topo_daemon "$host" $PAIR_OPTIONS; done
 	for bouncer in 2 3; do
 		ours_region "$kind" $bouncer "${2:-}" | topo_apply "$kind-h1" "$kind-h2"
 		wait_for 10 on "$kind-c1" ping -c 1 -W 1 10.0.1.6

@@ -14,7 +14,7 @@ hosts_daemon() {
 	topo_daemon directory $DIRECTORY_OPTIONS
 	topo_ns daemon-c1
 	daemon_region | topo_apply daemon directory
-	export DIRECTORY_OPTIONS
+	export DIRECTORY_OPTIONS PAIR_OPTIONS
 }
 
 hosts_daemon_end() { rm -rf "/dev/shm/${TOPO_RUN:?}"; }
