@@ -88,7 +88,7 @@ def text_of(p):
     lines.append("\nprograms" + " " * 16 + "instructions  machine code B  verifier walks")
     for name, n in p["programs"].items():
         lines.append(f"  {name:22} {n['instructions']:12} {n['machine_bytes']:15} {n['verified']:15}")
-    lines.append("\ntables of a small host, KiB: " + ", ".join(f"{n} {b // 1024}" for n, b in p["tables"].items() if b >= 1 << 20))
+    lines.append("\ntables of --scale medium, KiB: " + ", ".join(f"{n} {b // 1024}" for n, b in p["tables"].items() if b >= 1 << 20))
     return "\n".join(lines) + "\n"
 
 
