@@ -129,26 +129,16 @@ void test_level_heard(void **state)
 // A service's level: of the client's packets from the first on.
 void test_level_service(void **state)
 {
-	struct mz_vip_key k = { .vni = VNI, .ip = addr4(VIP), .port = htons(2000), .proto = IPPROTO_UDP };
-	struct mz_vip v = { .first = VIP_FIRST, .size = VIP_SIZE, .id = 9, .level = EXPEDITED };
-	struct mz_port port;
-
 	(void)state;
 	begin();
-	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
-	port.flags |= MZ_EP_F_VIPS;
-	put("mz_ports", &T->ifindex, &port);
-	put_backend(1, addr4(EP_R), 2001, 0);
-	put_vip_rows(ROWS_OF(1));
-	put("mz_vips", &k, &v);
+	serve_by_r(EXPEDITED);
 	for (int i = 0; i < 3; i++)
 		pass("to a service with a level", OUT, INNER(A_TO(VIP), .sums = 1), MZ_R_DIRECT,
 		     AT(TOLD(EXPEDITED), TO_BACKEND));
 	arrives("its answer", TUNNEL(.in = { R_TO_A, .sport = 2001, .dport = 1000, .sums = 1 }));
 	pass("... and on", OUT, INNER(A_TO(VIP), .sums = 1), MZ_R_DIRECT,
 	     AT(TOLD(EXPEDITED), TO_BACKEND));
-	v.level = 0;
-	put("mz_vips", &k, &v);
+	serve_by_r(0);
 	pass("a flow that begins later: none any more", OUT, INNER(A_TO(VIP), .sport = 5, .sums = 1), MZ_R_DIRECT,
 	     AT(9, TO_BACKEND, .sport = 5));
 }

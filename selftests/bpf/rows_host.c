@@ -130,18 +130,9 @@ void test_host_others(void **state)
 // A service's flow goes to its backend's host.
 void test_host_service(void **state)
 {
-	struct mz_vip_key vip = { .vni = VNI, .ip = addr4(VIP), .port = htons(2000), .proto = 17 };
-	struct mz_vip v = { .first = VIP_FIRST, .size = VIP_SIZE, .id = 9 };
-	struct mz_port port;
-
 	(void)state;
 	begin();
-	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
-	port.flags |= MZ_EP_F_VIPS;
-	put("mz_ports", &T->ifindex, &port);
-	put_backend(1, addr4(EP_R), 2001, 0);
-	put_vip_rows(ROWS_OF(1));
-	put("mz_vips", &vip, &v);
+	serve_by_r(0);
 	pass("to a service", OUT, INNER(A_TO(VIP), .sums = 1), MZ_R_DIRECT, NOTHING);
 	for (int i = 0; i < 2; i++)
 		pass("... its answer", IN, TUNNEL(.in = { R_TO_A, .sport = 2001, .dport = 1000, .sums = 1 }), MZ_R_DELIVERED, NOTHING);

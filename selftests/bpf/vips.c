@@ -32,3 +32,17 @@ void put_vip_rows(const uint32_t ids[VIP_SIZE])
 		put("mz_vip_rows", &row, &ids[i]);
 	}
 }
+
+void serve_by_r(uint8_t level)
+{
+	struct mz_vip_key k = { .vni = VNI, .ip = addr4(VIP), .port = htons(2000), .proto = IPPROTO_UDP };
+	struct mz_vip v = { .first = VIP_FIRST, .size = VIP_SIZE, .id = 9, .level = level };
+	struct mz_port port;
+
+	assert_int_equal(T->lookup("mz_ports", &T->ifindex, &port), 0);
+	port.flags |= MZ_EP_F_VIPS;
+	put("mz_ports", &T->ifindex, &port);
+	put_backend(1, addr4(EP_R), 2001, 0);
+	put_vip_rows(ROWS_OF(1));
+	put("mz_vips", &k, &v);
+}

@@ -18,3 +18,5 @@ void put_vip(struct mz_addr ip, uint32_t size, uint32_t sticky);
 void put_backend(uint32_t id, struct mz_addr ip, uint16_t port, uint16_t flags);
 void put_vip_rows(const uint32_t ids[VIP_SIZE]);
 #define ROWS_OF(id) ((const uint32_t[VIP_SIZE]){ id, id, id, id, id, id, id })
+// A's packets to UDP port 2000 of VIP go to R; `level`: MZ_LEVEL() of theirs, 0: none.
+void serve_by_r(uint8_t level);
