@@ -105,13 +105,14 @@ static __always_inline int mz_stage_learn(struct mz_pkt *p, struct mz_flow *f)
 	return MZ_NEXT;
 }
 
-/* The same, of a packet whose flow may know already. Such a one did not bounce, nor does its
- * sender need to be told where we are. */
+/* The same as a function of its own, where few packets come. */
 static __noinline int mz_learn_for(struct mz_pkt *p, struct mz_flow *f)
 {
 	return mz_stage_learn(p, f);
 }
 
+/* The same, unless the flow knows that host already. What bounced is learned from each time: its
+ * sender may have to be told where we are. */
 static __always_inline int mz_stage_learn_once(struct mz_pkt *p, struct mz_flow *f)
 {
 	if (f && p->origin && !p->hops && !(p->opt_flags & MZ_OPT_F_PEERED) && mz_flow_host(f, mz_now()) == p->origin)
