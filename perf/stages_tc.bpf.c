@@ -37,7 +37,7 @@ static __always_inline int deliver_upto(struct __sk_buff *ctx, int upto)
 	if (bench_grow(ctx) || bench_restore(ctx, 10, BENCH_INNER_IP))
 		return TC_ACT_SHOT;
 	if (upto) {
-		mz_open_head(&p);
+		mz_open_head(&p, MZ_OUTER_LEN4);
 		deliver_stages(&p, upto);
 		mz_found(&p);
 	}
@@ -86,7 +86,7 @@ static __always_inline int encap_upto(struct __sk_buff *ctx, int upto)
 	if (bench_restore(ctx, 2, ETH_HLEN))
 		return TC_ACT_SHOT;
 	if (upto) {
-		mz_open(&p);
+		mz_open_head(&p, 0);
 		encap_stages(&p, upto);
 		mz_found(&p);
 	}

@@ -36,7 +36,7 @@ static __always_inline int hop_upto(struct xdp_md *ctx, int upto)
 		return XDP_ABORTED;
 	if (!upto)
 		return BENCH_DONE;
-	mz_open_head(&p);
+	mz_open_head(&p, 0);
 	hop_stages(&p, upto);
 	mz_found(&p);
 	return upto > 9 ? mz_finish(&p) : BENCH_DONE;

@@ -21,6 +21,25 @@ static __always_inline __u32 mz_sum(const void *at, __u32 len, __u32 sum)
 	return sum;
 }
 
+/* What a one's complement sum over `len` bytes, a constant multiple of 4, changes by: a sum again,
+ * not folded. Adding words is faster here than the helper. */
+static __always_inline __u32 mz_csum_diff(const void *from, const void *to, __u32 len)
+{
+	const __u32 *was = from, *now = to;
+	__u64 sum = 0;
+
+	for (__u32 i = 0; i < len / 4; i++)
+		sum += (__u64)~was[i] + now[i];
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (__u32)(sum + (sum >> 32));
+}
+
+/* The same of an address. A function of its own: a program has room for few of them. */
+static __noinline __attribute__((unused)) __u32 mz_csum_diff_addr(const struct mz_addr *from, const struct mz_addr *to)
+{
+	return mz_csum_diff(from, to, sizeof(*from));
+}
+
 /* The checksum after a 16-bit word of what it covers has changed (RFC 1624,
  * equation 3). Words as numbers. */
 static __always_inline __u16 mz_checksum_after(__u16 check, __u32 before, __u32 after)

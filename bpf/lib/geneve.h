@@ -115,7 +115,7 @@ static __always_inline int mz_read_option(struct mz_pkt *p, __u32 off)
 	return MZ_NEXT;
 }
 
-#define MZ_INNER_HEADERS (ETH_HLEN + 60u + 4u) /* Ethernet, IPv4 with options or IPv6, ports */
+#define MZ_INNER_HEADERS (ETH_HLEN + 28u) /* Ethernet, IPv4, ports: what is longer is for who reads it */
 #define MZ_MAX_OPTS 16 /* options walked; a packet of more is refused */
 
 /* Walks the options between `off` and `end`. Unknown ones are skipped unless

@@ -64,7 +64,7 @@ static __always_inline int mz_ingress(mz_ctx_t *ctx)
 {
 	struct mz_pkt p = { .ctx = ctx, .dir = MZ_DIR_INGRESS };
 
-	mz_open_head(&p);
+	mz_open_head(&p, MZ_OUTER_LEN4);
 	mz_ingress_stages(&p);
 	return mz_finish(&p);
 }

@@ -31,7 +31,7 @@ static __always_inline int mz_walk_ip6(struct mz_pkt *p, __u32 off, __u8 next, _
 	__u32 at = off, len;
 	const __u8 *h;
 
-	mz_pull(p, off + MZ_IP6_MAX_EXT + 4);
+	mz_pull(p, off + MZ_IP6_MAX_EXT + 8);
 	for (int i = 0; i < MZ_IP6_MAX_EXTS && mz_ip6_is_ext(next); i++) {
 		h = mz_at(p, at, 8);
 		if (!h)
@@ -60,7 +60,7 @@ static __always_inline int mz_walk_ip6(struct mz_pkt *p, __u32 off, __u8 next, _
 
 /* Reads the IPv6 header behind the Ethernet header at p->l2.
  * Sets src, dst, l4, tos, proto, fragment; `total` is the packet's length by
- * its header. Returns 0, or the reason it cannot be. */
+ * its header, which can be read. Returns 0, or the reason it cannot be. */
 static __always_inline int mz_parse_ip6(struct mz_pkt *p, __u32 *total, enum mz_reason cut,
 					enum mz_reason bad, enum mz_reason deep)
 {
@@ -108,8 +108,10 @@ static __always_inline int mz_stage_ip6(struct mz_pkt *p, const struct mz_port *
 static __always_inline int mz_stage_inner_ip6(struct mz_pkt *p)
 {
 	__u32 total = 0;
-	int why = mz_parse_ip6(p, &total, MZ_R_INNER_TRUNCATED, MZ_R_INNER_INVALID, MZ_R_INNER_INVALID);
+	int why;
 
+	mz_pull(p, p->l2 + ETH_HLEN + (__u32)sizeof(struct mz_ip6));
+	why = mz_parse_ip6(p, &total, MZ_R_INNER_TRUNCATED, MZ_R_INNER_INVALID, MZ_R_INNER_INVALID);
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);

@@ -108,7 +108,7 @@ static __always_inline int mz_read_l4(struct mz_pkt *p)
 {
 	const __u8 *h = NULL;
 
-	mz_pull(p, p->l2 + ETH_HLEN + p->l4 + 20);
+	mz_pull(p, p->l2 + ETH_HLEN + p->l4 + (p->proto == IPPROTO_TCP || p->proto == IPPROTO_SCTP ? 20 : 8));
 	if (p->proto == IPPROTO_TCP) {
 		h = mz_l4_header(p, 20);
 		if (!h)

@@ -60,15 +60,14 @@ static __always_inline int mz_nat4(struct mz_pkt *p, __be32 src, __be32 dst)
 static __always_inline int mz_nat6(struct mz_pkt *p, const struct mz_addr *src, const struct mz_addr *dst)
 {
 	struct mz_ip6 *ip = mz_at(p, p->l2 + ETH_HLEN, sizeof(*ip));
-	struct mz_addr now[2] = { *src, *dst };
-	__u32 diff;
+	__u64 diff;
 
 	if (!ip)
 		return mz_drop(p, MZ_R_NO_ROOM);
-	diff = mz_csum_diff(&ip->src, now, sizeof(now));
+	diff = (__u64)mz_csum_diff_addr(&ip->src, src) + mz_csum_diff_addr(&ip->dst, dst);
 	ip->src = *src;
 	ip->dst = *dst;
-	return mz_nat_l4(p, diff, 1);
+	return mz_nat_l4(p, (__u32)(diff + (diff >> 32)), 1);
 }
 
 /* What a flow's translation decided: p->src, p->dst and p->ports. */

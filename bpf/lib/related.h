@@ -106,7 +106,7 @@ static __noinline int mz_write_quoted_addr(mz_ctx_t *ctx, __u32 icmp, __u32 at, 
 
 	if (mz_ctx_load(ctx, at, &was, sizeof(was)) || mz_ctx_store(ctx, at, now, sizeof(was)))
 		return -1;
-	return mz_update_error(ctx, icmp, mz_csum_diff(&was, now, sizeof(was)));
+	return mz_update_error(ctx, icmp, mz_csum_diff_addr(&was, now));
 }
 
 static __always_inline int mz_write_quoted_ip6(mz_ctx_t *ctx, const struct mz_quote *q)

@@ -82,10 +82,6 @@ const volatile struct mz_cfg mz_cfg = {};
 /* Adds `len` bytes, a multiple of 4 up to 512, to a one's complement sum. */
 #define mz_csum(at, len, sum) ((__u32)bpf_csum_diff(NULL, 0, (__be32 *)(at), (len), (sum)))
 
-/* One's complement difference between two of `len` bytes, a multiple of 4. */
-#define mz_csum_diff(from, to, len) \
-	((__u32)bpf_csum_diff((__be32 *)(from), (len), (__be32 *)(to), (len), 0))
-
 #define mz_unlikely(x) __builtin_expect(!!(x), 0)
 
 #endif

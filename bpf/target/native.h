@@ -76,13 +76,6 @@ static inline __u32 mz_csum(const uint8_t *at, __u32 len, __u32 sum)
 	return (__u32)s;
 }
 
-static inline __u32 mz_csum_diff(const void *from, const void *to, __u32 len)
-{
-	__u32 minus = mz_csum(from, len, 0);
-
-	return mz_csum(to, len, ~minus);
-}
-
 #define mz_unlikely(x) __builtin_expect(!!(x), 0)
 
 typedef struct mz_native_packet mz_ctx_t;
@@ -110,8 +103,8 @@ static inline void mz_open(struct mz_pkt *p)
 }
 
 /* The whole length costs nothing here. */
-#define mz_open_head(p)      mz_open(p)
-#define mz_measure(p, bytes) ((void)(bytes))
+#define mz_open_head(p, front) mz_open(p)
+#define mz_measure(p, bytes)   ((void)(bytes))
 
 /* Bytes of the packet as it is now. */
 static inline __u32 mz_length(struct mz_pkt *p)

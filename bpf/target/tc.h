@@ -15,8 +15,11 @@ typedef struct __sk_buff mz_ctx_t;
 
 #include "bpf/lib/pkt.h"
 
-/* Headers that stages read of a usual packet, made linear once. */
+/* Headers that programs read which write answers, made linear once. */
 #define MZ_TC_PULL 128u
+
+/* ... and what each packet has linear anyway: Ethernet and IPv4 with UDP's header, or ARP. */
+#define MZ_TC_HEAD 42u
 
 static __always_inline void mz_reload(struct mz_pkt *p)
 {
@@ -41,15 +44,21 @@ static __always_inline void mz_pull(struct mz_pkt *p, __u32 want)
 	}
 }
 
-static __always_inline void mz_open(struct mz_pkt *p)
+/* Behind `front` bytes of a tunnel's headers. What is longer is pulled by the stage that reads it: TCP's
+ * payload stands in pages, and one byte too many copies all headers and moves the rest in its pages. */
+static __always_inline void mz_open_head(struct mz_pkt *p, __u32 front)
 {
-	mz_pull(p, MZ_TC_PULL);
+	mz_pull(p, front + MZ_TC_HEAD);
 	p->len = p->ctx->len;
 	p->trace = p->ctx->mark == MZ_TRACE_MARK;
 }
 
+static __always_inline void mz_open(struct mz_pkt *p)
+{
+	mz_open_head(p, MZ_TC_PULL - MZ_TC_HEAD);
+}
+
 /* The whole length costs nothing here. */
-#define mz_open_head(p)      mz_open(p)
 #define mz_measure(p, bytes) ((void)(bytes))
 
 /* Bytes of the packet as it is now. */

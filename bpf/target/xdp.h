@@ -24,10 +24,11 @@ static __always_inline void mz_pull(struct mz_pkt *p, __u32 want)
 }
 
 /* p->len is what can be read: mz_measure() before more of it is claimed. */
-static __always_inline void mz_open_head(struct mz_pkt *p)
+static __always_inline void mz_open_head(struct mz_pkt *p, __u32 front)
 {
 	__u32 *meta = (void *)(long)p->ctx->data_meta;
 
+	(void)front; /* all that is not in later pages can be read */
 	mz_reload(p);
 	p->len = p->ctx->data_end - p->ctx->data;
 	p->trace = (__u8 *)(meta + 1) <= p->data && *meta == MZ_TRACE_MARK;
@@ -42,7 +43,7 @@ static __always_inline void mz_measure(struct mz_pkt *p, __u32 claimed)
 
 static __always_inline void mz_open(struct mz_pkt *p)
 {
-	mz_open_head(p);
+	mz_open_head(p, 0);
 	mz_measure(p, ~0u);
 }
 

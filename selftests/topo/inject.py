@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-# Frames nobody should send, for the topology tests.
+# Frames nobody sends as a rule, for the topology tests.
 #   inject.py spoof-ip IF SRC DST      UDP with a forged source address
 #   inject.py spoof-mac IF SRC DST     ... a forged source MAC
 #   inject.py spoof-arp IF SPA         ARP request that claims SPA
 #   inject.py spoof-nd IF SRC TYPE     neighbour discovery from SRC
+#   inject.py paged IF SRC DST PROTOCOL   a long udp datagram, or tcp segment, to port 9, as it should be; of
+#       its headers the kernel has nothing but Ethernet's in one piece
 #   inject.py tunnel DST VNI INNERDST SENDER ORIGIN TAG [LABEL]   UDP datagram to port
 #       6081 that carries a tenant's packet, with our option
 # Sends three of them.
@@ -29,13 +31,23 @@ def ip6(src, dst, protocol, hops, payload):
     return struct.pack("!IHBB", 6 << 28, len(payload), protocol, hops) + packed(src) + packed(dst) + payload
 
 
-def ip_udp(src, dst, payload):
-    """Ether type and packet."""
-    udp = struct.pack("!HHHH", 1000, 9, 8 + len(payload), 0) + payload
+def ip_l4(src, dst, protocol, l4, check):
+    """Ether type and packet; `check`: where the checksum of `l4` stands."""
+    pseudo = packed(src) + packed(dst) + struct.pack("!II", len(l4), protocol)
+    l4 = l4[:check] + struct.pack("!H", checksum(pseudo + l4 + b"\0" * (len(l4) % 2)) or 0xFFFF) + l4[check + 2:]
     if ":" in src:
-        return b"\x86\xdd" + ip6(src, dst, 17, 64, udp)
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), 0, 0, 64, 17, 0, packed(src), packed(dst))
-    return b"\x08\x00" + head[:10] + struct.pack("!H", checksum(head)) + head[12:] + udp
+        return b"\x86\xdd" + ip6(src, dst, protocol, 64, l4)
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(l4), 0, 0, 64, protocol, 0, packed(src), packed(dst))
+    return b"\x08\x00" + head[:10] + struct.pack("!H", checksum(head)) + head[12:] + l4
+
+
+def ip_udp(src, dst, payload):
+    return ip_l4(src, dst, 17, struct.pack("!HHHH", 1000, 9, 8 + len(payload), 0) + payload, 6)
+
+
+def ip_tcp(src, dst, payload):
+    """A SYN."""
+    return ip_l4(src, dst, 6, struct.pack("!HHIIBBHHH", 1000, 9, 1, 0, 5 << 4, 2, 1000, 0, 0) + payload, 16)
 
 
 def neighbour(src, kind):
@@ -59,6 +71,8 @@ def frame(kind, interface, *args):
     s, mac = raw_socket(interface)
     if kind == "spoof-ip":
         data = GATEWAY + mac + ip_udp(args[0], args[1], b"spoof")
+    elif kind == "paged":
+        data = GATEWAY + mac + {"udp": ip_udp, "tcp": ip_tcp}[args[2]](args[0], args[1], bytes(7000))
     elif kind == "spoof-mac":
         data = GATEWAY + b"\x02\x00\x00\x00\x66\x66" + ip_udp(args[0], args[1], b"spoof")
     elif kind == "spoof-nd":
@@ -66,8 +80,12 @@ def frame(kind, interface, *args):
     else:
         data = (b"\xff" * 6 + mac + b"\x08\x06" + struct.pack("!HHBBH", 1, 0x800, 6, 4, 1) + mac +
                 socket.inet_aton(args[0]) + b"\x00" * 6 + socket.inet_aton("10.0.1.6"))
+    head = b""
+    if kind == "paged":  # what stands in pages begins behind the length that a virtio-net header says
+        s.setsockopt(263, 15, 1)  # SOL_PACKET, PACKET_VNET_HDR of <linux/if_packet.h>
+        head = struct.pack("=BBHHHH", 0, 0, 14, 0, 0, 0)
     for _ in range(3):
-        s.send(data)
+        s.send(head + data)
 
 
 def tunnel(dst, vni, inner_dst, sender, origin, tag, label=0):

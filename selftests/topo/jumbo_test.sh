@@ -39,6 +39,24 @@ ok "... passes straight" full 3
 ok "TCP goes straight, whole" tcp
 ok "... straight it was" test "$(count_of w1 DIRECT red)" -gt 100
 
+# ---- headers in pages --------------------------------------------------------------------
+touch "$TOPO_DIR/count"
+start red-c "$TOPO_DIR/counted" "$TRAFFIC" count 9 "$TOPO_DIR/count"
+heard() { on red-c ss -Huln | grep -q ':9 '; }
+wait_for 5 heard
+paged() { on red-a "$(dirname "$0")/inject.py" paged eth0 "$A" "$C" "$1"; }
+datagrams() {
+	paged udp
+	let_flow 0.5
+	rm "$TOPO_DIR/count"
+	wait_for 5 grep -q "received 3 " "$TOPO_DIR/counted"
+}
+ok "datagrams whose headers are not in one piece arrive" datagrams
+refused() { on red-c nstat -asz TcpOutRsts | awk '$1 == "TcpOutRsts" { print $2 }'; }
+resets=$(refused)
+segments() { paged tcp && wait_for 5 eval '[[ $(refused) == $((resets + 3)) ]]'; }
+ok "... and TCP's segments" segments
+
 # ---- one byte more -----------------------------------------------------------------------
 on red-a ip link set eth0 mtu 9001
 too_big() {
