@@ -96,9 +96,9 @@ def call_rows():
     cases = {"read": (), "unchanged": (), "change": ("red/first",)}
     with pinned(pid_of(HOST)) as daemon, empty_server() as floor, pinned(floor[1]):
         servers = {"ours": (socket_of(HOST), daemon), "floor": floor}
-        v = interleave([(who, what) for what in cases for who in servers], lambda k: call(servers[k[0]], k[1], *cases[k[1]]), CALL_ROUNDS)
+        v = interleave([(who, what) for what in cases for who in servers], lambda k: call(servers[k[0]], k[1], *cases[k[1]]), rounds=CALL_ROUNDS)
         with many(IN_BULK) as names:
-            bulk = interleave((names[:1], names), lambda some: call(servers["ours"], "change", *some)[0] * len(some), CALL_ROUNDS)
+            bulk = interleave((names[:1], names), lambda some: call(servers["ours"], "change", *some)[0] * len(some), rounds=CALL_ROUNDS)
 
     def row(id, what, case, by=0, unit="K a CPU second"):
         ours, floor = ([x[by] for x in v[who, case]] for who in servers)
@@ -322,5 +322,5 @@ def read_store():
 
 def restart_rows():
     known()
-    v = interleave(["ours", "floor"], lambda who: restart(BOUNCER) if who == "ours" else read_store(), ROUNDS // 2)
+    v = interleave(["ours", "floor"], lambda who: restart(BOUNCER) if who == "ours" else read_store(), rounds=ROUNDS // 2)
     return [*lost_rows(), Row("28t", f"until a bouncer of {KNOWN // 1000}K answers again", "ms", "lower", v["ours"], v["floor"], {}, {})]

@@ -16,6 +16,8 @@
 #include "perf/bench_tc.skel.h"
 #include "perf/bench_xdp.skel.h"
 
+#define ROOM (1u << 20) // flows of a table that does not fill up
+
 // A hop with `endpoints` endpoints, as bouncer and, if asked, as divider.
 static void add_hop(const char *const names[], uint32_t endpoints, int divider)
 {
@@ -222,12 +224,18 @@ static void add_flow_hit(const char *name, uint32_t flows)
 	add(joined(name, ".key"), "op_key", t->obj, live, inner, b);
 }
 
+// What the case before has opened goes again, so that a table is as full each time.
+static void add_forget(const char *name, struct mz_bench_tc *t, struct frame inner, struct mz_bench keys)
+{
+	add(joined(name, ".forget"), "op_flow_forget", t->obj, &t->data->bench, inner, keys)->same = 1;
+}
+
 // An endpoint's packets to services: of 64K flows that all exist, or each of a new one.
 static void add_service(const char *name, int opens)
 {
 	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS, .dst = SERVICES, .sport = 1000, .dport = 2000, .sums = 1);
 	struct mz_bench b = keys_of(SERVICES, opens ? VIPS : 1, ENDPOINTS, 1, inner), *live;
-	struct mz_bench_tc *t = open_tc(0, opens ? 1u << 24 : 1u << 18);
+	struct mz_bench_tc *t = open_tc(0, opens ? ROOM : 1u << 18);
 	LIBBPF_OPTS(bpf_test_run_opts, clock, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 20 << 16);
 	struct timed *c;
@@ -243,13 +251,19 @@ static void add_service(const char *name, int opens)
 	if (!opens && bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_encap), &o)) // makes them, as add_flow_hit()
 		die("op_encap");
 	add(joined(name, ".flow"), opens ? "op_flow_update_both" : "op_flow_lookup", t->obj, live, inner, b);
+	if (opens)
+		add_forget(name, t, inner, b);
 	if (!opens) // or flows would forget where they go meanwhile
 		add(joined(name, ".answers"), "op_answers", t->obj, live, inner, b);
 	add(joined(name, ".wrap"), "op_wrap_encap", t->obj, live, inner, b);
 	c = add(joined(name, ".run"), "op_encap", t->obj, live, inner, b);
 	c->reason = MZ_R_DIRECT;
 	c->dir = MZ_DIR_EGRESS;
+	if (opens)
+		add_forget(name, t, inner, b);
 	add(joined(name, ".floor"), opens ? "op_floor_service_new" : "op_floor_service_hit", t->obj, live, inner, b);
+	if (opens)
+		add_forget(name, t, inner, b);
 	add(joined(name, ".backend"), "op_backend", t->obj, live, inner, b);
 	b = keys_of(REMOTES, BACKENDS, ENDPOINTS, 1, inner); // what it then goes to
 	add(joined(name, ".endpoint"), "op_endpoint", t->obj, live, inner, b);
@@ -257,9 +271,10 @@ static void add_service(const char *name, int opens)
 	add(joined(name, ".redirect"), "op_redirect", t->obj, live, inner, b);
 }
 
-// Every packet opens a flow: in a table that does not fill up, and in a full one.
+// Every packet opens a flow: in a table with room, and in a full one.
 static void add_flow_open(const char *name, uint32_t size)
 {
+	static const char *const cases[][2] = { { ".warm", "op_flow_update" }, { ".update", "op_flow_update" }, { ".open", "op_flow" } };
 	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS);
 	struct mz_bench b = keys_of(0, 1, ENDPOINTS, 1, inner), *live;
 	struct mz_bench_tc *t = open_tc(0, size);
@@ -267,9 +282,11 @@ static void add_flow_open(const char *name, uint32_t size)
 	live = &t->data->bench;
 	fill_port(t->obj, ENDPOINTS, 0, 0);
 	b.dst_mask = UINT32_MAX;
-	add(joined(name, ".warm"), "op_flow_update", t->obj, live, inner, b);
-	add(joined(name, ".update"), "op_flow_update", t->obj, live, inner, b);
-	add(joined(name, ".open"), "op_flow", t->obj, live, inner, b);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		add(joined(name, cases[i][0]), cases[i][1], t->obj, live, inner, b);
+		if (size == ROOM)
+			add_forget(name, t, inner, b);
+	}
 	add(joined(name, ".key"), "op_key", t->obj, live, inner, b);
 }
 
@@ -319,7 +336,7 @@ static void add_flows(void)
 	add_flow_hit("flow.1", 1);
 	add_flow_hit("flow.64k", 1u << 16);
 	add_flow_hit("flow.1m", 1u << 20);
-	add_flow_open("flow.room", 1u << 23);
+	add_flow_open("flow.room", ROOM);
 	add_flow_open("flow.full", 1u << 16);
 }
 

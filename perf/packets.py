@@ -42,9 +42,10 @@ class Times:
         return {k: round(statistics.median(self.over(v, base)), 1) for k, v in parts.items()}
 
 
-def measured():
+def measured(*groups):
+    """{case: nanoseconds of each round}, of all groups of micro's cases, or of these."""
     effort = ["3", "50000"] if QUICK else ["9", "150000"]
-    return Times(json.loads(run(["taskset", "-c", CPU, f"{PERF}/micro", *effort], timeout=300)))
+    return json.loads(run(["taskset", "-c", CPU, f"{PERF}/micro", *effort, *groups], timeout=300))
 
 
 def hop_rows(t):
@@ -145,6 +146,16 @@ def rate_rows(t):
                                         ("15t", "departure time, endpoint's, VPC's and uplink's", 3, {}))]
 
 
+# Which of micro's groups they are made of.
+ROWS = [(hop_rows, {"hops", "hops-1m"}), (host_rows, {"hosts", "services"}), (policy_rows, {"hosts", "policy"}),
+        (judge_rows, {"policy"}), (flow_rows, {"flows"}), (rate_rows, {"rates"})]
+
+
 def packet_rows():
-    t = measured()
-    return [row for rows in (hop_rows, host_rows, policy_rows, judge_rows, flow_rows, rate_rows) for row in rows(t)]
+    """As many rounds again of what rows are made of whose floor did not stand still."""
+    cases = measured()
+    again = {g for rows, groups in ROWS for g in groups if any(r.rejected() for r in rows(Times(cases)))}
+    if again and not QUICK:
+        for case, ns in measured(*again).items():
+            cases[case] += ns
+    return [row for rows, _ in ROWS for row in rows(Times(cases))]

@@ -49,10 +49,29 @@ def server(command, port):
         p.wait()
 
 
-def interleave(kinds, measure, rounds=ROUNDS):
-    """{kind: [value of each round]}; the first round warms up."""
+def together(values):
+    """Which of them are within FLOOR_MOVED of each other: as many as can be."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    windows = ([i for i in order[n:] if values[i] <= values[first] * (1 + FLOOR_MOVED)] for n, first in enumerate(order))
+    return sorted(max(windows, key=len))
+
+
+def too_few(kept, rounds):
+    return rounds >= LEAST_ROUNDS and kept < max(LEAST_ROUNDS, rounds / 2)
+
+
+def interleave(kinds, measure, floor=None, rounds=ROUNDS):
+    """{kind: [value of each round]}; the first round warms up. Up to as many again, where those of the
+    kind `floor` did not stand still; of tuples, the first."""
     values = {k: [] for k in kinds}
-    for r in range(rounds + 1):
+
+    def moved():
+        steady = [v[0] if isinstance(v, tuple) else v for v in values[floor]]
+        return too_few(len(together(steady)), len(steady))
+
+    for r in range(2 * rounds + 1):
+        if r > rounds and (floor is None or not moved()):
+            break
         for kind in kinds:
             value = measure(kind)
             if r:
@@ -68,6 +87,7 @@ class Row:
         self.values = {"ours": ours, "floor": floor, **peers}
         self.quoted, self.target, self.more = quoted or {}, target, more
         self.steady = steady or floor  # what must stand still: the floor, or what it is a difference of
+        self.all = {**self.values, "steady": self.steady}
         self.rounds = len(self.steady)
         self.undisturbed()
 
@@ -78,15 +98,13 @@ class Row:
         return statistics.median(o / x for o, x in zip(self.values["ours"], self.values[name]) if x > 0)
 
     def undisturbed(self):
-        """Leaves out the rounds whose floor is off the others': those around the median that are within
-        FLOOR_MOVED of each other stay."""
-        middle = statistics.median(self.steady)
-        kept = [i for i, v in enumerate(self.steady) if abs(v / middle - 1) <= FLOOR_MOVED / 2] if middle else range(self.rounds)
+        """Leaves out the rounds whose floor is off the others'."""
+        kept = together(self.steady)
         self.values = {k: [v[i] for i in kept if i < len(v)] or v for k, v in self.values.items()}
         self.kept = len(kept)
 
     def rejected(self):
-        return self.rounds >= LEAST_ROUNDS and self.kept < max(LEAST_ROUNDS, self.rounds / 2)
+        return too_few(self.kept, self.rounds)
 
     def holds(self):
         # target: {name: factor} of ours over name; "better" says which way.
@@ -105,6 +123,7 @@ class Row:
             "target": " and ".join(f"{op} {f}x {n}" for n, f in self.target.items()),
             "holds": self.holds(), "rejected": self.rejected(), "rounds": self.rounds, "kept": self.kept,
             "spread": {k: [round(min(v), 4), round(max(v), 4)] for k, v in self.values.items()},
+            "all": {k: [round(x, 4) for x in v] for k, v in self.all.items()},
             **self.more,
         }
 

@@ -22,6 +22,7 @@ struct timed {
 	struct frame in;
 	enum mz_reason reason;  // 0: not a pipeline
 	enum mz_dir dir;
+	int same;               // keys as the case before had them, else keys that go on behind its
 	double ns[MAX_ROUNDS];
 };
 
