@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Row 8: sink and empty hop; tools/linerate has the generator. */
+/* Row 8: sink and empty hops; tools/linerate has the generator. */
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -28,8 +28,15 @@ int sink(struct xdp_md *ctx)
 	return XDP_DROP;
 }
 
+/* A hop's way out where nobody promises that the other end of a veth is woken by XDP_TX. */
 SEC("xdp")
-int empty_hop(struct xdp_md *ctx)
+int empty_redirect(struct xdp_md *ctx)
+{
+	return (int)bpf_redirect(ctx->ingress_ifindex, 0);
+}
+
+SEC("xdp")
+int empty_tx(struct xdp_md *ctx)
 {
 	(void)ctx;
 	return XDP_TX;

@@ -295,9 +295,10 @@ shaped_region() { # the id of the bouncer
 	done
 }
 
-# Row 8: four hops on the router, which generates and swallows the frames.
+# Row 8: five hops on the router, which generates and swallows the frames.
 #   hop        transitd as bouncer of 1,024 endpoints
-#   hop-empty  an XDP program that only returns XDP_TX (the floor)
+#   hop-empty  an XDP program that only redirects, as ours on a veth (the floor)
+#   hop-tx     one that only returns XDP_TX, which wakes a veth's other end only if that has a program
 #   hop-route  IPv4 forwarding
 #   hop-ovs    OVS userspace: next MAC set, back out of the port
 hosts_hop() {
@@ -305,7 +306,9 @@ hosts_hop() {
 	topo_daemon hop
 	hop_region | topo_apply hop
 	topo_host hop-empty 11 hop
-	on hop-empty "$PERF/live" attach eth0
+	on hop-empty "$PERF/live" attach eth0 redirect
+	topo_host hop-tx 14 hop
+	on hop-tx "$PERF/live" attach eth0 tx
 	topo_host hop-route 12 hop
 	on hop-route sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 \
 		net.ipv4.conf.eth0.send_redirects=0

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Row 8: frames through a hop by BPF_F_TEST_XDP_LIVE_FRAMES.
-//   live attach IF              the empty hop (XDP_TX) on an interface
+//   live attach IF redirect|tx  an empty hop on an interface
 //   live run IF DMAC SECONDS    tunnel packets out of IF, counted when they
 //                               come back; prints {"mpps":..,"sent":..,"received":..}
 // Run it in the namespace of IF. The frames are those of a host 1 (10.77.1.1)
@@ -113,8 +113,8 @@ int main(int argc, char **argv)
 	struct frame f;
 	int ifindex;
 
-	if (argc < 3 || (strcmp(argv[1], "attach") && (strcmp(argv[1], "run") || argc < 5))) {
-		fprintf(stderr, "usage: live attach IF | live run IF DMAC SECONDS\n");
+	if (argc < 4 || (strcmp(argv[1], "attach") && (strcmp(argv[1], "run") || argc < 5))) {
+		fprintf(stderr, "usage: live attach IF redirect|tx | live run IF DMAC SECONDS\n");
 		return 2;
 	}
 	ifindex = (int)if_nametoindex(argv[2]);
@@ -122,7 +122,9 @@ int main(int argc, char **argv)
 		die(argv[2]);
 	l = load();
 	if (!strcmp(argv[1], "attach")) {
-		if (bpf_xdp_attach(ifindex, bpf_program__fd(l->progs.empty_hop), XDP_FLAGS_DRV_MODE, NULL))
+		struct bpf_program *hop = strcmp(argv[3], "tx") ? l->progs.empty_redirect : l->progs.empty_tx;
+
+		if (bpf_xdp_attach(ifindex, bpf_program__fd(hop), XDP_FLAGS_DRV_MODE, NULL))
 			die("attach");
 		return 0;
 	}

@@ -21,10 +21,10 @@ SERVER, SERVICE = "10.0.1.6", "10.0.9.1"
 
 def live_row():
     mac = {}
-    for k in ("hop", "hop-empty", "hop-route", "hop-ovs"):
+    for k in ("hop", "hop-empty", "hop-tx", "hop-route", "hop-ovs"):
         link = json.loads(run(inside(k, "ip", "-j", "link", "show", "eth0", pinned=False)))
         mac[k] = link[0]["address"]
-    port = {"hop": "r3", "hop-empty": "r11", "hop-route": "r12", "hop-ovs": "r13"}
+    port = {"hop": "r3", "hop-empty": "r11", "hop-tx": "r14", "hop-route": "r12", "hop-ovs": "r13"}
 
     def measure(k):
         out = run(inside("router", f"{PERF}/live", "run", port[k], mac[k], str(SECONDS)))
@@ -32,23 +32,23 @@ def live_row():
 
     v = interleave(list(port), measure, "hop-empty")
     return [Row("8", "transit, live frames, one core, hop", "Mpps", "higher", v["hop"], v["hop-empty"],
-                {"linux-forward": v["hop-route"], "ovs-userspace": v["hop-ovs"]}, {"floor": 0.8, "ovs-userspace": 5.0})]
+                {"empty, XDP_TX": v["hop-tx"], "linux-forward": v["hop-route"], "ovs-userspace": v["hop-ovs"]}, {"floor": 0.8, "ovs-userspace": 5.0})]
 
 
 KINDS = ["ours", "vxlan+bridge", "route", "ovs-geneve", "veth"]
 NETNS = {"vxlan+bridge": "vxlan", "ovs-geneve": "ovs", "route+conntrack": "nft"}
 
 
-def end_to_end(id, what, unit, better, measure, target, more=()):
+def end_to_end(id, what, unit, better, measure, target, more=(), rounds=ROUNDS):
     kinds = [*KINDS, *more]
-    v = interleave(kinds, lambda kind: measure(NETNS.get(kind, kind)), "route")
+    v = interleave(kinds, lambda kind: measure(NETNS.get(kind, kind)), "route", rounds)
     return Row(id, what, unit, better, v["ours"], v["route"],
                {k: v[k] for k in kinds if k not in ("ours", "route")}, target)
 
 
-def tcp_stream(kind, to=SERVER):
+def tcp_stream(kind, to=SERVER, seconds=SECONDS):
     with server(inside(f"{kind}-c2", "iperf3", "-s", "-1"), 5201):
-        out = run(inside(f"{kind}-c1", "iperf3", "-c", to, "-t", str(max(1, round(SECONDS))), "-l", "1M",
+        out = run(inside(f"{kind}-c1", "iperf3", "-c", to, "-t", str(max(1, round(seconds))), "-l", "1M",
                          "-C", "cubic", "-J"))
     return json.loads(out)["end"]["sum_received"]["bits_per_second"] / 1e9
 
@@ -123,34 +123,30 @@ def udp_small(kind):
 
 # ---- row 14 -------------------------------------------------------------------
 
-def busy_share(idle):
-    """Of the one CPU that everything is pinned to: by what soak, which gets the rest, has less."""
-    return 1 - soaked() / idle
+def busy_share():
+    """Of the one CPU that everything is pinned to: what soak, which gets the rest, does not get."""
+    return 1 - json.loads(run(["taskset", "-c", CPU, f"{PERF}/soak", str(SECONDS)]))["left"]
 
 
-def soaked():
-    return json.loads(run(["taskset", "-c", CPU, f"{PERF}/soak", str(SECONDS)]))["loops"]
-
-
-def cpu_of_stream(kind, idle):
-    """CPU seconds a gigabyte, of a stream of 1 Gbit/s."""
+def cpu_of_stream(kind):
+    """CPU seconds a gigabyte, of a stream of 10 Gbit/s: of less, most are what iperf3 takes to wake up."""
     with server(inside(f"{kind}-c2", "iperf3", "-s", "-1"), 5201):
-        p = subprocess.Popen(inside(f"{kind}-c1", "iperf3", "-c", SERVER, "-t", str(round(SECONDS) + 1), "-b", "1G", "-C", "cubic", "-J"),
+        p = subprocess.Popen(inside(f"{kind}-c1", "iperf3", "-c", SERVER, "-t", str(round(SECONDS) + 1), "-b", "10G", "-C", "cubic", "-J"),
                              stdout=subprocess.PIPE, text=True)
         time.sleep(0.5)
-        share = busy_share(idle)
+        share = busy_share()
         bits = json.loads(p.communicate(timeout=60)[0])["end"]["sum_received"]["bits_per_second"]
     return share / (bits / 8e9)
 
 
-def cpu_of_packets(kind, idle):
+def cpu_of_packets(kind):
     """CPU seconds a million small UDP packets, 20,000 a second, by a sender that sleeps in between."""
     with server(inside(f"{kind}-c2", "iperf3", "-s", "-1"), 5201):
         p = subprocess.Popen(inside(f"{kind}-c1", "iperf3", "-u", "-c", SERVER, "-l", "64", "-b", str(20_000 * 64 * 8), "-t",
                                     str(round(SECONDS) + 1)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(0.5)
         before, begin = received(kind), time.monotonic()
-        share = busy_share(idle)
+        share = busy_share()
         rate = (received(kind) - before) / (time.monotonic() - begin)
         p.wait(60)
     if rate < 1000:
@@ -160,9 +156,8 @@ def cpu_of_packets(kind, idle):
 
 def cpu_rows():
     target = {k: 0.8 for k in ("vxlan+bridge", "ovs-geneve")}
-    idle = statistics.median(soaked() for _ in range(3))
-    return [end_to_end("14", "CPU seconds a GB, TCP at 1 Gbit/s", "s", "lower", lambda kind: cpu_of_stream(kind, idle), target),
-            end_to_end("14p", "CPU seconds a million UDP packets of 64 B", "s", "lower", lambda kind: cpu_of_packets(kind, idle), target)]
+    return [end_to_end("14", "CPU seconds a GB, TCP at 10 Gbit/s", "s", "lower", cpu_of_stream, target),
+            end_to_end("14p", "CPU seconds a million UDP packets of 64 B", "s", "lower", cpu_of_packets, target)]
 
 
 # ---- row 23 -------------------------------------------------------------------
@@ -219,13 +214,16 @@ MOST_INSTRUCTIONS, MOST_MS = 4096, 100
 
 
 def program_rows():
-    """The largest program, and the one that takes the verifier longest; all of them in `programs`."""
+    """Programs that are larger, or take the verifier longer, without a reason; all of them in `programs`."""
     programs = json.loads(run([f"{PERF}/programs", os.path.join(os.path.dirname(PERF), "bpf")]))
-    largest = max(programs, key=lambda p: programs[p]["instructions"])
-    slowest = max(programs, key=lambda p: statistics.median(programs[p]["ms"]))
-    return [Bounded("29", f"largest program: {largest}", "instructions", [programs[largest]["instructions"]], MOST_INSTRUCTIONS, {}, 1,
-                    MOST_INSTRUCTIONS, programs=programs),
-            Bounded("29t", f"verified longest: {slowest}", "ms", programs[slowest]["ms"], MOST_MS, {}, 0, MOST_MS)]
+    ms = {p: statistics.median(programs[p]["ms"]) for p in programs}
+    large = [p for p in programs if programs[p]["instructions"] > MOST_INSTRUCTIONS or ms[p] > MOST_MS]
+    bare = sorted(set(large) - reasons())
+    largest, slowest = max(programs, key=lambda p: programs[p]["instructions"]), max(ms, key=ms.get)
+    return [Bounded("29", "programs too large: " + (" ".join(bare) or "none without a reason"), "programs", [len(bare)], 0, {}, 0, 0,
+                    programs=programs, too_large=large),
+            Row("29i", f"largest program: {largest}", "instructions", "lower", [programs[largest]["instructions"]], [MOST_INSTRUCTIONS], {}, {}),
+            Row("29t", f"verified longest: {slowest}", "ms", "lower", programs[slowest]["ms"], [MOST_MS] * len(programs[slowest]["ms"]), {}, {})]
 
 
 # ---- all ------------------------------------------------------------------------
@@ -234,8 +232,9 @@ GROUPS = {
     "1-2-3-4-5n-6-7-15": packet_rows,
     "8": live_row,
     "9": bounce_rows,
-    "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", tcp_stream,
-                              {"vxlan+bridge": 1.3, "veth": 0.75})],
+    # A raw veth pair has two speeds, by how sender and receiver fall in with each other: rounds are short and many.
+    "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", lambda kind: tcp_stream(kind, seconds=1),
+                              {"vxlan+bridge": 1.3, "veth": 0.75}, rounds=2 * ROUNDS)],
     "11": ping_pong_rows,
     "12": lambda: [end_to_end("12", "TCP connect, request, response, one CPU", "K/s", "higher", connections,
                               {"floor": 0.85, "vxlan+bridge": 1.2}, ["route+conntrack"])],
@@ -268,10 +267,14 @@ def number(id):
     return re.match(r"\d+", id)[0]
 
 
-def known_rows():
-    """Rows that need not hold, each with its reason: lines "| ROW | ..." of KNOWN_ROWS.md."""
+def reasons():
+    """What need not hold, each with its reason: rows and programs, lines "| NAME | ..." of KNOWN_ROWS.md."""
     with open(os.path.join(ROOT, "perf", "KNOWN_ROWS.md")) as f:
-        return {number(id) for id in re.findall(r"^\| (\d+\w*) \|", f.read(), re.M)}
+        return set(re.findall(r"^\| (\w+) \|", f.read(), re.M))
+
+
+def known_rows():
+    return {number(name) for name in reasons() if name[0].isdigit()}
 
 
 def main():

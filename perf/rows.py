@@ -170,7 +170,7 @@ def machine(command, settings):
 def table(rows):
     print(f"{'ROW':6}{'WHAT':40}{'UNIT':14}{'OURS':>8}{'FLOOR':>8} {'RATIO':>6}  TARGET")
     for r in rows:
-        verdict = "rejected: floor moved" if r["rejected"] else "holds" if r["holds"] else "MISSED"
+        verdict = "rejected: floor moved" if r["rejected"] else "MISSED" if not r["holds"] else "holds" if r["target"] else "told"
         print(f"{r['id']:6}{r['what'][:39]:40}{r['unit']:14}{r['ours']:8.4g}{r['floor']:8.4g} "
               f"{r['ratios']['floor']:6.2f}  {verdict}")
         peers = ", ".join(f"{n} {v:.4g}{' (quoted)' if n in r['quoted'] else ''} = {r['ratios'][n]:.2f}x"
