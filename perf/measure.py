@@ -11,8 +11,8 @@ import sys
 import time
 
 from daemon import call_rows, memory_rows, restart_rows
-from rows import (BIN, CPU, PERF, QUICK, ROOT, ROUNDS, SECONDS, Bounded, Row, inside, interleave, machine, ns, run,
-                  server, steal, table)
+from rows import (BIN, CPU, PERF, QUICK, ROOT, ROUNDS, SECONDS, Bounded, Row, inside, interleave, machine,
+                  ns, run, server, settled, steal, table)
 from packets import packet_rows
 from shaping import shaping_rows
 
@@ -30,9 +30,8 @@ def live_row():
         out = run(inside("router", f"{PERF}/live", "run", port[k], mac[k], str(SECONDS)))
         return json.loads(out.splitlines()[-1])["mpps"]
 
-    v = interleave(list(port), measure, "hop-empty")
-    return [Row("8", "transit, live frames, one core, hop", "Mpps", "higher", v["hop"], v["hop-empty"],
-                {"empty, XDP_TX": v["hop-tx"], "linux-forward": v["hop-route"], "ovs-userspace": v["hop-ovs"]}, {"floor": 0.8, "ovs-userspace": 5.0})]
+    return settled(list(port), measure, lambda v: [Row("8", "transit, live frames, one core, hop", "Mpps", "higher", v["hop"], v["hop-empty"],
+                {"empty, XDP_TX": v["hop-tx"], "linux-forward": v["hop-route"], "ovs-userspace": v["hop-ovs"]}, {"floor": 0.8, "ovs-userspace": 5.0})])
 
 
 KINDS = ["ours", "vxlan+bridge", "route", "ovs-geneve", "veth"]
@@ -41,9 +40,8 @@ NETNS = {"vxlan+bridge": "vxlan", "ovs-geneve": "ovs", "route+conntrack": "nft"}
 
 def end_to_end(id, what, unit, better, measure, target, more=(), rounds=ROUNDS):
     kinds = [*KINDS, *more]
-    v = interleave(kinds, lambda kind: measure(NETNS.get(kind, kind)), "route", rounds)
-    return Row(id, what, unit, better, v["ours"], v["route"],
-               {k: v[k] for k in kinds if k not in ("ours", "route")}, target)
+    return settled(kinds, lambda kind: measure(NETNS.get(kind, kind)), lambda v: [
+        Row(id, what, unit, better, v["ours"], v["route"], {k: v[k] for k in kinds if k not in ("ours", "route")}, target)], rounds)
 
 
 def tcp_stream(kind, to=SERVER, seconds=SECONDS):
@@ -66,13 +64,15 @@ def ping_pong(kind):
 
 
 def ping_pong_rows():
-    v = interleave(KINDS, lambda kind: ping_pong(NETNS.get(kind, kind)), "route")
-    rows = []
-    for i, (id, what) in enumerate((("11", "TCP ping-pong 64 B, p50"), ("11p99", "TCP ping-pong 64 B, p99"))):
-        one = {k: [x[i] for x in v[k]] for k in KINDS}
-        rows.append(Row(id, what, "us round trip", "lower", one["ours"], one["route"],
-                        {k: one[k] for k in KINDS if k not in ("ours", "route")}, {"vxlan+bridge": 0.8 if i == 0 else 1.0}))
-    return rows
+    def rows(v):
+        made = []
+        for i, (id, what) in enumerate((("11", "TCP ping-pong 64 B, p50"), ("11p99", "TCP ping-pong 64 B, p99"))):
+            one = {k: [x[i] for x in v[k]] for k in KINDS}
+            made.append(Row(id, what, "us round trip", "lower", one["ours"], one["route"],
+                            {k: one[k] for k in KINDS if k not in ("ours", "route")}, {"vxlan+bridge": 0.8 if i == 0 else 1.0}))
+        return made
+
+    return settled(KINDS, lambda kind: ping_pong(NETNS.get(kind, kind)), rows)
 
 
 def connections(kind, to=SERVER):
@@ -82,27 +82,27 @@ def connections(kind, to=SERVER):
 
 # The floor goes to the backend itself.
 def service_row(id, what, unit, measure):
-    v = interleave(["ours", "route", "nft"], lambda kind: measure(kind, SERVER if kind == "route" else SERVICE), "route")
-    return Row(id, what, unit, "higher", v["ours"], v["route"], {"nft-dnat": v["nft"]}, {"floor": 0.85, "nft-dnat": 1.0})
+    return settled(["ours", "route", "nft"], lambda kind: measure(kind, SERVER if kind == "route" else SERVICE), lambda v: [
+        Row(id, what, unit, "higher", v["ours"], v["route"], {"nft-dnat": v["nft"]}, {"floor": 0.85, "nft-dnat": 1.0})])
 
 
 def service_rows():
-    return [service_row("5c", "TCP connect to a service, one CPU", "K/s", connections),
-            service_row("5s", "TCP stream to a service, one CPU", "Gbit/s", tcp_stream)]
+    return [*service_row("5c", "TCP connect to a service, one CPU", "K/s", connections),
+            *service_row("5s", "TCP stream to a service, one CPU", "Gbit/s", tcp_stream)]
 
 
 # The floor: the same hosts without policy.
 def policy_connect_rows():
     sizes = ("1000", "100000")
-    v = interleave(["ours", *(f"{kind}-{n}" for n in sizes for kind in ("policy", "nft"))], connections, "ours")
-    return [Row(id, f"TCP connect, one of {n} addresses allowed", "K/s", "higher", v[f"policy-{n}"], v["ours"],
-                {"nft-set": v[f"nft-{n}"]}, {"floor": 0.95, "nft-set": 1.0}) for id, n in zip(("6c", "6cm"), sizes)]
+    return settled(["ours", *(f"{kind}-{n}" for n in sizes for kind in ("policy", "nft"))], connections, lambda v: [
+        Row(id, f"TCP connect, one of {n} addresses allowed", "K/s", "higher", v[f"policy-{n}"], v["ours"],
+            {"nft-set": v[f"nft-{n}"]}, {"floor": 0.95, "nft-set": 1.0}) for id, n in zip(("6c", "6cm"), sizes)])
 
 
 # The floor has the same cables, and no bouncer.
 def bounce_rows():
-    rtt = interleave(["bounced", "direct"], lambda kind: ping_pong(kind)[0], "direct")
-    stream = interleave(["bounced", "direct"], tcp_stream, "direct")
+    rtt = interleave(["bounced", "direct"], lambda kind: ping_pong(kind)[0])
+    stream = interleave(["bounced", "direct"], tcp_stream)
     return [Row("9", "every packet bounced once: TCP ping-pong p50", "us round trip", "lower", rtt["bounced"],
                 rtt["direct"], {}, {"floor": 1.15}),
             Row("9t", "every packet bounced once: TCP stream", "Gbit/s", "higher", stream["bounced"], stream["direct"],
@@ -156,8 +156,8 @@ def cpu_of_packets(kind):
 
 def cpu_rows():
     target = {k: 0.8 for k in ("vxlan+bridge", "ovs-geneve")}
-    return [end_to_end("14", "CPU seconds a GB, TCP at 10 Gbit/s", "s", "lower", cpu_of_stream, target),
-            end_to_end("14p", "CPU seconds a million UDP packets of 64 B", "s", "lower", cpu_of_packets, target)]
+    return [*end_to_end("14", "CPU seconds a GB, TCP at 10 Gbit/s", "s", "lower", cpu_of_stream, target),
+            *end_to_end("14p", "CPU seconds a million UDP packets of 64 B", "s", "lower", cpu_of_packets, target)]
 
 
 # ---- row 23 -------------------------------------------------------------------
@@ -203,7 +203,7 @@ def attach(kind):
 
 
 def attach_rows():
-    v = interleave(["rpc", "cli", "script", "netlink"], attach, "netlink")
+    v = interleave(["rpc", "cli", "script", "netlink"], attach)
     return [Row("23", "attach: netns + AddEndpoint RPC", "ms", "lower", v["rpc"], v["netlink"],
                 {"ip-script": v["script"], "by our command line": v["cli"]}, {"floor": 1.3, "ip-script": 0.2})]
 
@@ -233,14 +233,14 @@ GROUPS = {
     "8": live_row,
     "9": bounce_rows,
     # A raw veth pair has two speeds, by how sender and receiver fall in with each other: rounds are short and many.
-    "10": lambda: [end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", lambda kind: tcp_stream(kind, seconds=1),
-                              {"vxlan+bridge": 1.3, "veth": 0.75}, rounds=2 * ROUNDS)],
+    "10": lambda: end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", lambda kind: tcp_stream(kind, seconds=1),
+                              {"vxlan+bridge": 1.3, "veth": 0.75}, rounds=2 * ROUNDS),
     "11": ping_pong_rows,
-    "12": lambda: [end_to_end("12", "TCP connect, request, response, one CPU", "K/s", "higher", connections,
-                              {"floor": 0.85, "vxlan+bridge": 1.2}, ["route+conntrack"])],
+    "12": lambda: end_to_end("12", "TCP connect, request, response, one CPU", "K/s", "higher", connections,
+                              {"floor": 0.85, "vxlan+bridge": 1.2}, ["route+conntrack"]),
     "5": service_rows,
     "6c": policy_connect_rows,
-    "13": lambda: [end_to_end("13", "UDP 64 B received, one CPU", "Kpps", "higher", udp_small, {"vxlan+bridge": 1.2})],
+    "13": lambda: end_to_end("13", "UDP 64 B received, one CPU", "Kpps", "higher", udp_small, {"vxlan+bridge": 1.2}),
     "16-17-18-19": shaping_rows,
     "14": cpu_rows,
     "23": attach_rows,

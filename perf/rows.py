@@ -13,8 +13,9 @@ import time
 QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 2 if QUICK else 4
 SECONDS = 0.6 if QUICK else 1.5
-FLOOR_MOVED = 0.15  # rounds whose floor is further apart do not count together
-LEAST_ROUNDS = 3    # a row of which fewer are left, or less than half, is rejected
+TOGETHER = 0.15     # pairs that are no further apart agree on a ratio
+AGREE = 0.75        # ... and on a verdict, where so many of them have the same
+LEAST_ROUNDS = 3    # below which nothing is rejected
 CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN"))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -50,61 +51,60 @@ def server(command, port):
 
 
 def together(values):
-    """Which of them are within FLOOR_MOVED of each other: as many as can be."""
-    order = sorted(range(len(values)), key=values.__getitem__)
-    windows = ([i for i in order[n:] if values[i] <= values[first] * (1 + FLOOR_MOVED)] for n, first in enumerate(order))
-    return sorted(max(windows, key=len))
+    """How many of them are within TOGETHER of each other, at most."""
+    order = sorted(values)
+    return max(sum(v <= first * (1 + TOGETHER) for v in order[n:]) for n, first in enumerate(order))
 
 
-def too_few(kept, rounds):
-    return rounds >= LEAST_ROUNDS and kept < max(LEAST_ROUNDS, rounds / 2)
-
-
-def interleave(kinds, measure, floor=None, rounds=ROUNDS):
-    """{kind: [value of each round]}; the first round warms up. Up to as many again, where those of the
-    kind `floor` did not stand still; of tuples, the first."""
+def interleave(kinds, measure, rounds=ROUNDS, warm=True):
+    """{kind: [value of each round]}; the first round warms up."""
     values = {k: [] for k in kinds}
-
-    def moved():
-        steady = [v[0] if isinstance(v, tuple) else v for v in values[floor]]
-        return too_few(len(together(steady)), len(steady))
-
-    for r in range(2 * rounds + 1):
-        if r > rounds and (floor is None or not moved()):
-            break
+    for r in range(rounds + warm):
         for kind in kinds:
             value = measure(kind)
-            if r:
+            if r >= warm:
                 values[kind].append(value)
     return values
+
+
+def settled(kinds, measure, rows, rounds=ROUNDS):
+    """What `rows` makes of the values; if its rows are not settled, of as many rounds again besides."""
+    values = interleave(kinds, measure, rounds)
+    if any(r.rejected() for r in rows(values)) and not QUICK:
+        for kind, more in interleave(kinds, measure, rounds, warm=False).items():
+            values[kind] += more
+    return rows(values)
 
 
 class Row:
     """One row: values of ours, floor and peers, round by round."""
 
-    def __init__(self, id, what, unit, better, ours, floor, peers, target, quoted=None, steady=None, **more):
+    def __init__(self, id, what, unit, better, ours, floor, peers, target, quoted=None, **more):
         self.id, self.what, self.unit, self.better = id, what, unit, better
         self.values = {"ours": ours, "floor": floor, **peers}
         self.quoted, self.target, self.more = quoted or {}, target, more
-        self.steady = steady or floor  # what must stand still: the floor, or what it is a difference of
-        self.all = {**self.values, "steady": self.steady}
-        self.rounds = len(self.steady)
-        self.undisturbed()
+        self.rounds = len(floor)
+
+    def pairs(self, name):
+        """Ours over the other, round by round."""
+        return [o / x for o, x in zip(self.values["ours"], self.values[name]) if x > 0]
 
     def ratio(self, name):
-        """Ours over the other, pair by pair."""
         if name in self.quoted:
             return statistics.median(self.values["ours"]) / self.quoted[name]
-        return statistics.median(o / x for o, x in zip(self.values["ours"], self.values[name]) if x > 0)
+        return statistics.median(self.pairs(name))
 
-    def undisturbed(self):
-        """Leaves out the rounds whose floor is off the others'."""
-        kept = together(self.steady)
-        self.values = {k: [v[i] for i in kept if i < len(v)] or v for k, v in self.values.items()}
-        self.kept = len(kept)
+    def settled(self, name, factor):
+        """Whether half of the pairs agree on the ratio, or most of them on which side of its target it is."""
+        if name in self.quoted:
+            return True
+        pairs, under = self.pairs(name), self.ratio(name) <= factor
+        same = sum((p <= factor) == under for p in pairs)
+        return len(pairs) < LEAST_ROUNDS or together(pairs) >= len(pairs) / 2 or same >= AGREE * len(pairs)
 
     def rejected(self):
-        return too_few(self.kept, self.rounds)
+        """How fast the machine is may change from round to round, for both of a pair alike: pairs have to agree."""
+        return not all(self.settled(n, f) for n, f in self.target.items())
 
     def holds(self):
         # target: {name: factor} of ours over name; "better" says which way.
@@ -121,9 +121,9 @@ class Row:
             "peers": {**med, **self.quoted}, "quoted": sorted(self.quoted),
             "ratios": {n: round(self.ratio(n), 3) for n in names},
             "target": " and ".join(f"{op} {f}x {n}" for n, f in self.target.items()),
-            "holds": self.holds(), "rejected": self.rejected(), "rounds": self.rounds, "kept": self.kept,
+            "holds": self.holds(), "rejected": self.rejected(), "rounds": self.rounds,
             "spread": {k: [round(min(v), 4), round(max(v), 4)] for k, v in self.values.items()},
-            "all": {k: [round(x, 4) for x in v] for k, v in self.all.items()},
+            "all": {k: [round(x, 4) for x in v] for k, v in self.values.items()},
             **self.more,
         }
 
@@ -133,7 +133,7 @@ class Bounded(Row):
     what the arithmetic says."""
 
     def __init__(self, id, what, unit, ours, ideal, peers, low, high, **more):
-        super().__init__(id, what, unit, "higher", ours, [ideal] * len(ours), peers, {}, steady=[1.0] * len(ours), **more)
+        super().__init__(id, what, unit, "higher", ours, [ideal] * len(ours), peers, {}, **more)
         self.low, self.high = low, high
 
     def ratio(self, name):
@@ -170,7 +170,7 @@ def machine(command, settings):
 def table(rows):
     print(f"{'ROW':6}{'WHAT':40}{'UNIT':14}{'OURS':>8}{'FLOOR':>8} {'RATIO':>6}  TARGET")
     for r in rows:
-        verdict = "rejected: floor moved" if r["rejected"] else "MISSED" if not r["holds"] else "holds" if r["target"] else "told"
+        verdict = "rejected: pairs disagree" if r["rejected"] else "MISSED" if not r["holds"] else "holds" if r["target"] else "told"
         print(f"{r['id']:6}{r['what'][:39]:40}{r['unit']:14}{r['ours']:8.4g}{r['floor']:8.4g} "
               f"{r['ratios']['floor']:6.2f}  {verdict}")
         peers = ", ".join(f"{n} {v:.4g}{' (quoted)' if n in r['quoted'] else ''} = {r['ratios'][n]:.2f}x"

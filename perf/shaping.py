@@ -211,7 +211,7 @@ def spacing_rows():
     for i, (id, what, factor) in enumerate((("17", "p50", 1.5), ("17p99", "p99", 2.0))):
         one = {k: [v[i] for v in values[k]] for k in kinds}
         rows.append(Row(id, f"gaps at {bits / 1e6:g} Mbit/s: off the ideal, {what}", "us", "lower", one.pop("ours"), [v[i] for v in late], one,
-                        {"floor": factor}, steady=[1.0] * ROUNDS))
+                        {"floor": factor}))
     burst = {k: [v[2] for v in values[k]] for k in kinds}
     rows.append(Bounded("17b", "most packets within ten gaps", "packets", burst.pop("ours"), 11, burst, 10, 12))
     return rows
@@ -285,7 +285,7 @@ def trip_rows(got):
     peers = {k: p99(f"{k}: one FIFO") for k in ("TBF", "HTB")}
     same = [a - b for a, b in zip(p99("QoS: the same endpoint"), idle)]
     return [Row("18", f"p99 in premium beside bulk, {RATE} Mbit/s", "ms", "lower", p99("QoS: an endpoint in premium"), idle, peers,
-                {"floor": 2.0}, steady=[v[0] for v in got["idle"]]),
+                {"floor": 2.0}),
             Bounded("18s", "p99 over idle, the same endpoint", "ms", same, 0.0,
                     {k: [a - b for a, b in zip(v, idle)] for k, v in peers.items()}, -1000, 5)]
 
