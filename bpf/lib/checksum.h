@@ -21,6 +21,13 @@ static __always_inline __u32 mz_sum(const void *at, __u32 len, __u32 sum)
 	return sum;
 }
 
+/* A sum of 32-bit words, with its carries. */
+static __always_inline __u32 mz_carried(__u64 sum)
+{
+	sum = (sum & 0xffffffff) + (sum >> 32);
+	return (__u32)(sum + (sum >> 32));
+}
+
 /* What a one's complement sum over `len` bytes, a constant multiple of 4, changes by: a sum again,
  * not folded. Adding words is faster here than the helper. */
 static __always_inline __u32 mz_csum_diff(const void *from, const void *to, __u32 len)
@@ -30,8 +37,7 @@ static __always_inline __u32 mz_csum_diff(const void *from, const void *to, __u3
 
 	for (__u32 i = 0; i < len / 4; i++)
 		sum += (__u64)~was[i] + now[i];
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	return (__u32)(sum + (sum >> 32));
+	return mz_carried(sum);
 }
 
 /* The same of an address. A function of its own: a program has room for few of them. */

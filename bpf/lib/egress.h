@@ -35,7 +35,7 @@ static __always_inline int mz_egress_ip6(struct mz_pkt *p, const struct mz_port 
 	__u32 total = 0;
 	int why;
 
-	mz_pull(p, ETH_HLEN + (__u32)sizeof(struct mz_ip6) + 8);
+	mz_pull_ip6(p);
 	why = mz_parse_ip6(p, &total, MZ_R_IP6_TRUNCATED, MZ_R_IP6_INVALID, MZ_R_IP6_EXTENSIONS);
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
@@ -61,7 +61,7 @@ static __always_inline int mz_egress_ip4(struct mz_pkt *p, const struct mz_port 
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);
 	mz_note(p, MZ_ST_PARSE, MZ_OBJ_NONE, p->proto, total);
-	mz_pull(p, ETH_HLEN + p->l4 + 8); /* behind options, too */
+	mz_pull_l4(p, 8); /* behind options, too */
 	p->asks_dhcp = (__u8)mz_is_dhcp4(p, port);
 	if (p->asks_dhcp)
 		return MZ_NEXT;

@@ -115,7 +115,6 @@ static __always_inline int mz_read_option(struct mz_pkt *p, __u32 off)
 	return MZ_NEXT;
 }
 
-#define MZ_INNER_HEADERS (ETH_HLEN + 28u) /* Ethernet, IPv4, ports: what is longer is for who reads it */
 #define MZ_MAX_OPTS 16 /* options walked; a packet of more is refused */
 
 /* Walks the options between `off` and `end`. Unknown ones are skipped unless
@@ -156,7 +155,7 @@ static __always_inline int mz_stage_geneve(struct mz_pkt *p)
 	if (g->proto != mz_htons(MZ_GENEVE_PROTO_ETH))
 		return mz_drop(p, MZ_R_GENEVE_PROTOCOL);
 	if (mz_unlikely(opts > sizeof(struct mz_opt) || p->outer6))
-		mz_pull(p, p->l2 + MZ_INNER_HEADERS);
+		mz_pull(p, p->l2 + MZ_HEAD);
 	MZ_TRY(mz_walk_options(p, start, p->l2));
 	mz_note(p, MZ_ST_TUNNEL, MZ_OBJ_NONE, p->vni, p->hops);
 	return MZ_NEXT;

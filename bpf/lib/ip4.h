@@ -13,6 +13,12 @@
 #define MZ_ECN_ECT1         0x01 /* a bit of CE, too */
 #define MZ_ECN_CE           0x03
 
+/* Makes `bytes` behind the IP header readable, if they are there. */
+static __always_inline void mz_pull_l4(struct mz_pkt *p, __u32 bytes)
+{
+	mz_pull(p, p->l2 + ETH_HLEN + p->l4 + bytes);
+}
+
 /* Reads the IPv4 header behind the Ethernet header at p->l2.
  * Sets src, dst, l4, tos, proto, fragment; `total` is the packet's length by
  * its header, 0 for a superpacket too large to say.

@@ -58,6 +58,12 @@ static __always_inline int mz_walk_ip6(struct mz_pkt *p, __u32 off, __u8 next, _
 	return p->l4 > total ? cut : 0;
 }
 
+/* Makes the header behind the Ethernet header at p->l2 readable, with 8 bytes behind it: of what, decides what it is. */
+static __always_inline void mz_pull_ip6(struct mz_pkt *p)
+{
+	mz_pull(p, p->l2 + ETH_HLEN + (__u32)sizeof(struct mz_ip6) + 8);
+}
+
 /* Reads the IPv6 header behind the Ethernet header at p->l2.
  * Sets src, dst, l4, tos, proto, fragment; `total` is the packet's length by
  * its header, which can be read. Returns 0, or the reason it cannot be. */
@@ -110,7 +116,7 @@ static __always_inline int mz_stage_inner_ip6(struct mz_pkt *p)
 	__u32 total = 0;
 	int why;
 
-	mz_pull(p, p->l2 + ETH_HLEN + (__u32)sizeof(struct mz_ip6));
+	mz_pull_ip6(p);
 	why = mz_parse_ip6(p, &total, MZ_R_INNER_TRUNCATED, MZ_R_INNER_INVALID, MZ_R_INNER_INVALID);
 	if (why)
 		return mz_drop(p, (enum mz_reason)why);

@@ -3,7 +3,7 @@
 #ifndef MZ_LIB_L4_H
 #define MZ_LIB_L4_H
 
-#include "bpf/lib/count.h"
+#include "bpf/lib/ip4.h"
 
 /* What a packet means to the state of its flow. */
 enum mz_event_l4 {
@@ -108,7 +108,7 @@ static __always_inline int mz_read_l4(struct mz_pkt *p)
 {
 	const __u8 *h = NULL;
 
-	mz_pull(p, p->l2 + ETH_HLEN + p->l4 + (p->proto == IPPROTO_TCP || p->proto == IPPROTO_SCTP ? 20 : 8));
+	mz_pull_l4(p, p->proto == IPPROTO_TCP || p->proto == IPPROTO_SCTP ? 20 : 8);
 	if (p->proto == IPPROTO_TCP) {
 		h = mz_l4_header(p, 20);
 		if (!h)

@@ -67,7 +67,7 @@ static __always_inline int mz_nat6(struct mz_pkt *p, const struct mz_addr *src, 
 	diff = (__u64)mz_csum_diff_addr(&ip->src, src) + mz_csum_diff_addr(&ip->dst, dst);
 	ip->src = *src;
 	ip->dst = *dst;
-	return mz_nat_l4(p, (__u32)(diff + (diff >> 32)), 1);
+	return mz_nat_l4(p, mz_carried(diff), 1);
 }
 
 /* What a flow's translation decided: p->src, p->dst and p->ports. */

@@ -35,6 +35,10 @@ static __always_inline __u8 mz_family(const struct mz_eth *eth)
 	return (*(const volatile __u8 *)&eth->proto >> 7) & 1;
 }
 
+/* What is linear of each packet anyway, and pulled at first: Ethernet, and IPv4 with UDP's header, or ARP.
+ * What is longer is pulled by the stage that reads it. */
+#define MZ_HEAD 42u
+
 #define MZ_EEXIST 17 /* <errno.h> is not for BPF */
 
 #define MZ_NEXT 0

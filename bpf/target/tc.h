@@ -18,9 +18,6 @@ typedef struct __sk_buff mz_ctx_t;
 /* Headers that programs read which write answers, made linear once. */
 #define MZ_TC_PULL 128u
 
-/* ... and what each packet has linear anyway: Ethernet and IPv4 with UDP's header, or ARP. */
-#define MZ_TC_HEAD 42u
-
 static __always_inline void mz_reload(struct mz_pkt *p)
 {
 	__u8 *data = (__u8 *)(long)p->ctx->data, *end = (__u8 *)(long)p->ctx->data_end;
@@ -44,18 +41,18 @@ static __always_inline void mz_pull(struct mz_pkt *p, __u32 want)
 	}
 }
 
-/* Behind `front` bytes of a tunnel's headers. What is longer is pulled by the stage that reads it: TCP's
- * payload stands in pages, and one byte too many copies all headers and moves the rest in its pages. */
+/* Behind `front` bytes of a tunnel's headers. TCP's payload stands in pages: one byte too many copies all headers
+ * and moves the rest in its pages. */
 static __always_inline void mz_open_head(struct mz_pkt *p, __u32 front)
 {
-	mz_pull(p, front + MZ_TC_HEAD);
+	mz_pull(p, front + MZ_HEAD);
 	p->len = p->ctx->len;
 	p->trace = p->ctx->mark == MZ_TRACE_MARK;
 }
 
 static __always_inline void mz_open(struct mz_pkt *p)
 {
-	mz_open_head(p, MZ_TC_PULL - MZ_TC_HEAD);
+	mz_open_head(p, MZ_TC_PULL - MZ_HEAD);
 }
 
 /* The whole length costs nothing here. */
