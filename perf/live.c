@@ -113,7 +113,8 @@ int main(int argc, char **argv)
 	struct frame f;
 	int ifindex;
 
-	if (argc < 4 || (strcmp(argv[1], "attach") && (strcmp(argv[1], "run") || argc < 5))) {
+	if (!(argc == 4 && !strcmp(argv[1], "attach") && (!strcmp(argv[3], "redirect") || !strcmp(argv[3], "tx"))) &&
+	    !(argc == 5 && !strcmp(argv[1], "run"))) {
 		fprintf(stderr, "usage: live attach IF redirect|tx | live run IF DMAC SECONDS\n");
 		return 2;
 	}

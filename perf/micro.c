@@ -224,11 +224,7 @@ static void add_flow_hit(const char *name, uint32_t flows)
 	add(joined(name, ".key"), "op_key", t->obj, live, inner, b);
 }
 
-// What the case before has opened goes again, so that a table is as full each time.
-static void add_forget(const char *name, struct mz_bench_tc *t, struct frame inner, struct mz_bench keys)
-{
-	add(joined(name, ".forget"), "op_flow_forget", t->obj, &t->data->bench, inner, keys)->same = 1;
-}
+#define FORGET "op_flow_forget" // what a case has opened goes again: a table is as full each time
 
 // An endpoint's packets to services: of 64K flows that all exist, or each of a new one.
 static void add_service(const char *name, int opens)
@@ -238,6 +234,7 @@ static void add_service(const char *name, int opens)
 	struct mz_bench_tc *t = open_tc(0, opens ? ROOM : 1u << 18);
 	LIBBPF_OPTS(bpf_test_run_opts, clock, .data_in = inner.b, .data_size_in = inner.len, .repeat = 1);
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = inner.b, .data_size_in = inner.len, .repeat = 20 << 16);
+	const char *after = opens ? FORGET : NULL;
 	struct timed *c;
 
 	live = &t->data->bench;
@@ -250,20 +247,15 @@ static void add_service(const char *name, int opens)
 	live->seed = 2463534242u;
 	if (!opens && bpf_prog_test_run_opts(bpf_program__fd(t->progs.op_encap), &o)) // makes them, as add_flow_hit()
 		die("op_encap");
-	add(joined(name, ".flow"), opens ? "op_flow_update_both" : "op_flow_lookup", t->obj, live, inner, b);
-	if (opens)
-		add_forget(name, t, inner, b);
+	add(joined(name, ".flow"), opens ? "op_flow_update_both" : "op_flow_lookup", t->obj, live, inner, b)->after = after;
 	if (!opens) // or flows would forget where they go meanwhile
 		add(joined(name, ".answers"), "op_answers", t->obj, live, inner, b);
 	add(joined(name, ".wrap"), "op_wrap_encap", t->obj, live, inner, b);
 	c = add(joined(name, ".run"), "op_encap", t->obj, live, inner, b);
 	c->reason = MZ_R_DIRECT;
 	c->dir = MZ_DIR_EGRESS;
-	if (opens)
-		add_forget(name, t, inner, b);
-	add(joined(name, ".floor"), opens ? "op_floor_service_new" : "op_floor_service_hit", t->obj, live, inner, b);
-	if (opens)
-		add_forget(name, t, inner, b);
+	c->after = after;
+	add(joined(name, ".floor"), opens ? "op_floor_service_new" : "op_floor_service_hit", t->obj, live, inner, b)->after = after;
 	add(joined(name, ".backend"), "op_backend", t->obj, live, inner, b);
 	b = keys_of(REMOTES, BACKENDS, ENDPOINTS, 1, inner); // what it then goes to
 	add(joined(name, ".endpoint"), "op_endpoint", t->obj, live, inner, b);
@@ -274,19 +266,17 @@ static void add_service(const char *name, int opens)
 // Every packet opens a flow: in a table with room, and in a full one.
 static void add_flow_open(const char *name, uint32_t size)
 {
-	static const char *const cases[][2] = { { ".warm", "op_flow_update" }, { ".update", "op_flow_update" }, { ".open", "op_flow" } };
 	struct frame inner = INNER(.payload = 100, .src = ENDPOINTS);
 	struct mz_bench b = keys_of(0, 1, ENDPOINTS, 1, inner), *live;
 	struct mz_bench_tc *t = open_tc(0, size);
+	const char *after = size == ROOM ? FORGET : NULL;
 
 	live = &t->data->bench;
 	fill_port(t->obj, ENDPOINTS, 0, 0);
 	b.dst_mask = UINT32_MAX;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		add(joined(name, cases[i][0]), cases[i][1], t->obj, live, inner, b);
-		if (size == ROOM)
-			add_forget(name, t, inner, b);
-	}
+	add(joined(name, ".warm"), "op_flow_update", t->obj, live, inner, b)->after = after;
+	add(joined(name, ".update"), "op_flow_update", t->obj, live, inner, b)->after = after;
+	add(joined(name, ".open"), "op_flow", t->obj, live, inner, b)->after = after;
 	add(joined(name, ".key"), "op_key", t->obj, live, inner, b);
 }
 

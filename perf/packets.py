@@ -7,7 +7,7 @@ of nothing but its unavoidable operations; what each of them costs alone stands 
 import json
 import statistics
 
-from rows import CPU, PERF, QUICK, Row, run
+from rows import CPU, PERF, QUICK, Row, run, until_settled
 
 # Medians of the earlier implementation's programs (-O1 release objects, 4,096
 # flows, another machine, nothing subtracted): not measured here.
@@ -43,7 +43,7 @@ class Times:
 
 
 def measured(*groups):
-    """{case: nanoseconds of each round}, of all groups of micro's cases, or of these."""
+    """{case: nanoseconds of each round}, of these groups of micro's cases."""
     effort = ["3", "50000"] if QUICK else ["9", "150000"]
     return json.loads(run(["taskset", "-c", CPU, f"{PERF}/micro", *effort, *groups], timeout=300))
 
@@ -143,18 +143,13 @@ def rate_rows(t):
                                         ("15t", "departure time, endpoint's, VPC's and uplink's", 3, {}))]
 
 
-# Which of micro's groups they are made of.
-ROWS = [(hop_rows, {"hops", "hops-1m"}), (host_rows, {"hosts", "services"}), (policy_rows, {"hosts", "policy"}),
-        (judge_rows, {"policy"}), (flow_rows, {"flows"}), (rate_rows, {"rates"})]
+# Rows by micro's groups of cases, of which they are made.
+GROUPS = [(("hops", "hops-1m"), (hop_rows,)), (("hosts", "services", "policy"), (host_rows, policy_rows, judge_rows)),
+          (("flows",), (flow_rows,)), (("rates",), (rate_rows,))]
 
 
 def packet_rows():
-    """As many rounds again of what rows are made of that are not settled."""
-    cases = measured()
-    again = {g for rows, groups in ROWS for g in groups if any(r.rejected() for r in rows(Times(cases)))}
-    for _, groups in ROWS * 2:  # what is measured beside them, too
-        again |= groups if groups & again else set()
-    if again and not QUICK:
-        for case, ns in measured(*again).items():
-            cases[case] += ns
-    return [row for rows, _ in ROWS for row in rows(Times(cases))]
+    made = []
+    for groups, functions in GROUPS:
+        made += until_settled(lambda: measured(*groups), lambda cases: [r for rows in functions for r in rows(Times(cases))])
+    return made

@@ -56,22 +56,22 @@ def together(values):
     return max(sum(v <= first * (1 + TOGETHER) for v in order[n:]) for n, first in enumerate(order))
 
 
-def interleave(kinds, measure, rounds=ROUNDS, warm=True):
+def interleave(kinds, measure, rounds=ROUNDS):
     """{kind: [value of each round]}; the first round warms up."""
     values = {k: [] for k in kinds}
-    for r in range(rounds + warm):
+    for r in range(rounds + 1):
         for kind in kinds:
             value = measure(kind)
-            if r >= warm:
+            if r:
                 values[kind].append(value)
     return values
 
 
-def settled(kinds, measure, rows, rounds=ROUNDS):
-    """What `rows` makes of the values; if its rows are not settled, of as many rounds again besides."""
-    values = interleave(kinds, measure, rounds)
+def until_settled(measure, rows):
+    """What `rows` makes of the values that `measure` gives; if they do not settle its rows, of as many again besides."""
+    values = measure()
     if any(r.rejected() for r in rows(values)) and not QUICK:
-        for kind, more in interleave(kinds, measure, rounds, warm=False).items():
+        for kind, more in measure().items():
             values[kind] += more
     return rows(values)
 

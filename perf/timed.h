@@ -22,7 +22,7 @@ struct timed {
 	struct frame in;
 	enum mz_reason reason;  // 0: not a pipeline
 	enum mz_dir dir;
-	int same;               // keys as the case before had them, else keys that go on behind its
+	const char *after;      // a program for the same keys behind it, not timed; NULL: none
 	double ns[MAX_ROUNDS];
 };
 
