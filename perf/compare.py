@@ -32,7 +32,7 @@ def built(out, commit):
 
 
 def measured(tree, into):
-    """{row: its ratio to the floor}, of one run."""
+    """{row: its ratio to the floor, or what it counts where the floor is nothing}, of one run."""
     into.mkdir(parents=True, exist_ok=True)
     (into / "results.json").unlink(missing_ok=True)
     env = {**os.environ, "ROWS": os.environ.get("ROWS", "1"), "BIN": f"{tree}/build/bin", "PERF": f"{tree}/build/perf"}
@@ -40,11 +40,12 @@ def measured(tree, into):
     if not (into / "results.json").exists():
         sys.exit(f"compare: {tree.name}: {done.stderr.strip()[-300:]}")
     rows = json.loads((into / "results.json").read_text())["rows"]
-    return {r["id"]: (r["what"], r["better"], r["ratios"]["floor"]) for r in rows}
+    return {r["id"]: (r["what"], r["better"], r["ratios"]["floor"] or r["ours"]) for r in rows}
 
 
 def verdict(better, a, b):
-    change = statistics.median(b) / statistics.median(a) - 1
+    before, after = statistics.median(a), statistics.median(b)
+    change = after / before - 1 if before else float(after > 0)
     apart = max(a) < min(b) or max(b) < min(a)
     if not apart or abs(change) < LEAST:
         return change, "noise"
