@@ -11,8 +11,8 @@ import sys
 import time
 
 from daemon import call_rows, memory_rows, restart_rows
-from rows import (BIN, CPU, PERF, QUICK, ROOT, ROUNDS, SECONDS, Bounded, Row, inside, interleave, machine,
-                  ns, run, server, steal, table, until_settled)
+from rows import (BIN, CPU, PERF, QUICK, ROUNDS, SECONDS, Bounded, Row, inside, interleave, is_known, known_rows, machine,
+                  ns, reasons, run, server, steal, table, until_settled)
 from packets import packet_rows
 from shaping import shaping_rows
 
@@ -260,26 +260,12 @@ def settings():
     return {"mtu": {"underlay": 1500, "endpoint": int(os.environ["MTU"])}, "congestion_control": "cubic",
             "offloads": "TSO, GSO, GRO and checksum on; ovs-geneve: checksum, TSO off at the endpoints "
                         "(packet sockets); row 8: tx checksum off, GRO on",
+            "superpackets": "TCP over IPv4 in up to 192 KB (BIG TCP) but vxlan+bridge and ovs-geneve, which cannot: 64 KB",
             "pinned": "sender, softirq, receiver and ovs-vswitchd on one CPU; rows 16 to 23, 27 and 28 not pinned",
             "state": "rows 26 and 27: in memory; row 28: on disk"}
 
 
 MOST_KNOWN = 4
-
-
-def number(id):
-    """6kd, 6c: row 6 of the plan's table."""
-    return re.match(r"\d+", id)[0]
-
-
-def reasons():
-    """What need not hold, each with its reason: rows and programs, lines "| NAME | ..." of KNOWN_ROWS.md."""
-    with open(os.path.join(ROOT, "perf", "KNOWN_ROWS.md")) as f:
-        return set(re.findall(r"^\| (\w+) \|", f.read(), re.M))
-
-
-def known_rows():
-    return {number(name) for name in reasons() if name[0].isdigit()}
 
 
 def main():
@@ -308,7 +294,7 @@ def main():
     print(f"{head['machine']}, {head['kernel']}, commit {head['commit']}, steal {head['steal']:.1%}, "
           f"{head['seconds']} s; {os.path.relpath(path)}")
     known = known_rows()
-    missed = [r["id"] for r in rows if (not r["holds"] or r["rejected"]) and number(r["id"]) not in known]
+    missed = [r["id"] for r in rows if (not r["holds"] or r["rejected"]) and not is_known(r["id"])]
     if missed:
         print(f"bench: neither hold nor stand in perf/KNOWN_ROWS.md: {' '.join(missed)}", file=sys.stderr)
     if len(known) > MOST_KNOWN:

@@ -20,6 +20,26 @@ CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN")
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
+def number(id):
+    """6kd, 6c: row 6 of the plan's table."""
+    return re.match(r"\d+", id)[0]
+
+
+def reasons():
+    """What need not hold, each with its reason: rows and programs, lines "| NAME | ..." of KNOWN_ROWS.md."""
+    with open(os.path.join(ROOT, "perf", "KNOWN_ROWS.md")) as f:
+        return set(re.findall(r"^\| (\w+) \|", f.read(), re.M))
+
+
+def known_rows():
+    return {name for name in reasons() if name[0].isdigit()}
+
+
+def is_known(id):
+    """By itself, or with all of its number."""
+    return not {id, number(id)}.isdisjoint(known_rows())
+
+
 def ns(name):
     return f"{RUN}-{name}"
 
@@ -68,9 +88,9 @@ def interleave(kinds, measure, rounds=ROUNDS):
 
 
 def until_settled(measure, rows):
-    """What `rows` makes of the values that `measure` gives; if they do not settle its rows, of as many again besides."""
+    """What `rows` makes of the values that `measure` gives; if they leave its rows in doubt, of as many again besides."""
     values = measure()
-    if any(r.rejected() for r in rows(values)) and not QUICK:
+    if any(r.doubtful() for r in rows(values)) and not QUICK:
         for kind, more in measure().items():
             values[kind] += more
     return rows(values)
@@ -94,17 +114,21 @@ class Row:
             return statistics.median(self.values["ours"]) / self.quoted[name]
         return statistics.median(self.pairs(name))
 
-    def settled(self, name, factor):
-        """Whether half of the pairs agree on the ratio, or most of them on which side of its target it is."""
+    def sure(self, name, factor):
+        """Whether most of the pairs agree on which side of its target the ratio is."""
         if name in self.quoted:
             return True
         pairs, under = self.pairs(name), self.ratio(name) <= factor
-        same = sum((p <= factor) == under for p in pairs)
-        return len(pairs) < LEAST_ROUNDS or together(pairs) >= len(pairs) / 2 or same >= AGREE * len(pairs)
+        return len(pairs) < LEAST_ROUNDS or sum((p <= factor) == under for p in pairs) >= AGREE * len(pairs)
+
+    def doubtful(self):
+        """Whether more rounds may change the verdict; of what need not hold nobody asks."""
+        return not is_known(self.id) and not all(self.sure(n, f) for n, f in self.target.items())
 
     def rejected(self):
-        """How fast the machine is may change from round to round, for both of a pair alike: pairs have to agree."""
-        return not all(self.settled(n, f) for n, f in self.target.items())
+        """How fast the machine is may change from round to round, for both of a pair alike: half of the pairs have to
+        agree on the ratio, or most on the verdict."""
+        return not all(self.sure(n, f) or together(self.pairs(n)) >= len(self.pairs(n)) / 2 for n, f in self.target.items())
 
     def holds(self):
         # target: {name: factor} of ours over name; "better" says which way.

@@ -41,12 +41,19 @@ static __always_inline void mz_fill_eth(struct mz_eth *eth, const struct mz_host
 	eth->proto = type;
 }
 
+/* What a length field of 16 bits says of so many bytes: 0 of a superpacket too large to say. The kernel
+ * knows its length, and writes those of its segments. */
+static __always_inline __u32 mz_length_field(__u32 bytes)
+{
+	return bytes & ((bytes >> 16) - 1) >> 16;
+}
+
 /* Word by word: what is written in pieces costs a store each, and is slow to read again at once,
  * which is why the sum is of the words and not of what stands there. */
 static __always_inline void mz_fill_ip4(struct iphdr *ip, __u32 total, __u32 tos, __u32 ttl, __be32 dst)
 {
 	const __be16 life = mz_htons((__u16)(ttl << 8 | IPPROTO_UDP)), df = mz_htons(MZ_IP4_DF);
-	const __be32 src = mz_cfg.self_ip4.w[3], first = mz_htonl(0x45u << 24 | tos << 16 | (total & 0xffff));
+	const __be32 src = mz_cfg.self_ip4.w[3], first = mz_htonl(0x45u << 24 | tos << 16 | mz_length_field(total));
 
 	*(__be32 *)ip = first;
 	ip->id = 0; /* atomic datagram, RFC 6864 */
@@ -64,7 +71,7 @@ static __always_inline void mz_fill_ip6(struct mz_ip6 *ip, __u32 payload, __u8 t
 					const struct mz_addr *dst, __u16 entropy)
 {
 	ip->flow = mz_htonl(6u << 28 | (__u32)tos << 20 | entropy);
-	ip->payload = mz_htons((__u16)payload);
+	ip->payload = mz_htons((__u16)mz_length_field(payload));
 	ip->next = IPPROTO_UDP;
 	ip->hops = hops;
 	ip->src = mz_cfg.self_ip6;
@@ -78,7 +85,7 @@ static __always_inline void mz_fill_udp(struct udphdr *udp, __u32 len, __u32 has
 	__be32 *w = (__be32 *)udp;
 
 	w[0] = mz_htonl((MZ_UDP_PORT_MIN | (hash & 0x3fff)) << 16 | MZ_GENEVE_PORT);
-	w[1] = mz_htonl(len << 16);
+	w[1] = mz_htonl(mz_length_field(len) << 16);
 }
 
 static __always_inline void mz_fill_geneve(struct mz_pkt *p, struct mz_geneve *g)
@@ -228,7 +235,7 @@ static __always_inline int mz_hop4(struct mz_pkt *p)
 	ip = (struct iphdr *)(eth + 1);
 	udp = (struct udphdr *)(ip + 1);
 	mz_fill_eth(eth, &p->nh, mz_htons(ETH_P_IP));
-	mz_fill_ip4(ip, mz_ntohs(udp->len) + 20u, p->outer_tos, p->outer_ttl - 1, p->nh.ip.w[3]);
+	mz_fill_ip4(ip, udp->len ? mz_ntohs(udp->len) + 20u : 0, p->outer_tos, p->outer_ttl - 1, p->nh.ip.w[3]);
 	udp->check = 0;
 	return MZ_NEXT;
 }

@@ -235,13 +235,13 @@ oneway_end() {
 	rm "$TOPO_DIR/oneway" "$TOPO_DIR/counted"
 }
 # A TCP connection from NS to ENDPOINT's ADDRESS, over which data goes until
-# tcp_end (or N bytes have gone); that succeeds when all of it arrived as sent.
+# tcp_end (or N bytes have gone, WRITE of them at once); that succeeds when all of it arrived as sent.
 # The longest stall of the sender is in $TCP_STALL.
-tcp_begin() { # FROM TO ADDRESS [N]
+tcp_begin() { # FROM TO ADDRESS [N [WRITE]]
 	touch "$TOPO_DIR/giving"
 	start "$2" "$TOPO_DIR/took" "$TRAFFIC" take 8
 	wait_for 5 on "$2" bash -c 'ss -ltn | grep -q ":8 "'
-	start "$1" "$TOPO_DIR/gave" "$TRAFFIC" give "$3" 8 "${4:-$TOPO_DIR/giving}"
+	start "$1" "$TOPO_DIR/gave" "$TRAFFIC" give "$3" 8 "${4:-$TOPO_DIR/giving}" ${5:-}
 }
 tcp_end() {
 	local outcome bytes

@@ -15,7 +15,7 @@
 #       FILE disappears; prints "sent N"
 #   traffic.py take PORT                     TCP, one connection: reads to its end
 #       and answers with length and digest
-#   traffic.py give ADDRESS PORT FILE        sends over one TCP connection until
+#   traffic.py give ADDRESS PORT FILE [WRITE]  sends over one TCP connection, WRITE bytes at once, until
 #       FILE disappears (a number instead of FILE: that many bytes); prints
 #       "whole N longest_stall_ms N" when what arrived is what was sent
 #   traffic.py name NAME PORT [FILE]         TCP: answers each line with NAME (as echo), an HTTP
@@ -193,14 +193,15 @@ def take(port):
     s.sendall(report(n, digest))
 
 
-# A little at a time with a short send buffer: a stall of the path is one here.
-def give(address, port, until):
+# A little at a time with a short send buffer: a stall of the path is one here. Else much, with all the buffer there is.
+def give(address, port, until, write=4096):
     s = socket.create_connection((address, port), timeout=5)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+    if write == 4096:
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
     enough = int(until) if until.isdigit() else None
     n, digest, stall, last = 0, hashlib.sha256(), 0.0, time.monotonic()
     while n < enough if enough else os.path.exists(until):
-        data = struct.pack("!q", n) * 512
+        data = struct.pack("!q", n) * (write // 8)
         s.sendall(data)
         n += len(data)
         digest.update(data)
@@ -343,7 +344,7 @@ def digest(length):
 if __name__ == "__main__":
     command, args = sys.argv[1], sys.argv[2:]
     convert = {"echo": (str, int, str), "ask": (str, int, str, int), "flow": (str, int, float, str),
-               "begin": (str, int, str), "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str),
+               "begin": (str, int, str), "count": (int, str), "send": (str, int, str), "take": (int,), "give": (str, int, str, int),
                "name": (str, int, str), "spread": (str, int, int, int), "talk": (str, int, str), "listen": (str, int, str),
                "refused": (str, int, str), "digest": (int,)}[command]
     globals()[command](*(f(a) for f, a in zip(convert, args)))

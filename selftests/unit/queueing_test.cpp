@@ -547,6 +547,7 @@ TEST_F(QueueingTest, MissingLink) {
     EXPECT_EQ(code(tx_queues(*l_, row.ifindex)), row.code);
     EXPECT_EQ(code(set_gso_max(*l_, row.ifindex, 0)), row.code);
     EXPECT_EQ(code(set_gso_max(*l_, row.ifindex, 9000)), row.code);
+    EXPECT_EQ(code(gso_limits(*l_, row.ifindex)), row.code);
   }
 }
 
@@ -571,8 +572,9 @@ TEST_F(QueueingTest, GsoMax) {
   for (unsigned bytes : {16000u, 100000u, 65000u, 0u}) {
     ASSERT_OK(set_gso_max(*l_, i_, bytes));
     read();
-    EXPECT_EQ(all, bytes != 0 ? bytes : 65536u);
+    EXPECT_EQ(all, bytes != 0 ? std::min(bytes, 65536u) : 65536u) << "IPv6 would make jumbograms";
     EXPECT_EQ(v4, !apart ? 0 : bytes != 0 ? bytes : 65536u);
+    EXPECT_EQ(must(gso_limits(*l_, i_)).ipv4, apart ? v4 : 65536u);
   }
   EXPECT_EQ(code(set_gso_max(*l_, i_, 1u << 30)), Code::invalid_argument);
   read();

@@ -125,10 +125,18 @@ Result<> set_queueing(Netlink& nl, unsigned ifindex, const QueueingSpec& spec,
 // untouched.
 Result<> clear_queueing(Netlink& nl, unsigned ifindex);
 
-// The most that a packet handed to the link may hold, in bytes, headers included; for
-// IPv4 too where the kernel tells them apart (Linux 6.3). 0 = the kernel's default: 65,536,
-// or what the driver can if that is less. Error: invalid_argument (more than the driver's
-// limit).
+inline constexpr unsigned kGsoDefault = 65536;  // GSO_LEGACY_MAX_SIZE
+
+// Bytes of the largest superpackets, headers included.
+struct GsoLimits {
+  unsigned ipv4 = kGsoDefault;    // of TCP over IPv4: above the default "BIG TCP" (Linux 6.3)
+  unsigned driver = kGsoDefault;  // what the driver can; where the kernel does not say, it is before 6.0
+};
+Result<GsoLimits> gso_limits(Netlink& nl, unsigned ifindex);
+
+// Sets that of TCP over IPv4, and that of all else where `bytes` are no more than 65,536: what is larger would be a
+// jumbogram with IPv6 (RFC 2675). 0 = the kernel's default: 65,536, or what the driver can if that
+// is less. Error: invalid_argument (more than the driver's limit).
 Result<> set_gso_max(Netlink& nl, unsigned ifindex, unsigned bytes);
 
 }  // namespace mizar::net

@@ -391,7 +391,12 @@ v1::GoalState Daemon::state() const {
   v1::GoalState all = applied_.all();
   merge_into(all, added_);
   all.mutable_label_sets()->MergeFrom(newer_.sets());
-  if (newer_.endpoints().empty()) return all;
+  add_newer_labels(all);
+  return all;
+}
+
+void Daemon::add_newer_labels(v1::GoalState& all) const {
+  if (newer_.endpoints().empty()) return;
   std::unordered_map<std::string, v1::Endpoint*> by_key;
   for (auto& e : *all.mutable_endpoints()) by_key.emplace(object_key(e.vpc(), e.name()), &e);
   for (const auto& l : newer_.endpoints()) {
@@ -402,7 +407,6 @@ v1::GoalState Daemon::state() const {
     *e->second->mutable_ports() = l.ports();
     *e->second->mutable_security_groups() = l.security_groups();
   }
-  return all;
 }
 
 // ---- making it true -----------------------------------------------------------

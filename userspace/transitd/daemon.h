@@ -123,6 +123,8 @@ class Daemon {
   [[nodiscard]] Dataplane& dataplane() { return dp_; }
   // Largest IP packet of an endpoint the underlay carries in one piece.
   [[nodiscard]] unsigned endpoint_mtu() const;
+  // Bytes of TCP's superpackets over IPv4, of endpoints that are kept to no rate.
+  unsigned largest_superpacket();
   [[nodiscard]] unsigned uplink() const { return uplink_; }
   [[nodiscard]] const std::string& uplink_name() const { return uplink_name_; }
 
@@ -171,6 +173,7 @@ class Daemon {
   // Qdiscs of the uplink and of endpoints for what is kept to rates, then shapers and levels.
   Result<> ensure_qos();
   void ensure_queueing();
+  void follow_uplink(std::chrono::steady_clock::time_point now);
   void ensure_uplink_queueing();
   void ensure_endpoint_queueing();
   [[nodiscard]] std::uint64_t uplink_rate(const Goal& goal) const;  // bits a second; 0 = none
@@ -249,13 +252,16 @@ class Daemon {
   [[nodiscard]] std::string host_label(std::uint32_t id) const;
   // What plans and callers have said of endpoints, by key: read once for all of them.
   struct Said {
-    v1::GoalState all;
-    std::unordered_map<std::string, const v1::Endpoint*> endpoints;  // of `all`
-    std::unordered_set<std::string> added;                           // here, by AddEndpoint
+    v1::GoalState all;  // its endpoints alone
+    std::unordered_map<std::string, v1::Endpoint*> endpoints;  // of `all`
+    std::unordered_set<std::string> added;                     // here, by AddEndpoint
   };
   [[nodiscard]] Said said() const;
+  // Labels that are newer than what `all` says of its endpoints.
+  void add_newer_labels(v1::GoalState& all) const;
   Result<v1::EndpointStatus> endpoint_status(const std::string& key) const;
-  [[nodiscard]] v1::EndpointStatus status_of(const std::string& key, const EndpointSpec& e, const Said& said) const;
+  // Takes what was said of it out of `said`.
+  [[nodiscard]] v1::EndpointStatus status_of(const std::string& key, const EndpointSpec& e, Said& said) const;
 
   // A caller who waits for the second look.
   struct PendingTop {
@@ -319,6 +325,8 @@ class Daemon {
   std::uint64_t link_rate_ = 0;                           // bits a second; 0 = it does not say
   std::map<unsigned, net::Queueing> endpoint_queueing_;   // by ifindex
   std::map<std::string, unsigned> superpackets_;          // bytes, by endpoint
+  unsigned largest_superpacket_ = 0;                      // bytes, of endpoints without a rate
+  std::chrono::steady_clock::time_point next_look_;       // at the uplink's
   std::vector<LabelChange> unstored_;  // in force, and not yet told
   Goal goal_;
   std::optional<mz_cfg> cfg_;  // of the loaded programs

@@ -189,6 +189,7 @@ void Daemon::tend() {
   const auto now = std::chrono::steady_clock::now();
   if (finish_leaving(now)) retry_pending();  // what waited for their place
   ensure_groups(false);
+  follow_uplink(now);
   tend_policies();
   if (dp_.loaded())
     if (auto rc = qos_.tune(goal_, now); !rc) log::warning("qos: {}", rc.error().what);

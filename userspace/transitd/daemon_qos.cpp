@@ -154,6 +154,22 @@ void Daemon::ensure_uplink_queueing() {
   queueing_ = spec.kind;
 }
 
+// Bytes of TCP's superpackets over IPv4: what the uplink takes, which is its administrator's to say.
+// Under an IPv6 header a packet of more than 64 KB would be a jumbogram, which nobody forwards.
+unsigned Daemon::largest_superpacket() {
+  if (uplink_ == 0 || goal_.overhead() != MZ_OVERHEAD4) return kSuperpacket;
+  const auto limits = net::gso_limits(netlink_, uplink_);
+  return limits ? std::max(limits->ipv4, kSuperpacket) : kSuperpacket;
+}
+
+// The kernel tells nobody when it changes.
+void Daemon::follow_uplink(std::chrono::steady_clock::time_point now) {
+  if (now < next_look_) return;
+  next_look_ = now + std::chrono::seconds(1);
+  if (ports_.empty() || largest_superpacket() == largest_superpacket_) return;
+  ensure_endpoint_queueing();
+}
+
 // What an endpoint receives waits on its interface, where fq can keep it. Its own superpackets
 // are no longer than a millisecond of the slowest rate that they are kept to: a shorter queue, even
 // spacing, and turns of equal length where several wait.
@@ -162,6 +178,7 @@ void Daemon::ensure_endpoint_queueing() {
                       options_.queueing != "htb";
   const net::Queueing kind = wanted ? net::choose_queueing(*queueing_support_, 1) : net::Queueing::none;
   const std::uint64_t uplink = uplink_rate(goal_);
+  largest_superpacket_ = largest_superpacket();
   for (const auto& [key, port] : ports_) {
     const auto e = goal_.endpoints.find(key);
     if (e == goal_.endpoints.end()) continue;
@@ -178,10 +195,11 @@ void Daemon::ensure_endpoint_queueing() {
         endpoint_queueing_[port.ifindex] = kind;
       }
     }
-    const unsigned bytes = superpacket_of(slowest_of(goal_, e->second, uplink));
+    const std::uint64_t rate = slowest_of(goal_, e->second, uplink);
+    const unsigned bytes = rate != 0 ? superpacket_of(rate) : largest_superpacket_;
     const auto before = superpackets_.find(key);
-    if ((before == superpackets_.end() ? kSuperpacket : before->second) == bytes) continue;
-    if (auto rc = Interfaces::set_superpacket(e->second, bytes == kSuperpacket ? 0 : bytes); !rc)
+    if (before != superpackets_.end() && before->second == bytes) continue;  // else an earlier run's may stand
+    if (auto rc = interfaces_.set_superpacket(e->second, port, bytes == kSuperpacket ? 0 : bytes); !rc)
       log::warning("endpoint {}: {}", key, rc.error().what);
     superpackets_[key] = bytes;
   }

@@ -22,7 +22,9 @@ std::string Daemon::endpoint_by_ifindex(unsigned ifindex) const {
 
 Daemon::Said Daemon::said() const {
   Said out;
-  out.all = state();
+  applied_.add_endpoints_to(out.all);
+  added_.add_endpoints_to(out.all);
+  add_newer_labels(out.all);
   for (auto& m : *out.all.mutable_endpoints()) out.endpoints[object_key(m.vpc(), m.name())] = &m;
   const auto& all = out.all.endpoints();  // those that were added come last
   for (auto m = all.begin() + applied_.endpoints(); m != all.end(); ++m) out.added.insert(object_key(m->vpc(), m->name()));
@@ -32,12 +34,13 @@ Daemon::Said Daemon::said() const {
 Result<v1::EndpointStatus> Daemon::endpoint_status(const std::string& key) const {
   const auto e = goal_.endpoints.find(key);
   if (e == goal_.endpoints.end()) return fail(Code::not_found, "endpoint {}: there is none", key);
-  return status_of(key, e->second, said());
+  Said all = said();
+  return status_of(key, e->second, all);
 }
 
-v1::EndpointStatus Daemon::status_of(const std::string& key, const EndpointSpec& e, const Said& said) const {
+v1::EndpointStatus Daemon::status_of(const std::string& key, const EndpointSpec& e, Said& said) const {
   v1::EndpointStatus s;
-  if (const auto m = said.endpoints.find(key); m != said.endpoints.end()) *s.mutable_endpoint() = *m->second;
+  if (const auto m = said.endpoints.find(key); m != said.endpoints.end()) s.mutable_endpoint()->Swap(m->second);
   s.mutable_endpoint()->set_mac(mac_text(e.mac));
   s.set_local(goal_.local(e));
   if (const auto& l = e.labels; goal_.local(e)) {
@@ -72,7 +75,7 @@ v1::EndpointStatus Daemon::status_of(const std::string& key, const EndpointSpec&
 
 v1::ListEndpointsReply Daemon::endpoints() const {
   v1::ListEndpointsReply reply;
-  const Said all = said();
+  Said all = said();
   for (const auto& [key, e] : goal_.endpoints) *reply.add_endpoints() = status_of(key, e, all);
   return reply;
 }

@@ -103,6 +103,11 @@ void check_uplink(v1::DoctorReply& r, Daemon& d) {
       fmt::format("endpoints get {} ({} - {} of headers, {})", d.endpoint_mtu(), link->mtu, over,
                   over == MZ_OVERHEAD4 ? "all hosts have IPv4" : "some hosts have IPv6 only"),
       link->mtu >= 1500 + over ? "" : fmt::format("an underlay MTU of {} or more gives endpoints 1500", 1500 + over));
+  if (const auto limits = net::gso_limits(*nl, link->index); limits && limits->driver > net::kGsoDefault)
+    add(r, "superpackets", Level::OK, fmt::format("TCP over IPv4 in up to {} bytes, of {}", d.largest_superpacket(), limits->driver),
+        d.largest_superpacket() > net::kGsoDefault || over != MZ_OVERHEAD4
+            ? ""
+            : fmt::format("'ip link set dev {} gso_ipv4_max_size 196608' saves CPU", link->name));
   if (const auto o = eth->get(link->name)) {
     const bool ok = o->tso && o->gso;
     add(r, "segmentation", ok ? Level::OK : Level::NOTE,
