@@ -24,7 +24,7 @@ const volatile __be32 source[4] = {};    /* of this host */
 const volatile __u8 erspan = 0;          /* else Geneve */
 const volatile __u32 sample = 1;
 const volatile __u32 rate = 10000;
-const volatile __u32 longest = 65535;
+const volatile __u32 longest = 0xffffffff;
 const volatile __u8 superpackets = 1; /* 0 where the underlay is IPv6: see above */
 const volatile __u32 vni = 0; /* of the collector; 0 = the packet's */
 
@@ -86,10 +86,11 @@ static __always_inline __u16 entropy(const struct mz_function_packet *p)
 	return (__u16)(0xc000 | h >> 18);
 }
 
+/* `total` of a superpacket may be more than 16 bits can say: 0 then, and the kernel goes by its own length. */
 static __always_inline void fill(struct headers *h, const struct mz_function_packet *p, __u32 total, __u32 sequence)
 {
-	__u32 id = vni ? vni : p->vni;
-	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64, .tot_len = bpf_htons((__u16)total), .frag_off = bpf_htons(0x4000),
+	__u32 id = vni ? vni : p->vni, length = total > 0xffff ? 0 : total;
+	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 64, .tot_len = bpf_htons((__u16)length), .frag_off = bpf_htons(0x4000),
 			    .protocol = erspan ? 47 : 17, .saddr = source[3], .daddr = collector[3] };
 
 	ip.check = checksum(&ip);
@@ -103,7 +104,7 @@ static __always_inline void fill(struct headers *h, const struct mz_function_pac
 	} else {
 		h->geneve.sport = bpf_htons(entropy(p));
 		h->geneve.dport = bpf_htons(6081);
-		h->geneve.len = bpf_htons((__u16)(total - 20));
+		h->geneve.len = bpf_htons((__u16)(length ? length - 20 : 0));
 		h->geneve.check = 0;
 		h->geneve.flags_proto = bpf_htonl(0x6558);
 		h->geneve.vni = bpf_htonl(id << 8);

@@ -6,6 +6,7 @@ set -eu
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/region.sh"
 need_root
+O=${O:-$(dirname "$BIN")}
 topo_begin mzt-bigtcp
 trap topo_end EXIT
 BIG=196608 USUAL=65536
@@ -36,13 +37,13 @@ fi
 ok "... which they follow" wait_for 5 makes red-a $BIG
 ok "... but for IPv6, where that were jumbograms" test "$(on red-a ip -d link show eth0 | grep -o 'gso_max_size [0-9]*')" = "gso_max_size $USUAL"
 
-# The largest frame that COMMAND has NS receive at eth0 is in $LARGEST.
+# The largest frame that COMMAND has arrive at NS's INTERFACE is in $LARGEST.
 LARGEST=0
-watch() { # NS COMMAND...
+watch() { # NS INTERFACE FILTER COMMAND...
 	local n=$1 pid rc=0
-	shift
-	start "$n" "$TOPO_DIR/tcpdump" tcpdump --immediate-mode -Q in -U -s 96 -ni eth0 -w "$TOPO_DIR/big.pcap" 'udp port 6081 or tcp'
+	start "$n" "$TOPO_DIR/tcpdump" tcpdump --immediate-mode -Q in -U -s 96 -ni "$2" -w "$TOPO_DIR/big.pcap" "$3"
 	pid=$STARTED
+	shift 3
 	wait_for 5 test -s "$TOPO_DIR/big.pcap"
 	"$@" || rc=$?
 	kill -INT "$pid"
@@ -57,23 +58,36 @@ print(largest)' "$TOPO_DIR/big.pcap")
 	rm "$TOPO_DIR/big.pcap"
 	return $rc
 }
+on_wire() { watch w2 eth0 "udp port 6081" "$@"; }
+received() { watch red-c eth0 tcp "$@"; }
 tcp() { # FROM TO ADDRESS: 200 MB
 	tcp_begin "$1" "$2" "$3" 200000000 1000000
 	tcp_end
 }
+big() { [[ $LARGEST -gt 100000 ]]; }
 
 # ---- straight ----------------------------------------------------------------------------
-ok "TCP through the tunnel, by a router" watch w2 tcp red-a red-c $C
-ok "... in packets of more than 64 KB on the wire" test "$LARGEST" -gt 100000
-ok "... and at its receiver" eval 'watch red-c tcp red-a red-c $C && [[ $LARGEST -gt 100000 ]]'
+ok "TCP through the tunnel, by a router" on_wire tcp red-a red-c $C
+ok "... in packets of more than 64 KB on the wire" big
+ok "... and at its receiver" eval 'received tcp red-a red-c $C && big'
 ok "... straight" test "$(count_of w1 DIRECT red)" -gt 100
-ok "on one host" eval 'watch red-c tcp red-b red-c $C && [[ $LARGEST -gt 100000 ]]'
-ok "over IPv6 inside" watch red-c tcp red-a red-c fd00:10:2::5
+ok "on one host" eval 'received tcp red-b red-c $C && big'
+ok "over IPv6 inside" received tcp red-a red-c fd00:10:2::5
 ok "... with what its header can say" test "$LARGEST" -gt 30000 -a "$LARGEST" -le $((USUAL + 14))
+
+# ---- copied --------------------------------------------------------------------------------
+on router ip addr add 10.77.9.9/32 dev lo
+on w1 ping -qc 1 -W 1 10.77.1.254 > "$TOPO_DIR/ping" # the next hop is resolved
+on w1 sysctl -qw net.ipv4.conf.eth0.forwarding=1   # what the kernel's FIB wants to be asked
+transit w1 function load "$O/bpf/functions/mirror.bpf.o" --at egress --vpc red --set collector=10.77.9.9 --set source=10.77.1.1 \
+	--set rate=100000 > "$TOPO_DIR/function"
+ok "with a mirror" watch router r1 "udp port 6081 and dst host 10.77.9.9" tcp red-a red-c $C
+ok "... which copies them" big
+transit w1 function remove mirror > "$TOPO_DIR/function"
 
 # ---- where something on the way takes less --------------------------------------------------
 gso router r2 $USUAL
-ok "by a router that takes less: whole" watch w2 tcp red-a red-c $C
+ok "by a router that takes less: whole" on_wire tcp red-a red-c $C
 ok "... in packets no larger than that" test "$LARGEST" -le $((USUAL + 14))
 gso router r2 $BIG
 for h in w1 w2; do

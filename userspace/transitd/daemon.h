@@ -324,7 +324,7 @@ class Daemon {
   std::string queueing_problem_;                          // why it is not better
   std::uint64_t link_rate_ = 0;                           // bits a second; 0 = it does not say
   std::map<unsigned, net::Queueing> endpoint_queueing_;   // by ifindex
-  std::map<std::string, unsigned> superpackets_;          // bytes, by endpoint
+  std::map<std::string, std::pair<unsigned, unsigned>> superpackets_;  // bytes made and given, by endpoint
   unsigned largest_superpacket_ = 0;                      // bytes, of endpoints without a rate
   std::chrono::steady_clock::time_point next_look_;       // at the uplink's
   std::vector<LabelChange> unstored_;  // in force, and not yet told

@@ -198,10 +198,12 @@ void Daemon::ensure_endpoint_queueing() {
     const std::uint64_t rate = slowest_of(goal_, e->second, uplink);
     const unsigned bytes = rate != 0 ? superpacket_of(rate) : largest_superpacket_;
     const auto before = superpackets_.find(key);
-    if (before != superpackets_.end() && before->second == bytes) continue;  // else an earlier run's may stand
-    if (auto rc = interfaces_.set_superpacket(e->second, port, bytes == kSuperpacket ? 0 : bytes); !rc)
+    const std::pair<unsigned, unsigned> sizes{bytes, largest_superpacket_};
+    if (before != superpackets_.end() && before->second == sizes) continue;  // else an earlier run's may stand
+    const auto said = [](unsigned b) { return b == kSuperpacket ? 0 : b; };
+    if (auto rc = interfaces_.set_superpackets(e->second, port, said(bytes), said(largest_superpacket_)); !rc)
       log::warning("endpoint {}: {}", key, rc.error().what);
-    superpackets_[key] = bytes;
+    superpackets_[key] = sizes;
   }
 }
 

@@ -161,14 +161,14 @@ Result<> Interfaces::bring_up(const EndpointSpec& e, const NetworkSpec& network,
   return {};
 }
 
-Result<> Interfaces::set_superpacket(const EndpointSpec& e, const LocalPort& port, unsigned bytes) {
+Result<> Interfaces::set_superpackets(const EndpointSpec& e, const LocalPort& port, unsigned made, unsigned given) {
   const auto* where = std::get_if<NetnsSpec>(&e.attach);
   if (!where) return {};
   auto inner = inner_end(*where);
   if (!inner) return tl::unexpected(inner.error());
-  // What waits for its turn at the host's end goes through that end's queue.
-  MZ_CHECK(net::set_gso_max(netlink_, port.ifindex, bytes > net::kGsoDefault ? bytes : 0));
-  return net::set_gso_max(inner->inside, inner->link.index, bytes);
+  // What waits for its time goes through the host's end; what comes straight does not.
+  MZ_CHECK(net::set_gso_max(netlink_, port.ifindex, given));
+  return net::set_gso_max(inner->inside, inner->link.index, made);
 }
 
 Result<> Interfaces::set_udp_superpackets(const EndpointSpec& e, bool on) {

@@ -24,9 +24,9 @@ class Interfaces {
   Result<LocalPort> make(const EndpointSpec& e, unsigned mtu);
   // Up on both ends, with address, default route and MTU.
   Result<> bring_up(const EndpointSpec& e, const NetworkSpec& network, const LocalPort& port);
-  // The largest superpacket that an endpoint of a veth makes, and is given whole: bytes, headers
-  // included; 0 = the kernel's default. Above that default of TCP over IPv4 alone.
-  Result<> set_superpacket(const EndpointSpec& e, const LocalPort& port, unsigned bytes);
+  // The largest superpackets that an endpoint of a veth makes, and that it is given whole: bytes,
+  // headers included; 0 = the kernel's default. Above that default of TCP over IPv4 alone.
+  Result<> set_superpackets(const EndpointSpec& e, const LocalPort& port, unsigned made, unsigned given);
   // Whether an endpoint of a veth makes superpackets of UDP.
   static Result<> set_udp_superpackets(const EndpointSpec& e, bool on);
   // Removes it; gone already is no error. Returns without waiting for RCU.
