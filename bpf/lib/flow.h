@@ -51,12 +51,18 @@ static __always_inline struct mz_flow *mz_flow_behind(struct mz_talk *t, const s
 	return f;
 }
 
-int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex);
+/* How mz_flow_enter_answers() is to do it. */
+enum mz_answers_how {
+	MZ_ANSWERS_FIRST,   /* unless they would be taken for another flow's */
+	MZ_ANSWERS_AGAIN,   /* another backend has been chosen, which the flow is told */
+	MZ_ANSWERS_REFUSED, /* none could be: the flow goes, too */
+};
 
-/* The entry by which the backend's answers find the flow: their own key. But a client
- * that is its own backend would not take a packet from itself: it comes from the
- * service's address, and what it answers goes there, as a flow of its own. */
-__noinline int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex)
+int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex, __u32 how);
+
+/* The entry by which the backend's answers find the flow: their own key. Returns 1, and enters nothing, if at
+ * first they would be taken for another flow's. */
+__noinline int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex, __u32 how)
 {
 	__u32 slot = ifindex & (MZ_PORTS - 1);
 	struct mz_flow_key key = {};
@@ -65,10 +71,22 @@ __noinline int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex)
 
 	if (!t || t->trace)
 		return 0;
+	key = t->flow;
+	used = mz_lookup(mz_flow_use, &slot);
+	if (how == MZ_ANSWERS_REFUSED) {
+		if (!mz_remove(mz_flows, &key) && used)
+			mz_atomic_add(used, -1);
+		return 0;
+	}
+	if (how == MZ_ANSWERS_AGAIN) {
+		r = mz_lookup(mz_flows, &key);
+		if (r)
+			mz_flow_serve(r, t);
+	}
 	r = mz_flow_blank(ifindex, mz_now());
 	if (!r)
 		return 0;
-	key = t->flow;
+	mz_answers_key(&key, t);
 	if (t->nat & MZ_FLOW_F_SELF) {
 		r->to = t->flow.local;
 		r->to_port = t->flow.local_port;
@@ -76,20 +94,19 @@ __noinline int mz_flow_enter_answers(struct mz_talk *t, __u32 ifindex)
 		r->opener = MZ_DIR_INGRESS;
 		r->flags = (__u8)(t->event == MZ_L4_OPEN ? t->nat | MZ_FLOW_F_HANDSHAKE : t->nat);
 		mz_flow_enter(r, t->flow.proto, MZ_FLOW_OPENING);
-		key.local_port = t->to_port;
-		key.remote_port = t->flow.local_port;
 	} else {
 		r->to = t->flow.remote;
 		r->to_port = t->flow.remote_port;
 		r->flags = MZ_FLOW_F_REVERSE;
-		key.remote = t->to;
-		key.remote_port = t->to_port;
 	}
-	used = mz_lookup(mz_flow_use, &slot);
-	if (mz_insert_new(mz_flows, &key, r))
-		mz_insert(mz_flows, &key, r); /* in the place of one that ended */
-	else if (used)
-		mz_atomic_add(used, 1);
+	if (!mz_insert_new(mz_flows, &key, r)) {
+		if (used)
+			mz_atomic_add(used, 1);
+		return 0;
+	}
+	if (how == MZ_ANSWERS_FIRST && mz_clashes(t, ifindex))
+		return 1;
+	mz_insert(mz_flows, &key, r); /* in the place of one that ended */
 	return 0;
 }
 
@@ -145,12 +162,12 @@ static __always_inline void mz_talk_of(struct mz_talk *t, const struct mz_flow *
 /* What asks for a choice when an endpoint begins a flow. */
 #define MZ_EP_F_CHOICE (MZ_EP_F_VIPS | MZ_EP_F_OUT | MZ_EP_F_PEERED)
 
-/* To a peer that only answers may reach. */
-static __noinline int mz_only_answers(const struct mz_talk *t)
+/* MZ_NET_F_* of where the other end is. */
+static __noinline __u32 mz_remote_flags(const struct mz_talk *t)
 {
 	const struct mz_network *net = mz_network_of(t->flow.vni, &t->flow.remote);
 
-	return net && (net->flags & MZ_NET_F_ANSWERS);
+	return net ? net->flags : 0;
 }
 
 /* Where a new flow of an endpoint goes, if not where it says, and whether it may. */
@@ -162,14 +179,24 @@ static __always_inline int mz_choose(struct mz_pkt *p, __u32 nat, __u32 ifindex)
 	t->trace = p->trace;
 	t->event = p->event;
 	if (nat & MZ_EP_F_VIPS)
-		why = mz_vip_choose(t, ifindex);
+		why = mz_vip_choose(t, ifindex, 0);
 	if (why)
 		return mz_end(p, MZ_ACT_REFUSE, (enum mz_reason)why);
-	if ((nat & MZ_EP_F_PEERED) && !t->opens && mz_only_answers(t))
+	if ((nat & MZ_EP_F_PEERED) && !t->opens && (mz_remote_flags(t) & MZ_NET_F_ANSWERS)) /* which alone may go there */
 		return mz_drop(p, MZ_R_PEER_ANSWERS);
 	if ((nat & MZ_EP_F_OUT) && !t->opens)
 		why = mz_snat_choose(t);
 	return why ? mz_drop(p, (enum mz_reason)why) : MZ_NEXT;
+}
+
+/* Its first choice clashes, which is found out when policy has let it in and its entry is written: another one,
+ * or it is taken back. */
+static __always_inline int mz_choose_again(struct mz_pkt *p, __u32 ifindex)
+{
+	int why = mz_vip_choose(&p->talk, ifindex, 1);
+
+	mz_flow_enter_answers(&p->talk, ifindex, why ? MZ_ANSWERS_REFUSED : MZ_ANSWERS_AGAIN);
+	return why ? mz_end(p, MZ_ACT_REFUSE, (enum mz_reason)why) : MZ_NEXT;
 }
 
 /* Whether the flow was allowed by the policy that stands, for the label set that the
@@ -183,13 +210,6 @@ static __always_inline int mz_flow_judged(const struct mz_flow *f, __u32 policy,
 	if (dir == MZ_DIR_INGRESS)
 		other |= f->label ^ label;
 	return !other; /* one branch: each is a way more to walk */
-}
-
-static __always_inline int mz_is_outside(const struct mz_talk *t)
-{
-	const struct mz_network *net = mz_network_of(t->flow.vni, &t->flow.remote);
-
-	return net && (net->flags & (MZ_NET_F_OUTSIDE | MZ_NET_F_PEER));
 }
 
 __u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how, __u32 policy, __u32 label);
@@ -224,7 +244,7 @@ __noinline __u32 mz_flow_asks(const struct mz_talk *t, __u32 ifindex, __u32 how,
 		opener = f->opener;
 	}
 	if (opener == MZ_DIR_EGRESS)
-		return mz_is_outside(t) ? 1u << MZ_POLICY_OUT : 0;
+		return mz_remote_flags(t) & (MZ_NET_F_OUTSIDE | MZ_NET_F_PEER) ? 1u << MZ_POLICY_OUT : 0;
 	return t->nat & MZ_FLOW_F_SELF ? 0 : MZ_POLICY_RECEIVER;
 }
 
@@ -279,8 +299,8 @@ static __always_inline int mz_track(struct mz_pkt *p, __u32 nat, enum mz_dir dir
 		if (mz_unlikely(t->opens)) {
 			if (t->opens > 1)
 				p->qos_class = (__u8)(t->opens >> 1 | MZ_LEVEL_TOLD);
-			if (dir == MZ_DIR_EGRESS && (t->nat & MZ_FLOW_F_NAT))
-				mz_flow_enter_answers(t, ifindex);
+			if (dir == MZ_DIR_EGRESS && (t->nat & MZ_FLOW_F_NAT) && mz_unlikely(mz_flow_enter_answers(t, ifindex, MZ_ANSWERS_FIRST)))
+				MZ_TRY(mz_choose_again(p, ifindex));
 		}
 	}
 	return mz_unlikely(t->nat) ? mz_flow_translate(p, dir) : MZ_NEXT;

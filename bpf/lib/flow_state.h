@@ -147,7 +147,7 @@ static __always_inline struct mz_flow *mz_flow_blank(__u32 ifindex, __u32 now)
 }
 
 /* Where a flow goes that has been chosen for. */
-static __always_inline void mz_flow_serve(struct mz_flow *f, const struct mz_talk *t)
+static __noinline void mz_flow_serve(struct mz_flow *f, const struct mz_talk *t)
 {
 	f->to = t->to;
 	f->to_port = t->to_port;

@@ -38,21 +38,28 @@ static __always_inline const struct mz_backend *mz_backend_kept(const struct mz_
 	return b;
 }
 
+/* The key of what t's backend answers. But a client that is its own backend would not take a packet from
+ * itself: it comes from the service's address, and what it answers goes there, as a flow of its own. */
+static __noinline void mz_answers_key(struct mz_flow_key *key, const struct mz_talk *t)
+{
+	if (mz_addr_eq(&t->to, &t->flow.local)) {
+		key->local_port = t->to_port;
+		key->remote_port = t->flow.local_port;
+	} else {
+		key->remote = t->to;
+		key->remote_port = t->to_port;
+	}
+}
+
 /* Has the endpoint a flow already that looks like this one behind its translation? */
-static __always_inline int mz_clashes(const struct mz_talk *t, const struct mz_backend *b, __u32 ifindex)
+static __noinline int mz_clashes(const struct mz_talk *t, __u32 ifindex)
 {
 	struct mz_flow_key *key = mz_own_key(&t->flow);
 	const struct mz_flow *f;
 
 	if (!key)
 		return 0;
-	if (mz_addr_eq(&b->ip, &t->flow.local)) { /* itself: what it answers comes from there */
-		key->local_port = b->port;
-		key->remote_port = t->flow.local_port;
-	} else {
-		key->remote = b->ip;
-		key->remote_port = b->port;
-	}
+	mz_answers_key(key, t);
 	f = mz_lookup(mz_flows, key);
 	if (!f || f->ifindex != ifindex || (f->flags & MZ_FLOW_F_SELF))
 		return 0;
@@ -62,20 +69,20 @@ static __always_inline int mz_clashes(const struct mz_talk *t, const struct mz_b
 		if (mz_addr_eq(&key->remote, &t->flow.remote) && key->remote_port == t->flow.remote_port)
 			return 0; /* this flow's own */
 		f = mz_lookup(mz_flows, key);
-		if (!f || !(f->flags & MZ_FLOW_F_NAT) || !mz_addr_eq(&f->to, &b->ip))
+		if (!f || !(f->flags & MZ_FLOW_F_NAT) || !mz_addr_eq(&f->to, &t->to))
 			return 0;
 	}
 	/* One that both sides have closed, or one has reset, may be opened anew. */
 	return f->state < MZ_FLOW_CLOSED && (__s32)(mz_now() - f->seen) <= (__s32)f->timeout;
 }
 
-/* A function of its own: it is tried in several places. */
-static __noinline int mz_pick(struct mz_talk *t, const struct mz_backend *b, __u32 ifindex)
+/* A function of its own: it is tried in several places. `careful`: whether to look if it clashes. */
+static __noinline int mz_pick(struct mz_talk *t, const struct mz_backend *b, __u32 ifindex, __u32 careful)
 {
-	if (mz_clashes(t, b, ifindex))
-		return 0;
 	t->to = b->ip;
 	t->to_port = b->port;
+	if (careful && mz_clashes(t, ifindex))
+		return 0;
 	t->from_port = t->flow.local_port;
 	t->nat = (__u8)(mz_addr_eq(&b->ip, &t->flow.local) ? MZ_FLOW_F_NAT | MZ_FLOW_F_SELF : MZ_FLOW_F_NAT);
 	t->opens = 1;
@@ -92,7 +99,7 @@ static __always_inline __u32 mz_talk_hash(const struct mz_flow_key *k)
 }
 
 /* By its table; a clash tries the next rows. 0: none. */
-static __always_inline __u32 mz_pick_balanced(struct mz_talk *t, const struct mz_vip *vip, __u32 ifindex, int *why)
+static __always_inline __u32 mz_pick_balanced(struct mz_talk *t, const struct mz_vip *vip, __u32 ifindex, __u32 careful, int *why)
 {
 	__u32 hash = mz_talk_hash(&t->flow), id = 0;
 	const struct mz_backend *b;
@@ -102,18 +109,19 @@ static __always_inline __u32 mz_pick_balanced(struct mz_talk *t, const struct mz
 		b = mz_backend_at(vip, hash + i, &id);
 		if (!b)
 			return 0;
-		if (mz_pick(t, b, ifindex))
+		if (mz_pick(t, b, ifindex, careful))
 			return id;
 		*why = MZ_R_FLOW_CLASH;
 	}
 	return 0;
 }
 
-int mz_vip_choose(struct mz_talk *t, __u32 ifindex);
+int mz_vip_choose(struct mz_talk *t, __u32 ifindex, __u32 careful);
 
 /* For a packet that opens the flow t->flow of the local endpoint behind `ifindex`.
- * Sets the rest of `t` where it goes to a service. Returns 0, or why it is refused. */
-__noinline int mz_vip_choose(struct mz_talk *t, __u32 ifindex)
+ * Sets the rest of `t` where it goes to a service. Returns 0, or why it is refused.
+ * Not `careful`: the first choice, which may clash, as entering its answers then shows. */
+__noinline int mz_vip_choose(struct mz_talk *t, __u32 ifindex, __u32 careful)
 {
 	union { /* not needed at once: the stack is short */
 		struct mz_vip_key vip;
@@ -144,8 +152,9 @@ __noinline int mz_vip_choose(struct mz_talk *t, __u32 ifindex)
 	key.client.vip = vip->id;
 	key.client.client = t->flow.local;
 	b = vip->sticky ? mz_backend_kept(&key.client, vip->sticky, &id) : NULL;
-	if (!b || !mz_pick(t, b, ifindex)) {
-		picked = mz_pick_balanced(t, vip, ifindex, &why);
+	careful |= t->trace; /* enters nothing */
+	if (!b || !mz_pick(t, b, ifindex, careful)) {
+		picked = mz_pick_balanced(t, vip, ifindex, careful, &why);
 		if (!picked)
 			return why;
 		if (!b) /* else this one flow goes elsewhere, and the client stays */

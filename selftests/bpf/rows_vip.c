@@ -312,6 +312,9 @@ void test_vip_refused(void **state)
 	struct mz_flow_key direct = { .vni = VNI, .proto = 17, .local = addr4(EP_A), .remote = addr4(EP_R),
 				      .local_port = htons(1000), .remote_port = htons(2001) };
 	struct mz_flow f = { 0 };
+	struct mz_flow_key own = { .vni = VNI, .proto = 17, .local = addr4(EP_A), .remote = addr4(VIP),
+				   .local_port = htons(1000), .remote_port = htons(2000) };
+	uint32_t slot = T->ifindex & (MZ_PORTS - 1), before = 0, behind = 1;
 	struct run run = { .dir = OUT };
 
 	vip_world(0, 0);
@@ -340,11 +343,19 @@ void test_vip_refused(void **state)
 	}
 	vip_world(B_R, 0);
 	pass("a direct flow", OUT, INNER(.dst = EP_R, .dport = 2001, .sums = 1), MZ_R_DIRECT, (struct frame){ 0 });
+	assert_int_equal(T->lookup("mz_flow_use", &slot, &before), 0);
 	pass("one to the service that would look the same", OUT, TO_VIP(), MZ_R_FLOW_CLASH, (struct frame){ 0 });
+	assert_int_not_equal(T->lookup("mz_flows", &own, &f), 0); // was written, and taken back
+	assert_int_equal(T->lookup("mz_flow_use", &slot, &behind), 0);
+	assert_int_equal(before, behind);
 	assert_int_equal(T->lookup("mz_flows", &direct, &f), 0);
 	assert_int_equal(f.flags & MZ_FLOW_F_REVERSE, 0);
 	put_vip_rows((const uint32_t[VIP_SIZE]){ B_R, B_R2, B_R, B_R2, B_R, B_R2, B_R2 });
 	pass("... goes to the next backend", OUT, TO_VIP(), MZ_R_DIRECT,
+	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .dport = 2001, .sums = 1));
+	assert_int_equal(T->lookup("mz_flows", &own, &f), 0);
+	assert_memory_equal(&f.to, &(struct mz_addr[]){ addr4(EP_R2) }, sizeof(f.to));
+	pass("... with its next packet, too", OUT, TO_VIP(), MZ_R_DIRECT,
 	     SENT_TO(PEER_IP, .src = EP_A, .dst = EP_R2, .dport = 2001, .sums = 1));
 }
 
