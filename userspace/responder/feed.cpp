@@ -26,9 +26,10 @@ Feed::Feed(EventLoop& loop, std::string target, Sink sink)
       rpc_(std::make_unique<Rpc>()) {
   grpc::ChannelArguments args;
   args.SetMaxReceiveMessageSize(-1);
-  // A daemon that restarts is back in no time; gRPC would wait for minutes.
+  // A daemon that restarts is back in no time; gRPC would wait for minutes. The least one is how long an attempt
+  // may take, or a host with much to do would never answer in time.
   args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kBackoffMs);
-  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kBackoffMs);
+  args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, static_cast<int>(std::chrono::milliseconds(kPatience).count()));
   args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kBackoffMs);
   rpc_->stub = v1::Transit::NewStub(
       grpc::CreateCustomChannel(target_, grpc::InsecureChannelCredentials(), args));
