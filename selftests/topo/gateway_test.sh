@@ -152,7 +152,8 @@ for i in "g1 1" "g2 2"; do
 	on isp ip link set "o$2" mtu 1300
 done
 noticed() { local h; for h in g1 g2; do grep -q 'out0: MTU 1500 -> 1300' "$TOPO_DIR/$h/log" || return 1; done; }
-ok "transitd notices that the outside carries less" wait_for 5 noticed
+# It is told when all programs are loaded anew with it: seconds of the verifier, of both gateways at once.
+ok "transitd notices that the outside carries less" wait_for 20 noticed
 narrow() { on red-a tracepath -n -m 4 $SERVER | tail -1 | grep -q 'pmtu 1300'; }
 ok "... and senders are told: tracepath finds 1300" narrow
 ok "20 MB go up whole over it" goes_whole red-a $SERVER isp
