@@ -33,11 +33,6 @@ mac_of() { on "$1" ip -o link show "$2" | sed 's/.*link.ether \([^ ]*\).*/\1/'; 
 # BIG TCP, for each kind that can have it: all but vxlan, whose device refuses it and whose receiver cuts
 # packets by the 16 bits of UDP's length, and OVS in user space. transitd gives its endpoints what the uplink has.
 SUPERPACKET=196608
-superpackets() { # NS INTERFACE...
-	local n=$1 dev
-	shift
-	for dev; do on "$n" selftests/topo/gso.py "$dev" $SUPERPACKET; done
-}
 
 hosts_pair() { # KIND: the four namespaces and the underlay
 	local n
@@ -49,7 +44,7 @@ hosts_pair() { # KIND: the four namespaces and the underlay
 	for n in 1 2; do
 		on "$1-h$n" ip addr add "10.77.0.$n/24" dev eth0
 		on "$1-h$n" ip link set eth0 up
-		superpackets "$1-h$n" eth0
+		gso "$1-h$n" eth0 $SUPERPACKET
 	done
 }
 
@@ -137,8 +132,8 @@ hosts_route() { # KIND
 		on "$1-h$n" ip route add "10.0.1.$((7 - n))" via "10.77.0.$((3 - n))"
 		on "$1-c$n" ip route add 10.0.1.1 dev eth0
 		on "$1-c$n" ip route add default via 10.0.1.1
-		superpackets "$1-h$n" ep
-		superpackets "$1-c$n" eth0
+		gso "$1-h$n" ep $SUPERPACKET
+		gso "$1-c$n" eth0 $SUPERPACKET
 	done
 }
 
@@ -188,7 +183,7 @@ hosts_veth() {
 	local n
 	for n in 1 2; do
 		on veth-c$n sysctl -qw net.ipv4.tcp_congestion_control=cubic
-		superpackets veth-c$n eth0
+		gso veth-c$n eth0 $SUPERPACKET
 		on veth-c$n ip addr add "10.0.1.$((n + 4))/24" dev eth0
 		on veth-c$n ip link set eth0 up
 	done

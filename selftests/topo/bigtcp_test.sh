@@ -10,10 +10,9 @@ O=${O:-$(dirname "$BIN")}
 topo_begin mzt-bigtcp
 trap topo_end EXIT
 BIG=196608 USUAL=65536
-gso() { on "$1" selftests/topo/gso.py "${@:2}"; }
-if [[ $(selftests/topo/gso.py lo) == 0 ]]; then
+if [[ $("$(dirname "$0")/gso.py" lo) == 0 ]]; then
 	echo "1..0 # SKIP Linux $(uname -r) has no BIG TCP over IPv4; 6.3 has"
-	exit 0
+	exit 4
 fi
 standard_up
 makes() { [[ $(gso "$1" eth0) == "$2" ]]; } # ENDPOINT BYTES

@@ -11,6 +11,7 @@
 #   on NS COMMAND...                 run in a namespace of this run
 #   start NS LOG COMMAND...          the same in the background; pid in $STARTED
 #   mtu_of NS INTERFACE              its MTU
+#   gso NS INTERFACE [BYTES] the largest superpacket of TCP over IPv4 it takes; sets it
 #   transit HOST ARGS...             the command line against a host's daemon
 #   topo_end                         every trace removed
 #
@@ -54,6 +55,12 @@ start() {
 
 # Asked over netlink: /sys is the first namespace's.
 mtu_of() { on "$1" ip -o link show "$2" | grep -o 'mtu [0-9]*' | cut -c5-; }
+
+gso() {
+	local n=$1
+	shift
+	on "$n" "$(dirname "${BASH_SOURCE[0]}")/gso.py" "$@"
+}
 
 topo_ns() {
 	ip netns add "$(ns "$1")"
