@@ -103,6 +103,11 @@ transit w1 qos set endpoint red/a egress=1G > /dev/null
 ok "an endpoint with a rate makes no more than 64 KB" makes red-a $USUAL
 transit w1 qos set endpoint red/a egress=80M > /dev/null
 ok "... or less" makes red-a 10000
+given() { # what its host's end takes, as all of w1's
+	local dev
+	for dev in $(on w1 ip -o link | sed -n 's|^[0-9]*: \(mz[^@:]*\).*|\1|p'); do [[ $(gso w1 "$dev") == "$BIG" ]] || return 1; done
+}
+ok "... and is given what others make" given
 transit w1 qos clear endpoint red/a > /dev/null
 ok "... and without, what the uplink takes" makes red-a $BIG
 

@@ -67,7 +67,7 @@ void put_fq(Message& m, const QueueingSpec& spec) {
 
 // Below, a burst would last longer than the kernel's ticks can count.
 constexpr std::uint64_t kMinRate = 8000;
-constexpr std::uint64_t kSuperpacket = 64 * 1024;
+constexpr std::uint64_t kSuperpacket = kGsoDefault;
 constexpr std::uint64_t kPacket = 1600;
 constexpr std::uint64_t kTenMilliseconds = 100;  // of a second
 constexpr std::uint64_t kMaxQuantum = 200000;    // HTB's own advice
