@@ -3,6 +3,7 @@
 interleaved rounds, a row with its ratios and its verdict."""
 import contextlib
 import datetime
+import math
 import os
 import platform
 import re
@@ -14,8 +15,8 @@ QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 2 if QUICK else 4
 SECONDS = 0.6 if QUICK else 1.5
 TOGETHER = 0.15     # pairs that are no further apart agree on a ratio
-AGREE = 0.75        # ... and on a verdict, where so many of them have the same
-LEAST_ROUNDS = 3    # below which nothing is rejected
+CHANCE = 0.07       # ... and on a verdict, where more of them have the same than a coin would give with so much chance
+LEAST_ROUNDS = 4    # below which nothing is rejected: no such number is beyond that chance
 CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN"))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -87,6 +88,11 @@ def interleave(kinds, measure, rounds=ROUNDS):
     return values
 
 
+def agree(n, of):
+    """Whether n of so many, or more, would say the same by chance alone rarely enough (sign test, one side)."""
+    return sum(math.comb(of, k) for k in range(n, of + 1)) <= CHANCE * 2 ** of
+
+
 def until_settled(measure, rows):
     """What `rows` makes of the values that `measure` gives; if they leave its rows in doubt, of as many again besides."""
     values = measure()
@@ -119,7 +125,7 @@ class Row:
         if name in self.quoted:
             return True
         pairs, under = self.pairs(name), self.ratio(name) <= factor
-        return len(pairs) < LEAST_ROUNDS or sum((p <= factor) == under for p in pairs) >= AGREE * len(pairs)
+        return len(pairs) < LEAST_ROUNDS or agree(sum((p <= factor) == under for p in pairs), len(pairs))
 
     def doubtful(self):
         """Whether more rounds may change the verdict; of what need not hold nobody asks."""

@@ -24,6 +24,8 @@ struct timed {
 	enum mz_dir dir;
 	const char *after;      // a program for the same keys behind it, not timed; NULL: none
 	double ns[MAX_ROUNDS];
+	uint64_t ended; // of this round's packets: as they must
+	uint32_t seed;  // where the next part goes on
 };
 
 // A case more. `name` is kept; `bench` is the object's own, written before each run.
@@ -32,7 +34,8 @@ struct timed *add(const char *name, const char *program, struct bpf_object *obj,
 // A figure beside them, the same in each round.
 void add_value(const char *name, double value);
 int case_count(void);
-// Runs all cases and writes the nanoseconds of every round as JSON: {"NAME": [..], ...}
+// Runs all cases, `repeat` packets of each in a round, and writes the nanoseconds of every round as
+// JSON: {"NAME": [..], ...}
 void run_cases(int rounds, int repeat);
 
 // Keys of `dsts` destinations and `srcs` sources, powers of two, and what `head` begins with.
