@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Row 8: sink and empty hops; tools/linerate has the generator. */
+/* Rows 8 and 13v: sink and empty hops; tools/linerate has the generator. */
 #include <linux/if_ether.h>
 #include <linux/in.h>
 #include <linux/ip.h>
@@ -33,6 +33,16 @@ SEC("xdp")
 int empty_redirect(struct xdp_md *ctx)
 {
 	return (int)bpf_redirect(ctx->ingress_ifindex, 0);
+}
+
+const volatile __u32 out = 0;
+
+/* Delivery that is nothing but that. */
+SEC("xdp")
+int empty_deliver(struct xdp_md *ctx)
+{
+	(void)ctx;
+	return (int)bpf_redirect(out, 0);
 }
 
 SEC("xdp")

@@ -303,10 +303,11 @@ shaped_region() { # the id of the bouncer
 	done
 }
 
-# Row 8: five hops on the router, which generates and swallows the frames.
-#   hop        transitd as bouncer of 1,024 endpoints
+# Row 8: five hops on the router, which generates and swallows the frames. Row 13v: taps on the first, and on a sixth.
+#   hop        transitd as bouncer of 1,024 endpoints; two machines' taps, mztc and mzxdp
 #   hop-empty  an XDP program that only redirects, as ours on a veth (the floor)
 #   hop-tx     one that only returns XDP_TX, which wakes a veth's other end only if that has a program
+#   hop-tap    an XDP program that redirects to a tap, mzempty
 #   hop-route  IPv4 forwarding
 #   hop-ovs    OVS userspace: next MAC set, back out of the port
 hosts_hop() {
@@ -317,6 +318,10 @@ hosts_hop() {
 	on hop-empty "$PERF/live" attach eth0 redirect
 	topo_host hop-tx 14 hop
 	on hop-tx "$PERF/live" attach eth0 tx
+	topo_host hop-tap 16 hop
+	on hop-tap ip tuntap add mzempty mode tap
+	on hop-tap ip link set mzempty up
+	on hop-tap "$PERF/live" attach eth0 mzempty
 	topo_host hop-route 12 hop
 	on hop-route sysctl -qw net.ipv4.ip_forward=1 net.ipv4.conf.all.send_redirects=0 \
 		net.ipv4.conf.eth0.send_redirects=0
@@ -349,6 +354,8 @@ hop_region() {
 	for ((i = 0; i < 1024; i++)); do
 		echo "  - {name: e$i, vpc: red, network: net, address: 10.0.$((4 + i / 256)).$((i % 256)), host: w2}"
 	done
+	echo "  - {name: tc, vpc: red, network: net, address: 10.0.8.1, host: hop, tap: mztc, delivery: tc}"
+	echo "  - {name: xdp, vpc: red, network: net, address: 10.0.8.2, host: hop, tap: mzxdp, delivery: xdp}"
 }
 
 # Row 23: a host of its own, with one VPC that `attach rpc` adds to.

@@ -35,6 +35,32 @@ def live_row():
             {"empty, XDP_TX": v["hop-tx"], "linux-forward": v["hop-route"], "ovs-userspace": v["hop-ovs"]}, {"floor": 0.8, "ovs-userspace": 5.0})])
 
 
+# A machine behind a tap, whose frames another CPU reads. The floor redirects them as they are.
+def machine_row():
+    taps = {"xdp": ("hop", "r3", "mzxdp", "10.0.8.2"), "tc": ("hop", "r3", "mztc", "10.0.8.1"), "empty": ("hop-tap", "r16", "mzempty", "10.0.8.3")}
+
+    def taken(host, tap):
+        return json.loads(run(inside(host, "ip", "-s", "-j", "link", "show", tap, pinned=False)))[0]["stats64"]["tx"]["packets"]
+
+    def measure(kind):
+        host, port, tap, to = taps[kind]
+        mac = json.loads(run(inside(host, "ip", "-j", "link", "show", "eth0", pinned=False)))[0]["address"]
+        machine = subprocess.Popen(inside(host, "taskset", "-c", "0" if CPU != "0" else "1", f"{PERF}/live", "drain", tap, pinned=False))
+        try:
+            while "LOWER_UP" not in run(inside(host, "ip", "link", "show", tap, pinned=False)):
+                time.sleep(0.02)
+            before = taken(host, tap)
+            out = run(inside("router", f"{PERF}/live", "run", port, mac, str(SECONDS), to))
+            return (taken(host, tap) - before) / sum(json.loads(line)["seconds"] for line in out.splitlines()) / 1e6
+        finally:
+            machine.kill()
+            machine.wait()
+
+    return until_settled(lambda: interleave(list(taps), measure), lambda v: [
+        Row("13v", "frames to a machine's tap, delivered by XDP", "Mpps", "higher", v["xdp"], v["empty"], {"ours, by TC": v["tc"]},
+            {"floor": 0.8, "ours, by TC": 1.2})])
+
+
 KINDS = ["ours", "vxlan+bridge", "route", "ovs-geneve", "veth"]
 NETNS = {"vxlan+bridge": "vxlan", "ovs-geneve": "ovs", "route+conntrack": "nft"}
 
@@ -246,6 +272,7 @@ GROUPS = {
     "5": service_rows,
     "6c": policy_connect_rows,
     "13": lambda: end_to_end("13", "UDP 64 B received, one CPU", "Kpps", "higher", udp_small, {"vxlan+bridge": 1.2}),
+    "13v": machine_row,
     "16-17-18-19": shaping_rows,
     "14": cpu_rows,
     "23": attach_rows,

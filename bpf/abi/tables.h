@@ -15,7 +15,7 @@
 #include "bpf/abi/vips.h"
 
 /* Raised when a layout below changes, or that of struct mz_pkt: pins stand under a directory of this name. */
-#define MZ_ABI_VERSION "v11"
+#define MZ_ABI_VERSION "v12"
 
 /* (VNI, address): every table of tenants' addresses has this key. */
 struct mz_ep_key {
@@ -41,11 +41,12 @@ MZ_ABI_ASSERT(sizeof(struct mz_endpoint) == 24);
 #define MZ_EP_F_EGRESS  0x8  /* functions run on what it sends */
 #define MZ_EP_F_INGRESS 0x10 /* functions run on what it is to receive */
 #define MZ_EP_F_PEERED  0x20 /* of a port: its VPC has peers */
-#define MZ_EP_F_GROUPS  0x40 /* of a port: its network carries multicast or broadcast */
+#define MZ_EP_F_XDP     0x40 /* XDP delivers what it receives; else TC, which has superpackets */
 #define MZ_EP_F_SHAPED  0x80 /* of a port, what it sends; of an endpoint, what it receives, is
 			      * kept to rates */
 #define MZ_EP_F_PACED   0x100 /* of a port: its interface's qdisc keeps packets until skb->tstamp */
 #define MZ_EP_F_TRUST   0x200 /* of a port: its own DSCP says what class its packets are of */
+#define MZ_EP_F_GROUPS  0x400 /* of a port: its network carries multicast or broadcast */
 
 /* What the host believes of an interface: slot ifindex % MZ_PORTS. */
 struct mz_port {
@@ -237,12 +238,11 @@ struct mz_cfg {
 };
 MZ_ABI_ASSERT(sizeof(struct mz_cfg) == 136 + 4 * MZ_FLOW_TIMER_COUNT);
 
-#define MZ_CFG_F_XDP_DELIVER 0x1 /* XDP delivers to local endpoints itself */
-#define MZ_CFG_F_NO_XDP_TX   0x2 /* redirect where XDP_TX would do: a veth wakes its
+#define MZ_CFG_F_NO_XDP_TX   0x1 /* redirect where XDP_TX would do: a veth wakes its
 				  * peer after XDP_TX only if that has a program too */
-#define MZ_CFG_F_NO_FLOWS    0x4 /* flows are not tracked */
-#define MZ_CFG_F_HOP_FUNCTIONS 0x8 /* some VPC has functions at hops */
-#define MZ_CFG_F_KEEP_FLOWS  0x10 /* what was allowed once stays so when policy or labels change */
+#define MZ_CFG_F_NO_FLOWS    0x2 /* flows are not tracked */
+#define MZ_CFG_F_HOP_FUNCTIONS 0x4 /* some VPC has functions at hops */
+#define MZ_CFG_F_KEEP_FLOWS  0x8 /* what was allowed once stays so when policy or labels change */
 
 /* One note of a traced packet: which stage decided what, and by which object. */
 struct mz_note {

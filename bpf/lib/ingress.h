@@ -16,9 +16,17 @@
 #include "bpf/lib/sender.h"
 #include "bpf/lib/shape.h"
 
+/* XDP delivers to those who want packets more than streams (decision 0025): TC keeps superpackets
+ * whole. Frames of several pages are TC's, too: taps refuse them, and Linux 6.1 redirects none. */
+static __always_inline int mz_defers_delivery(const struct mz_pkt *p)
+{
+	return !MZ_DELIVERS_ALL &&
+	       (!mz_function_bits(p->deliver_flags, MZ_EP_F_XDP) || p->len > (__u32)(p->end - p->data));
+}
+
 static __always_inline int mz_ingress_deliver(struct mz_pkt *p)
 {
-	if (mz_defers_delivery() || mz_defers_functions(p) || mz_defers_shaping(p))
+	if (mz_defers_delivery(p) || mz_defers_functions(p) || mz_defers_shaping(p))
 		return mz_end(p, MZ_ACT_DEFER, MZ_R_DELIVERED);
 	MZ_TRY(mz_stage_arriving(p));
 	if (!(mz_cfg.flags & MZ_CFG_F_NO_FLOWS)) { /* else nobody looks at ports */

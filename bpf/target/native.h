@@ -130,6 +130,7 @@ static int mz_native_gone; /* the verdict of the program that ended the packet *
 	} while (0)
 
 #define MZ_IS_HOP 1
+#define MZ_DELIVERS_ALL 1
 
 #define MZ_HAS_GROUPS 1
 
@@ -246,11 +247,6 @@ static inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 static inline int mz_shift_outer(struct mz_pkt *p, int v6)
 {
 	return v6 ? mz_push_head(p, 20) : mz_pop_outer(p, 20);
-}
-
-static inline int mz_defers_delivery(void)
-{
-	return 0;
 }
 
 static inline int mz_load(struct mz_pkt *p, __u32 off, void *to, __u32 len)

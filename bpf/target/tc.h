@@ -68,6 +68,7 @@ static __always_inline __u32 mz_length(struct mz_pkt *p)
 #define MZ_HAS_HOP_FUNCTIONS      0 /* a hop is XDP */
 
 #define MZ_IS_HOP                 0 /* what comes from the underlay is for endpoints */
+#define MZ_DELIVERS_ALL           1
 
 #define MZ_HAS_GROUPS             1 /* packets can be copied */
 
@@ -242,12 +243,6 @@ static __always_inline int mz_l4_csum(struct mz_pkt *p, __u32 off, __u32 diff, i
 	if (mz_ctx_l4_csum(p->ctx, off, diff, pseudo, zero_means_none))
 		return -1;
 	mz_reload(p);
-	return 0;
-}
-
-/* The TC programs deliver themselves. */
-static __always_inline int mz_defers_delivery(void)
-{
 	return 0;
 }
 

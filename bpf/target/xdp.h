@@ -60,6 +60,7 @@ static __always_inline __u32 mz_length(struct mz_pkt *p)
 #define mz_set_priority(p, n)     ((void)(n))
 
 #define MZ_IS_HOP                 1 /* most packets are only sent on */
+#define MZ_DELIVERS_ALL           0 /* what endpoints do not want from XDP is TC's */
 
 #define MZ_HAS_GROUPS             0 /* TC's: XDP cannot copy */
 #define mz_jump_group(p, slot)
@@ -130,12 +131,6 @@ static __always_inline int mz_pop_outer(struct mz_pkt *p, __u32 len)
 static __always_inline int mz_shift_outer(struct mz_pkt *p, int v6)
 {
 	return v6 ? mz_push_head(p, 20) : mz_pop_outer(p, 20);
-}
-
-/* Streams are delivered by the TC program, which keeps superpackets whole. */
-static __always_inline int mz_defers_delivery(void)
-{
-	return !(mz_cfg.flags & MZ_CFG_F_XDP_DELIVER);
 }
 
 /* Bytes of the packet, copied; not 0 where it has not so many. */

@@ -73,8 +73,10 @@ Result<Endpoint> endpoint(const v1::Endpoint& m, int index) {
   if (!labels) return mizar::wrap(labels.error(), object);
   auto qos = mizar::parse_endpoint_qos(m);
   if (!qos) return mizar::wrap(qos.error(), object);
+  auto delivery = at_field(mizar::parse_delivery(m.delivery()), object, "delivery");
+  if (!delivery) return tl::unexpected(delivery.error());
   Endpoint out{m.name(), m.vpc(), m.network(), *ip, {}, m.host(), m.netns(), m.tap(),
-               m.interface(), m.max_flows(), m.user_data(), std::move(*labels), *qos};
+               m.interface(), m.max_flows(), m.user_data(), std::move(*labels), *qos, *delivery};
   if (!out.netns.empty() && out.interface.empty()) out.interface = mizar::kDefaultInterface;
   if (m.mac().empty()) return out;
   auto mac = at_field(mizar::parse_mac(m.mac()), object, "mac");
@@ -201,6 +203,7 @@ void write_endpoint(const Endpoint& e, std::uint32_t vni, bool local, mizar::v1:
   out.set_max_flows(e.max_flows);
   if (!local) return;  // only its own host connects it
   out.set_user_data(e.user_data);
+  out.set_delivery(mizar::name_of(e.delivery));
   if (!(e.qos == mizar::QosSpec{})) *out.mutable_qos() = mizar::to_message(e.qos);
   mizar::policy::write_pod_labels(e.labels, out);
   if (!e.netns.empty()) {

@@ -12,6 +12,7 @@
 
 #include "userspace/base/addr.h"
 #include "userspace/base/balance.h"
+#include "userspace/base/delivery.h"
 #include "userspace/base/outside.h"
 #include "userspace/base/services.h"
 #include "userspace/policy/message.h"
@@ -59,6 +60,7 @@ struct Endpoint {
   std::string user_data = {};
   mizar::policy::PodLabels labels = {};
   mizar::QosSpec qos = {};
+  mizar::Delivery delivery = mizar::Delivery::unsaid;
 };
 
 struct Backend {

@@ -11,6 +11,7 @@ void test_answers(void **state);
 void test_echo(void **state);
 // rows_ingress.c
 void test_ingress_delivery(void **state);
+void test_ingress_delivery_deferred(void **state);
 void test_ingress_hops(void **state);
 void test_ingress_senders(void **state);
 void test_ingress_malformed(void **state);

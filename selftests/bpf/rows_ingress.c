@@ -223,3 +223,30 @@ void test_control(void **state)
 
 	RUN_TABLE(rows, MZ_DIR_INGRESS);
 }
+
+// XDP leaves to TC, uncounted and as it came, what is for an endpoint that does not want it from XDP.
+void test_ingress_delivery_deferred(void **state)
+{
+	(void)state;
+	static struct counts before, after;
+	const bool defers = T == &target_xdp;
+	const uint32_t delivered = (VPC_SLOT * MZ_DIRS + MZ_DIR_INGRESS) * MZ_REASON_SLOTS + MZ_R_DELIVERED;
+	const struct frame in = TUNNEL();
+	struct run run = { .dir = MZ_DIR_INGRESS, .frame = in };
+	struct mz_ep_key k = { .vni = VNI, .ip = addr4(EP_A) };
+	struct mz_endpoint e;
+
+	build_world(0);
+	assert_int_equal(T->lookup("mz_endpoints", &k, &e), 0);
+	e.flags &= ~MZ_EP_F_XDP;
+	assert_int_equal(T->update("mz_endpoints", &k, &e), 0);
+	read_counts(&before);
+	assert_int_equal(T->run(&run), 0);
+	read_counts(&after);
+	assert_int_equal(run.verdict, defers ? V_PASS : V_REDIRECT);
+	assert_int_equal(after.c[delivered].packets - before.c[delivered].packets, !defers);
+	if (defers) {
+		assert_int_equal(run.frame.len, in.len);
+		assert_memory_equal(run.frame.b, in.b, in.len);
+	}
+}

@@ -149,7 +149,9 @@ Daemon::Daemon(EventLoop& loop, Dataplane& dp, Store& store, DaemonOptions optio
       querier_(dp, std::chrono::seconds(options_.query_seconds)),
       generation_(std::random_device{}()) {
   generation_ = (generation_ << 31) + 1;  // room to count, and never 0
-  tables_.set_flags([this](const EndpointSpec& e) { return functions_.flags(e); });
+  tables_.set_flags([this](const EndpointSpec& e) { 
+    return functions_.flags(e) | (by_xdp_.contains(object_key(e.vpc, e.name)) ? MZ_EP_F_XDP : 0u);
+  });
   tables_.set_policy([this](const EndpointSpec& e) { return policies_.place(e); });
   tables_.set_qos([this](const EndpointSpec& e, unsigned ifindex) { return qos_.place(e, ifindex); });
   vips_.set_well([this](const ServiceSpec& s, const BackendSpec& b, Family f) { return verdicts_.well(s, b, f); });
@@ -438,10 +440,7 @@ Result<RowChanges> Daemon::reconcile() {
   drop_host();
   if (host_ != 0) MZ_CHECK(dp_.attach(Hook::services, host_));
   MZ_CHECK(dp_.attach(Hook::uplink_deliver, uplink_));
-  if (is_hop_host())
-    MZ_CHECK(dp_.attach(Hook::uplink_hop, uplink_));
-  else
-    MZ_CHECK(dp_.detach(Hook::uplink_hop, uplink_));
+  MZ_CHECK(ensure_xdp());
   MZ_CHECK(attach_gateway());
   ensure_groups(true);
   return counts;
@@ -478,8 +477,7 @@ Result<> Daemon::ensure_programs() {
   cfg.uplink = uplink_;
   cfg.path_ttl = static_cast<__u32>(options_.path_ttl.count() * hz_);
   cfg.hint_interval = static_cast<__u32>(options_.hint_interval.count() * hz_ / 1000);
-  cfg.flags = (options_.xdp_deliver ? MZ_CFG_F_XDP_DELIVER : 0u) |
-              (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u) |
+  cfg.flags = (uplink_is_veth_ ? MZ_CFG_F_NO_XDP_TX : 0u) | (options_.no_flows ? MZ_CFG_F_NO_FLOWS : 0u) |
               (options_.keep_flows ? MZ_CFG_F_KEEP_FLOWS : 0u) |
               (functions_.at_hops() ? MZ_CFG_F_HOP_FUNCTIONS : 0u);
   cfg.services = services_;

@@ -14,6 +14,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "userspace/base/delivery.h"
 #include "userspace/base/event_loop.h"
 #include "userspace/dataplane/dataplane.h"
 #include "userspace/net/monitor.h"
@@ -52,7 +53,7 @@ inline constexpr std::chrono::seconds kPathTtl{30};
 
 struct DaemonOptions {
   std::string uplink;  // empty: the interface that has this host's address
-  bool xdp_deliver = false;
+  Delivery delivery = Delivery::tc;  // of an endpoint that does not say
   std::chrono::seconds path_ttl{kPathTtl};  // 0: no direct paths
   std::chrono::milliseconds hint_interval{1000};
   std::string outside;        // interface of a gateway's way out; empty: this host is none
@@ -125,6 +126,8 @@ class Daemon {
   [[nodiscard]] unsigned endpoint_mtu() const;
   // Bytes of TCP's superpackets over IPv4, of endpoints that are kept to no rate.
   unsigned largest_superpacket();
+  // Endpoints that XDP delivers to.
+  [[nodiscard]] std::size_t delivered_by_xdp() const { return by_xdp_.size(); }
   [[nodiscard]] unsigned uplink() const { return uplink_; }
   [[nodiscard]] const std::string& uplink_name() const { return uplink_name_; }
 
@@ -243,6 +246,12 @@ class Daemon {
   void on_monitor();
   void fill_host(std::uint32_t id, mz_host& entry) const;
   [[nodiscard]] bool is_hop_host() const;
+  // XDP on the uplink: hosts that hop, or whose endpoints want it.
+  [[nodiscard]] bool wants_xdp() const { return is_hop_host() || !by_xdp_.empty(); }
+  Result<> ensure_xdp();
+  // Makes those endpoints ready for it that XDP is to deliver to, before the tables say so.
+  // Returns those of before that are to be TC's, when the tables say so.
+  std::vector<const EndpointSpec*> choose_delivery();
   [[nodiscard]] std::string endpoint_by_ifindex(unsigned ifindex) const;
   [[nodiscard]] std::vector<std::string> roles() const;
   [[nodiscard]] std::string describe(const mz_note& note, const std::vector<std::uint8_t>& frame) const;
@@ -325,6 +334,7 @@ class Daemon {
   std::uint64_t link_rate_ = 0;                           // bits a second; 0 = it does not say
   std::map<unsigned, net::Queueing> endpoint_queueing_;   // by ifindex
   std::map<std::string, std::pair<unsigned, unsigned>> superpackets_;  // bytes made and given, by endpoint
+  std::set<std::string> by_xdp_;                          // endpoints that XDP delivers to
   unsigned largest_superpacket_ = 0;                      // bytes, of endpoints without a rate
   std::chrono::steady_clock::time_point next_look_;       // at the uplink's
   std::vector<LabelChange> unstored_;  // in force, and not yet told

@@ -43,6 +43,7 @@ bool Daemon::uplink_is_wire() const {
 // answered, and before anything is delivered to them.
 Result<RowChanges> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>& fresh) {
   MZ_CHECK(ensure_qos());
+  const auto tcs = choose_delivery();
   const bool wire = fresh.empty() || uplink_is_wire();
   auto counts = apply_tables([&] {
     for (const EndpointSpec* e : fresh) {
@@ -54,6 +55,8 @@ Result<RowChanges> Daemon::sync_endpoints(const std::vector<const EndpointSpec*>
     }
   });
   if (!counts) return counts;
+  for (const EndpointSpec* e : tcs)
+    if (auto rc = Interfaces::set_polling(*e, false); !rc) log::debug("{}", rc.error().what);
   // A path learned while it lived elsewhere must not outlive its coming here.
   for (const EndpointSpec* e : fresh)
     for (const Addr& ip : e->address.all()) {
@@ -80,11 +83,35 @@ std::vector<const EndpointSpec*> Daemon::make_interfaces() {
       continue;
     }
     ports_[key] = *port;
+    by_xdp_.erase(key);  // it may be another
     generation_++;
     fresh.push_back(&e);
   }
   grown_.clear();
   return fresh;
+}
+
+std::vector<const EndpointSpec*> Daemon::choose_delivery() {
+  std::vector<const EndpointSpec*> tcs;
+  for (const auto& [key, port] : ports_) {
+    const auto e = goal_.endpoints.find(key);
+    if (e == goal_.endpoints.end()) continue;
+    const Delivery wanted = e->second.delivery == Delivery::unsaid ? options_.delivery : e->second.delivery;
+    if ((wanted == Delivery::xdp) == by_xdp_.contains(key)) continue;
+    if (wanted == Delivery::tc) {
+      by_xdp_.erase(key);
+      tcs.push_back(&e->second);
+    } else if (auto rc = Interfaces::set_polling(e->second, true); !rc) {
+      log::warning("endpoint {}: TC delivers to it, XDP cannot: {}", key, rc.error().what);
+    } else {
+      by_xdp_.insert(key);
+    }
+  }
+  return tcs;
+}
+
+Result<> Daemon::ensure_xdp() {
+  return wants_xdp() ? dp_.attach(Hook::uplink_hop, uplink_) : dp_.detach(Hook::uplink_hop, uplink_);
 }
 
 void Daemon::disconnect(const EndpointSpec& e) {
@@ -93,6 +120,7 @@ void Daemon::disconnect(const EndpointSpec& e) {
     if (auto rc = dp_.detach(Hook::endpoint, port->second.ifindex); !rc) log::warning("{}", rc.error().what);
     endpoint_queueing_.erase(port->second.ifindex);
     superpackets_.erase(key);
+    by_xdp_.erase(key);
     ports_.erase(port);
     flows_.hurry();
     generation_++;
@@ -129,6 +157,7 @@ void Daemon::connect_pending() {
   const auto fresh = make_interfaces();
   if (fresh.empty()) return;
   if (auto counts = sync_endpoints(fresh); !counts) log::error("{}", counts.error().what);
+  if (auto rc = ensure_xdp(); !rc) log::error("{}", rc.error().what);
 }
 
 void Daemon::connect_services() {

@@ -259,6 +259,7 @@ Result<v1::EndpointStatus> Daemon::add_endpoint(const v1::AddEndpointRequest& r)
   e.set_max_flows(r.max_flows());
   e.set_user_data(r.user_data());
   *e.mutable_annotations() = r.annotations();
+  e.set_delivery(r.delivery());
   e.mutable_netns()->set_name(r.netns());
   e.mutable_netns()->set_interface(r.interface());
   if (auto ns = net::NetnsRef::open(r.netns()); !ns)

@@ -156,7 +156,7 @@ Result<v1::TraceReply> Daemon::trace(const v1::TraceRequest& r) {
   if (r.endpoint().empty()) {
     if (frame.size() < ETH_HLEN || frame.size() > 3500)
       return fail(Code::invalid_argument, "trace: give an endpoint, or a frame of {}..3500 bytes", ETH_HLEN);
-    if (is_hop_host()) hook = Hook::uplink_hop;
+    if (wants_xdp()) hook = Hook::uplink_hop;
   } else {
     const auto e = goal_.endpoints.find(r.endpoint());
     if (e == goal_.endpoints.end()) return fail(Code::not_found, "endpoint {}: there is none", r.endpoint());

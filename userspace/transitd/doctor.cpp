@@ -160,6 +160,9 @@ void check_hooks(v1::DoctorReply& r, Daemon& d) {
     add(r, "hook", a.mode == "xdp generic" ? Level::NOTE : Level::OK,
         fmt::format("{} on interface {}: {}", hook_name(a.hook), a.ifindex, a.mode),
         a.mode == "xdp generic" ? "the driver has no native XDP: hops are slower" : "");
+    if (a.hook == Hook::uplink_hop && d.delivered_by_xdp() != 0)
+      add(r, "delivery", a.mode == "xdp generic" ? Level::WARN : Level::OK, fmt::format("XDP to {} endpoints", d.delivered_by_xdp()),
+          a.mode == "xdp generic" ? "TC is faster where the driver has no native XDP: let them have 'delivery: tc'" : "");
     check_frames(r, a);
     if (a.mode != "tcx") continue;
     for (const auto id : programs_on(a.ifindex, uapi::kTcxIngress)) {

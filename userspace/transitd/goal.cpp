@@ -117,6 +117,9 @@ Result<> Reader::endpoint(const v1::Endpoint& e, int index) {
   auto qos = parse_endpoint_qos(e);
   if (!qos) return wrap(qos.error(), *object);
   spec.qos = *qos;
+  auto delivery = at_field(parse_delivery(e.delivery()), *object, "delivery");
+  if (!delivery) return tl::unexpected(delivery.error());
+  spec.delivery = *delivery;
   MZ_CHECK(at_field(check_user_data(e.user_data()), *object, "user_data"));
   spec.user_data = e.user_data();
   MZ_CHECK(address(spec, e, *object));

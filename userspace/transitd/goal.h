@@ -17,6 +17,7 @@
 #include "bpf/abi/tables.h"
 #include "userspace/base/addr.h"
 #include "userspace/base/balance.h"
+#include "userspace/base/delivery.h"
 #include "userspace/base/outside.h"
 #include "userspace/base/result.h"
 #include "userspace/base/services.h"
@@ -76,6 +77,7 @@ struct EndpointSpec {
   policy::PodLabels labels = {};
   std::uint32_t max_flows = 0;  // 0: as many as its host gives each
   QosSpec qos = {};
+  Delivery delivery = Delivery::unsaid;
   std::string user_data;
   std::variant<std::monostate, NetnsSpec, TapSpec> attach;
   bool operator==(const EndpointSpec&) const = default;

@@ -28,6 +28,7 @@ void write_endpoint(const EndpointSpec& e, v1::Endpoint& out) {
   policy::write_pod_labels(e.labels, out);
   out.set_max_flows(e.max_flows);
   if (!(e.qos == QosSpec{})) *out.mutable_qos() = to_message(e.qos);
+  out.set_delivery(name_of(e.delivery));
   out.set_user_data(e.user_data);
   if (const auto* netns = std::get_if<NetnsSpec>(&e.attach)) {
     out.mutable_netns()->set_name(netns->name);

@@ -171,14 +171,31 @@ Result<> Interfaces::set_superpackets(const EndpointSpec& e, const LocalPort& po
   return net::set_gso_max(inner->inside, inner->link.index, made);
 }
 
+namespace {
+
+Result<net::Ethtool> ethtool_inside(const NetnsSpec& where) {
+  const auto ns = net::NetnsRef::open(where.name);
+  if (!ns) return tl::unexpected(ns.error());
+  return net::Ethtool::open_in(*ns);
+}
+
+}  // namespace
+
 Result<> Interfaces::set_udp_superpackets(const EndpointSpec& e, bool on) {
   const auto* where = std::get_if<NetnsSpec>(&e.attach);
   if (!where) return {};
-  const auto ns = net::NetnsRef::open(where->name);
-  if (!ns) return tl::unexpected(ns.error());
-  const auto inside = net::Ethtool::open_in(*ns);
+  const auto inside = ethtool_inside(*where);
   if (!inside) return tl::unexpected(inside.error());
   return inside->set_feature(where->interface, "tx-udp-segmentation", on);
+}
+
+// A veth polls where its end has a program or GRO (Linux 5.13).
+Result<> Interfaces::set_polling(const EndpointSpec& e, bool on) {
+  const auto* where = std::get_if<NetnsSpec>(&e.attach);
+  if (!where) return {};
+  const auto inside = ethtool_inside(*where);
+  if (!inside) return tl::unexpected(inside.error());
+  return inside->set(where->interface, net::Offload::gro, on);
 }
 
 constexpr const char* kServicesInside = "eth0";

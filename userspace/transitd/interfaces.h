@@ -29,6 +29,9 @@ class Interfaces {
   Result<> set_superpackets(const EndpointSpec& e, const LocalPort& port, unsigned made, unsigned given);
   // Whether an endpoint of a veth makes superpackets of UDP.
   static Result<> set_udp_superpackets(const EndpointSpec& e, bool on);
+  // Whether the far end of an endpoint's veth polls, without which XDP cannot send to it. A tap
+  // always takes what XDP sends.
+  static Result<> set_polling(const EndpointSpec& e, bool on);
   // Removes it; gone already is no error. Returns without waiting for RCU.
   Result<> remove(const EndpointSpec& e);
 

@@ -34,6 +34,7 @@ struct Options {
   bool verbose = false;
   std::string scale = kScales.front();
   std::vector<std::pair<std::uint32_t TableSizes::*, std::uint32_t>> sizes;  // other than the scale's
+  std::string delivery = name_of(Delivery::tc);
   KernelOptions kernel;
   DaemonOptions daemon;
 };
@@ -101,7 +102,9 @@ int parse(int argc, char** argv, Options& o) {
   app.add_option("--outside", o.daemon.outside, "Interface by which this host is a gateway of VPCs; empty: it is none");
   app.add_flag("--clsact", o.kernel.force_clsact, "Use clsact filters even where TCX links exist");
   app.add_flag("--xdp-generic", o.kernel.force_generic, "Do not use the driver's XDP");
-  app.add_flag("--xdp-deliver", o.daemon.xdp_deliver, "Hop hosts deliver to endpoints from XDP (packet rate over TCP rate)");
+  app.add_option("--delivery", o.delivery, "What hands endpoints that do not say what other hosts send: tc for streams, xdp for packets")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"tc", "xdp"}));
   add_sizes(app, o);
   app.add_option("--endpoint-flows", o.daemon.max_flows, "Flows of an endpoint that does not say")->default_str("a quarter of --max-flows");
   app.add_option_function<std::vector<std::string>>(
@@ -134,6 +137,7 @@ int parse(int argc, char** argv, Options& o) {
     app.parse(argc, argv);
     o.kernel.sizes = table_sizes(static_cast<Scale>(std::find(kScales.begin(), kScales.end(), o.scale) - kScales.begin()));
     for (const auto& [field, n] : o.sizes) o.kernel.sizes.*field = n;
+    o.daemon.delivery = *parse_delivery(o.delivery);
     if (app.count("--endpoint-flows") == 0) o.daemon.max_flows = o.kernel.sizes.flows / 4;  // no endpoint has the table for itself
   } catch (const CLI::Success& e) {
     app.exit(e);
