@@ -320,6 +320,8 @@ const BadCase kBad[] = {
      "network a/front: routes: 25 are given, at most 24 are allowed"},
     {"endpoint_user_data", [](S& s) { s.mutable_endpoints(0)->set_user_data(std::string(16385, 'x')); },
      "endpoint a/web: user_data: is 16385 bytes long, at most 16384 are allowed"},
+    {"endpoint_delivery", [](S& s) { s.mutable_endpoints(0)->set_delivery("XDP"); },
+     "endpoint a/web: delivery: 'XDP' is neither tc nor xdp"},
     {"name_vpc", [](S& s) { s.mutable_names(0)->set_vpc("z"); }, "name z/far: vpc: 'z' does not stand in vpcs"},
     {"name_network", [](S& s) { s.mutable_names(0)->clear_network(); }, "name a/far: network: is missing"},
     {"name_address", [](S& s) { s.mutable_names(0)->set_address("127.0.0.1"); },

@@ -90,6 +90,7 @@ TEST(Plan, ServicesGoWithTheirObjects) {
   r.mutable_networks(0)->set_dhcp(false);
   r.mutable_networks(0)->add_routes()->set_prefix("172.16.0.0/12");
   r.mutable_endpoints(0)->set_user_data("hello");
+  r.mutable_endpoints(0)->set_delivery("xdp");
   const auto p = planned(r);
   const auto& w1 = p.goals.at("w1");
   EXPECT_EQ(w1.vpcs.at("a").domain, "corp.example");
@@ -100,6 +101,7 @@ TEST(Plan, ServicesGoWithTheirObjects) {
   EXPECT_EQ(front.routes.size(), 1u);
   EXPECT_EQ(w1.networks.at("b/front").services, mizar::NetworkServices());
   EXPECT_EQ(w1.endpoints.at("a/web").user_data, "hello");
+  EXPECT_EQ(w1.endpoints.at("a/web").delivery, mizar::Delivery::xdp);
   EXPECT_EQ(p.goals.at("b1").endpoints.at("a/web").user_data, "");
 }
 

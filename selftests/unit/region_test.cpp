@@ -47,6 +47,8 @@ const BadCase kBad[] = {
      "network a/front: routes[0]: prefix: 'x' is not ADDRESS/LENGTH"},
     {"endpoint_user_data", [](R& r) { r.mutable_endpoints(0)->set_user_data(std::string(16385, 'x')); },
      "endpoint a/web: user_data: is 16385 bytes long, at most 16384 are allowed"},
+    {"endpoint_delivery", [](R& r) { r.mutable_endpoints(0)->set_delivery("both"); },
+     "endpoint a/web: delivery: 'both' is neither tc nor xdp"},
     {"host_address_twice", [](R& r) { r.mutable_hosts(1)->set_address("192.0.2.1"); },
      "host w2: address: 192.0.2.1 is already that of host w1"},
     {"host_address_multicast", [](R& r) { r.mutable_hosts(1)->set_address("224.0.0.1"); },
