@@ -44,7 +44,7 @@ class Times:
 
 def measured(*groups):
     """{case: nanoseconds of each round}, of these groups of micro's cases."""
-    effort = ["3", "50000"] if QUICK else ["7", "150000"]
+    effort = ["3", "50000"] if QUICK else ["6", "125000"]
     return json.loads(run(["taskset", "-c", CPU, f"{PERF}/micro", *effort, *groups], timeout=300))
 
 

@@ -15,7 +15,8 @@ QUICK = bool(os.environ.get("QUICK"))
 ROUNDS = 2 if QUICK else 4
 SECONDS = 0.6 if QUICK else 1.5
 TOGETHER = 0.15     # pairs that are no further apart agree on a ratio
-CHANCE = 0.07       # ... and on a verdict, where more of them have the same than a coin would give with so much chance
+CHANCE = 0.07       # ... and on a verdict, where more of them have the same than a coin would give with so much chance,
+ERRORS = 2          # ... or where their mean is so many standard errors from what the verdict is about
 LEAST_ROUNDS = 4    # below which nothing is rejected: no such number is beyond that chance
 CPU, BIN, PERF, RUN = (os.environ[k] for k in ("CPU", "BIN", "PERF", "TOPO_RUN"))
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -88,9 +89,14 @@ def interleave(kinds, measure, rounds=ROUNDS):
     return values
 
 
-def agree(n, of):
-    """Whether n of so many, or more, would say the same by chance alone rarely enough (sign test, one side)."""
-    return sum(math.comb(of, k) for k in range(n, of + 1)) <= CHANCE * 2 ** of
+def agree(pairs, factor, under):
+    """Whether pairs say of themselves that they are at most `factor`, or more, and hardly by chance: so many of them
+    (sign test, one side), or their mean."""
+    same = sum((p <= factor) == under for p in pairs)
+    if sum(math.comb(len(pairs), k) for k in range(same, len(pairs) + 1)) <= CHANCE * 2 ** len(pairs):
+        return True
+    mean, error = statistics.mean(pairs), statistics.stdev(pairs) / math.sqrt(len(pairs))
+    return (mean <= factor) == under and abs(mean - factor) >= ERRORS * error
 
 
 def until_settled(measure, rows):
@@ -125,7 +131,7 @@ class Row:
         if name in self.quoted:
             return True
         pairs, under = self.pairs(name), self.ratio(name) <= factor
-        return len(pairs) < LEAST_ROUNDS or agree(sum((p <= factor) == under for p in pairs), len(pairs))
+        return len(pairs) < LEAST_ROUNDS or agree(pairs, factor, under)
 
     def doubtful(self):
         """Whether more rounds may change the verdict; of what need not hold nobody asks."""

@@ -69,7 +69,7 @@ static double cpu_ns(void)
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 
-#define PARTS 6
+#define PARTS 5
 #define WARM  3 /* a part is so many times what is run before it */
 
 static void run_program(struct timed *c, const char *program, int repeat)
