@@ -126,7 +126,7 @@ void add_add(CLI::App& noun_cmd, Context& ctx) {
          "Flows it may have; default: as its host says")
       ->check(CLI::PositiveNumber.description(""))
       ->type_name("N");
-  text("--delivery", "tc|xdp", "What hands it what other hosts send: tc for streams, xdp for packets; default: as its host says",
+  text("--delivery", "tc|xdp", "Who delivers to it: tc (streams), xdp (packets)",
        [](auto& q, const auto& v) { q.set_delivery(v); })
       ->check(CLI::IsMember({"tc", "xdp"}).description(""));
   cmd->callback([&ctx, r] { ctx.action = [&ctx, r] { return add(ctx, *r); }; });
