@@ -189,12 +189,20 @@ static void warm_up(int repeat)
 			time_part(&cases[i], 0, part, repeat);
 }
 
+static void take_turn(struct timed *c, int round, int turn, int repeat)
+{
+	if (!c->in_a_row)
+		time_part(c, round, turn, repeat);
+	for (int part = 0; c->in_a_row && !turn && part < PARTS; part++)
+		time_part(c, round, part, repeat);
+}
+
 static void run_round(int round, int repeat)
 {
-	for (int part = 0; part < PARTS; part++)
+	for (int turn = 0; turn < PARTS; turn++)
 		for (int i = 0; i < count; i++)
 			if (cases[i].program)
-				time_part(&cases[i], round, part, repeat);
+				take_turn(&cases[i], round, turn, repeat);
 	for (int i = 0; i < count; i++)
 		check_ends(&cases[i], (uint64_t)repeat * PARTS);
 }

@@ -5,6 +5,7 @@
 #define MZ_PERF_TIMED_H
 
 #include <bpf/libbpf.h>
+#include <stdbool.h>
 
 #include "bpf/abi/reasons.h"
 #include "bpf/abi/tables.h"
@@ -23,6 +24,7 @@ struct timed {
 	enum mz_reason reason;  // 0: not a pipeline
 	enum mz_dir dir;
 	const char *after;      // a program for the same keys behind it, not timed; NULL: none
+	bool in_a_row;          // its parts are not taken in turn with others': what it finds is what it has left
 	double ns[MAX_ROUNDS];
 	uint64_t ended; // of this round's packets: as they must
 	uint32_t seed;  // where the next part goes on
