@@ -9,6 +9,7 @@
 #   nft     as route, with the kernel's conntrack; the service by nftables' DNAT
 #   policy-N, nft-N  as ours and nft, where one of N addresses may connect
 #   veth    two endpoints on one veth pair
+#   same, bridge, sockets   two endpoints of one host
 #   q       as ours, four senders to one: rates and classes
 #
 # Namespaces: KIND-c1 and KIND-c2 the endpoints, KIND-h1 and KIND-h2 the hosts.
@@ -23,6 +24,7 @@ hosts_begin() {
 
 hosts_end() {
 	jobs -p | xargs -r kill 2> /dev/null
+	hosts_same_end
 	[[ -z ${ALLOWED:-} ]] || sysctl -qw "net.ipv4.tcp_allowed_congestion_control=$ALLOWED"
 	topo_end
 }
@@ -176,17 +178,73 @@ hosts_nft() { # [KIND]
 	done
 }
 
-hosts_veth() {
-	topo_ns veth-c1
-	topo_ns veth-c2
-	ip link add eth0 netns "$(ns veth-c1)" mtu "$MTU" type veth peer name eth0 netns "$(ns veth-c2)" mtu "$MTU"
-	local n
+hosts_veth() { # [KIND]
+	local n kind=${1:-veth}
+	topo_ns "$kind-c1"
+	topo_ns "$kind-c2"
+	ip link add eth0 netns "$(ns "$kind-c1")" mtu "$MTU" type veth peer name eth0 netns "$(ns "$kind-c2")" mtu "$MTU"
 	for n in 1 2; do
-		on veth-c$n sysctl -qw net.ipv4.tcp_congestion_control=cubic
-		gso veth-c$n eth0 $SUPERPACKET
-		on veth-c$n ip addr add "10.0.1.$((n + 4))/24" dev eth0
-		on veth-c$n ip link set eth0 up
+		on "$kind-c$n" sysctl -qw net.ipv4.tcp_congestion_control=cubic
+		gso "$kind-c$n" eth0 $SUPERPACKET
+		on "$kind-c$n" ip addr add "10.0.1.$((n + 4))/24" dev eth0
+		on "$kind-c$n" ip link set eth0 up
 	done
+}
+
+# Rows 10l and 11l, both endpoints on one host:
+#   same     transitd's programs
+#   bridge   a bridge
+#   sockets  a veth pair, for connections: what is sent goes from socket to socket, where both
+#            are of processes in the control group $SOCKETS
+hosts_same() {
+	local n
+	topo_host same 36
+	gso same eth0 $SUPERPACKET
+	topo_daemon same
+	topo_ns bridge-h
+	on bridge-h ip link add br0 type bridge
+	on bridge-h ip link set br0 mtu "$MTU" up
+	for n in 1 2; do
+		topo_ns same-c$n
+		topo_ns bridge-c$n
+		on same-c$n sysctl -qw net.ipv4.tcp_congestion_control=cubic
+		on bridge-c$n sysctl -qw net.ipv4.tcp_congestion_control=cubic
+		ip link add ep$n netns "$(ns bridge-h)" mtu "$MTU" type veth peer name eth0 netns "$(ns bridge-c$n)" mtu "$MTU"
+		on bridge-h ip link set ep$n master br0 up
+		on bridge-c$n ip addr add "10.0.1.$((n + 4))/24" dev eth0
+		on bridge-c$n ip link set eth0 up
+		gso bridge-h ep$n $SUPERPACKET
+		gso bridge-c$n eth0 $SUPERPACKET
+	done
+	same_region | topo_apply same
+	hosts_veth sockets
+	SOCKETS=$TOPO_DIR/cgroup/$TOPO_RUN
+	mkdir "$TOPO_DIR/cgroup"
+	mount -t cgroup2 none "$TOPO_DIR/cgroup"
+	mkdir "$SOCKETS"
+	bpftool prog loadall "$PERF/bench_sockets.bpf.o" "/sys/fs/bpf/$TOPO_RUN" pinmaps "/sys/fs/bpf/$TOPO_RUN"
+	bpftool cgroup attach "$SOCKETS" sock_ops pinned "/sys/fs/bpf/$TOPO_RUN/bench_established"
+	bpftool prog attach pinned "/sys/fs/bpf/$TOPO_RUN/bench_send" sk_msg_verdict pinned "/sys/fs/bpf/$TOPO_RUN/bench_sockets"
+	export SOCKETS
+}
+
+hosts_same_end() {
+	[[ -n ${SOCKETS:-} ]] || return 0
+	rmdir "$SOCKETS"
+	umount "$TOPO_DIR/cgroup"
+	rm -rf "/sys/fs/bpf/${TOPO_RUN:?}"
+}
+
+same_region() {
+	cat <<- REGION
+		revision: 1
+		hosts: [{name: same, id: 36, address: 10.77.36.1, roles: [bouncer]}]
+		vpcs: [{name: red, vni: 100, cidr: 10.0.0.0/16}]
+		networks: [{name: net, vpc: red, cidr: 10.0.1.0/24}]
+		endpoints:
+		  - {name: a, vpc: red, network: net, address: 10.0.1.5, host: same, netns: $(ns same-c1)}
+		  - {name: b, vpc: red, network: net, address: 10.0.1.6, host: same, netns: $(ns same-c2)}
+	REGION
 }
 
 # OVS of its own in a namespace: ovs_start NS, then ovs NS ovs-vsctl|ovs-ofctl ...

@@ -102,6 +102,17 @@ def ping_pong_rows():
     return until_settled(lambda: interleave(KINDS, lambda kind: ping_pong(NETNS.get(kind, kind))), rows)
 
 
+# The floor is a veth pair, one where ours and a bridge have two; `sockets` has none (decision 0026).
+# Told, not judged: two rounds, for the time of the whole.
+def same_host_rows():
+    def row(*head, measure):
+        v = interleave(["same", "bridge", "veth", "sockets"], measure, 2)
+        return Row(*head, v["same"], v["veth"], {"bridge": v["bridge"], "sockmap": v["sockets"]}, {})
+
+    return [row("10l", "TCP stream on one host, one CPU", "Gbit/s", "higher", measure=lambda kind: tcp_stream(kind, seconds=1)),
+            row("11l", "TCP ping-pong 64 B on one host, p50", "us round trip", "lower", measure=lambda kind: ping_pong(kind)[0])]
+
+
 def connections(kind, to=SERVER):
     with server(inside(f"{kind}-c2", f"{PERF}/connect", "serve", "9"), 9):
         return json.loads(run(inside(f"{kind}-c1", f"{PERF}/connect", "run", to, "9", str(SECONDS))))["per_second"] / 1e3
@@ -267,6 +278,7 @@ GROUPS = {
     "10": lambda: end_to_end("10", "TCP stream, two hosts, one CPU", "Gbit/s", "higher", lambda kind: tcp_stream(kind, seconds=1),
                               {"vxlan+bridge": 1.3, "veth": 0.75}, rounds=2 * ROUNDS),
     "11": ping_pong_rows,
+    "10l": same_host_rows,
     "12": lambda: end_to_end("12", "TCP connect, request, response, one CPU", "K/s", "higher", connections,
                               {"floor": 0.85, "vxlan+bridge": 1.2}, ["route+conntrack"]),
     "5": service_rows,

@@ -47,7 +47,8 @@ def ns(name):
 
 
 def inside(name, *command, pinned=True):
-    return ["nsenter", f"--net=/run/netns/{ns(name)}", *(["taskset", "-c", CPU] if pinned else []), *command]
+    joined = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', os.environ["SOCKETS"]] if name.startswith("sockets-") else []
+    return ["nsenter", f"--net=/run/netns/{ns(name)}", *joined, *(["taskset", "-c", CPU] if pinned else []), *command]
 
 
 def run(command, timeout=60, **kw):
