@@ -1,5 +1,7 @@
 # Benchmarks. `make` builds the programs; `make bench` measures.
-PERF_SKEL := $(patsubst %.bpf.c,$(O)/%.skel.h,$(wildcard perf/*.bpf.c))
+PERF_OBJ  := $(O)/perf/bench_sockets.bpf.o # loaded by bpftool, in no program
+PERF_SKEL := $(patsubst %.bpf.c,$(O)/%.skel.h,$(filter-out $(PERF_OBJ:$(O)/%.o=%.c),$(wildcard perf/*.bpf.c)))
+ALL += $(PERF_OBJ)
 $(O)/perf/%.bpf.o: perf/%.bpf.c bpf/rules.mk
 	$(call say,BPF,$@)
 	$(Q)mkdir -p $(@D)
@@ -7,7 +9,7 @@ $(O)/perf/%.bpf.o: perf/%.bpf.c bpf/rules.mk
 $(O)/perf/%.skel.h: $(O)/perf/%.bpf.o
 	$(call say,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton $< name mz_$* > $@
--include $(PERF_SKEL:.skel.h=.bpf.d)
+-include $(PERF_SKEL:.skel.h=.bpf.d) $(PERF_OBJ:.o=.d)
 
 PERF_C := $(O)/perf/micro $(O)/perf/live $(O)/perf/stages $(O)/perf/curve
 # By the native target: no kernel, and no libbpf.
