@@ -50,9 +50,10 @@ hosts_pair() { # KIND: the four namespaces and the underlay
 	done
 }
 
-hosts_endpoint() { # KIND SIDE ADDRESS HOST-END
-	ip link add "$4" netns "$(ns "$1-h$2")" mtu "$MTU" type veth peer name eth0 netns "$(ns "$1-c$2")" mtu "$MTU"
-	on "$1-h$2" ip link set "$4" up
+hosts_endpoint() { # KIND SIDE ADDRESS HOST-END [HOST]
+	local host=${5:-$1-h$2}
+	ip link add "$4" netns "$(ns "$host")" mtu "$MTU" type veth peer name eth0 netns "$(ns "$1-c$2")" mtu "$MTU"
+	on "$host" ip link set "$4" up
 	on "$1-c$2" ip addr add "$3" dev eth0
 	on "$1-c$2" ip link set eth0 up
 }
@@ -209,10 +210,8 @@ hosts_same() {
 		topo_ns bridge-c$n
 		on same-c$n sysctl -qw net.ipv4.tcp_congestion_control=cubic
 		on bridge-c$n sysctl -qw net.ipv4.tcp_congestion_control=cubic
-		ip link add ep$n netns "$(ns bridge-h)" mtu "$MTU" type veth peer name eth0 netns "$(ns bridge-c$n)" mtu "$MTU"
-		on bridge-h ip link set ep$n master br0 up
-		on bridge-c$n ip addr add "10.0.1.$((n + 4))/24" dev eth0
-		on bridge-c$n ip link set eth0 up
+		hosts_endpoint bridge $n "10.0.1.$((n + 4))/24" ep$n bridge-h
+		on bridge-h ip link set ep$n master br0
 		gso bridge-h ep$n $SUPERPACKET
 		gso bridge-c$n eth0 $SUPERPACKET
 	done
@@ -230,7 +229,8 @@ hosts_same() {
 
 hosts_same_end() {
 	[[ -n ${SOCKETS:-} ]] || return 0
-	rmdir "$SOCKETS"
+	echo 1 > "$SOCKETS/cgroup.kill" # of a run that was broken off
+	wait_for 5 rmdir "$SOCKETS"
 	umount "$TOPO_DIR/cgroup"
 	rm -rf "/sys/fs/bpf/${TOPO_RUN:?}"
 }

@@ -47,6 +47,7 @@ def ns(name):
 
 
 def inside(name, *command, pinned=True):
+    # Whose connections a sockmap is to have: a matter of the control group, not of the namespace.
     joined = ["sh", "-c", 'echo $$ > "$0/cgroup.procs"; exec "$@"', os.environ["SOCKETS"]] if name.startswith("sockets-") else []
     return ["nsenter", f"--net=/run/netns/{ns(name)}", *joined, *(["taskset", "-c", CPU] if pinned else []), *command]
 
